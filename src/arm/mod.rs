@@ -1,0 +1,62 @@
+//! The judges behind one trait: program a firewall on a node, then fire packets at it.
+
+use crate::journey::{Answer, Step};
+use crate::node::Node;
+use crate::packet::{Batch, Connection, Packet};
+use crate::verdict::{ArmName, NotProgrammed};
+use crate::xtables::{Firewall, RuleId};
+
+/// A judge of packets.
+pub trait Arm {
+    /// Which one.
+    fn name(&self) -> ArmName;
+
+    /// Loads a firewall on a node, in the place of what was there before.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Refused`] where the tools refuse the rules; [`Failure::Broken`] where the arm itself
+    /// fails.
+    fn program(&mut self, node: &Node, firewall: &Firewall) -> Result<(), Failure>;
+
+    /// Judges every packet of a batch; `answers` is cleared and filled, one answer a packet, in order.
+    ///
+    /// # Errors
+    ///
+    /// [`Failure::Broken`] where the arm itself fails; then `answers` means nothing.
+    fn fire(&mut self, batch: &Batch, answers: &mut Vec<Answer>) -> Result<(), Failure>;
+
+    /// Judges one packet again, rule by rule.
+    ///
+    /// # Errors
+    ///
+    /// As [`Arm::fire`].
+    fn trace(
+        &mut self,
+        packet: &Packet,
+        connections: &[Connection],
+    ) -> Result<(Answer, Vec<Step>), Failure>;
+
+    /// How many packets each rule has matched since [`Arm::program`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Arm::fire`].
+    fn hits(&mut self) -> Result<Vec<(RuleId, u64)>, Failure>;
+}
+
+/// Why an arm could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The ruleset's own fate: the tools refuse it.
+    #[error(transparent)]
+    Refused(#[from] NotProgrammed),
+    /// The arm is broken: a fault of the machine or of this program, never a verdict.
+    #[error("the {arm} arm failed: {message}")]
+    Broken {
+        /// Which arm.
+        arm: ArmName,
+        /// What it was doing, and what went wrong.
+        message: String,
+    },
+}

@@ -1,0 +1,1 @@
+//! Many packets through many arms, every core busy.

@@ -1,0 +1,1 @@
+//! Journeys compared; the first difference found.

@@ -1,0 +1,1 @@
+//! Makers of packets: aimed at a ruleset, and random.

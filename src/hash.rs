@@ -1,0 +1,1 @@
+//! Felix's hashes: of rules, of long chain names, of sets.

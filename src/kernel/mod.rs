@@ -1,0 +1,1 @@
+//! Namespaces, links, the real tools, injection and observation.

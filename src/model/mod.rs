@@ -1,0 +1,1 @@
+//! The chain machine: what netfilter does with a packet, rule by rule.

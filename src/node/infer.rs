@@ -1,0 +1,1 @@
+//! A node for rules that came without one: inferred from the rules, each assumption said.

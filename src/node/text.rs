@@ -1,0 +1,1 @@
+//! Node files: YAML, read and written.

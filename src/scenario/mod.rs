@@ -1,0 +1,1 @@
+//! One whole case in YAML: a node, its rules and sets, packets.

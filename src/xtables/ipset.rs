@@ -1,0 +1,1 @@
+//! `ipset save` and `ipset list` text, read and written.

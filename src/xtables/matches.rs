@@ -1,0 +1,504 @@
+//! What a rule asks of a packet.
+
+use std::net::IpAddr;
+
+use super::ruleset::{AddressMask, InterfacePattern};
+
+/// A question, or its negation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Not<T> {
+    /// Whether a `!` stands before it.
+    pub negated: bool,
+    /// The question.
+    pub value: T,
+}
+
+impl<T> Not<T> {
+    /// The question itself.
+    pub fn is(value: T) -> Self {
+        Self {
+            negated: false,
+            value,
+        }
+    }
+
+    /// The question negated.
+    pub fn negated(value: T) -> Self {
+        Self {
+            negated: true,
+            value,
+        }
+    }
+}
+
+/// A range of ports (or of other 16-bit numbers), both ends included; `first` may lie above `last`
+/// only where the kernel takes such a rule, and then it never matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PortRange {
+    /// The lowest.
+    pub first: u16,
+    /// The highest.
+    pub last: u16,
+}
+
+impl PortRange {
+    /// Whether a port lies in it.
+    #[must_use]
+    pub fn contains(self, port: u16) -> bool {
+        (self.first..=self.last).contains(&port)
+    }
+}
+
+/// A value under a mask, as `--mark 0x1/0x1` has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MaskedMark {
+    /// What the masked bits must equal.
+    pub value: u32,
+    /// Which bits count.
+    pub mask: u32,
+}
+
+/// The states that `--ctstate` and `--state` name, as a set of bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct States(pub u8);
+
+impl States {
+    /// Connection tracking can make nothing of the packet.
+    pub const INVALID: Self = Self(0x01);
+    /// The packet would begin a connection, or belongs to one that has seen no reply.
+    pub const NEW: Self = Self(0x02);
+    /// The packet belongs to a connection with packets in both directions.
+    pub const ESTABLISHED: Self = Self(0x04);
+    /// The packet is about a connection.
+    pub const RELATED: Self = Self(0x08);
+    /// Connection tracking was told to leave the packet alone.
+    pub const UNTRACKED: Self = Self(0x10);
+    /// The source address is translated.
+    pub const SNAT: Self = Self(0x20);
+    /// The destination address is translated.
+    pub const DNAT: Self = Self(0x40);
+    /// Each state with its name, in the order in which the tools print them.
+    pub const NAMES: [(&'static str, Self); 7] = [
+        ("INVALID", Self::INVALID),
+        ("NEW", Self::NEW),
+        ("RELATED", Self::RELATED),
+        ("ESTABLISHED", Self::ESTABLISHED),
+        ("UNTRACKED", Self::UNTRACKED),
+        ("SNAT", Self::SNAT),
+        ("DNAT", Self::DNAT),
+    ];
+
+    /// Both sets together.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether they share a state.
+    #[must_use]
+    pub fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// `-m conntrack`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conntrack {
+    /// `--ctstate`.
+    pub states: Option<Not<States>>,
+    /// `--ctproto`.
+    pub protocol: Option<Not<u8>>,
+    /// `--ctorigsrc`.
+    pub original_source: Option<Not<AddressMask>>,
+    /// `--ctorigdst`.
+    pub original_destination: Option<Not<AddressMask>>,
+    /// `--ctreplsrc`.
+    pub reply_source: Option<Not<AddressMask>>,
+    /// `--ctrepldst`.
+    pub reply_destination: Option<Not<AddressMask>>,
+    /// `--ctorigsrcport`.
+    pub original_source_port: Option<Not<PortRange>>,
+    /// `--ctorigdstport`.
+    pub original_destination_port: Option<Not<PortRange>>,
+    /// `--ctreplsrcport`.
+    pub reply_source_port: Option<Not<PortRange>>,
+    /// `--ctrepldstport`.
+    pub reply_destination_port: Option<Not<PortRange>>,
+    /// `--ctstatus`.
+    pub status: Option<Not<ConnectionStatus>>,
+    /// `--ctexpire`, in seconds.
+    pub expires: Option<Not<(u32, u32)>>,
+    /// `--ctdir`: true for `ORIGINAL`.
+    pub original_direction: Option<bool>,
+}
+
+/// The statuses that `--ctstatus` names, as a set of bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ConnectionStatus(pub u8);
+
+impl ConnectionStatus {
+    /// Expected by another connection.
+    pub const EXPECTED: Self = Self(0x01);
+    /// Packets were seen in both directions.
+    pub const SEEN_REPLY: Self = Self(0x02);
+    /// Never expired early.
+    pub const ASSURED: Self = Self(0x04);
+    /// Entered in the table.
+    pub const CONFIRMED: Self = Self(0x08);
+    /// `NONE` stands for none of the bits.
+    pub const NONE: Self = Self(0x00);
+}
+
+/// Which ports `-m multiport` looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PortSide {
+    /// `--sports`.
+    Source,
+    /// `--dports`.
+    Destination,
+    /// `--ports`: either.
+    Either,
+}
+
+/// `--tcp-flags MASK COMPARE`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FlagsTest {
+    /// Which flags count.
+    pub mask: u8,
+    /// Which of them must be set.
+    pub compare: u8,
+}
+
+/// `-m tcp`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TcpTest {
+    /// `--sport`.
+    pub source: Option<Not<PortRange>>,
+    /// `--dport`.
+    pub destination: Option<Not<PortRange>>,
+    /// `--tcp-flags` and `--syn`.
+    pub flags: Option<Not<FlagsTest>>,
+    /// `--tcp-option`.
+    pub option: Option<Not<u8>>,
+}
+
+/// `-m udp`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UdpTest {
+    /// `--sport`.
+    pub source: Option<Not<PortRange>>,
+    /// `--dport`.
+    pub destination: Option<Not<PortRange>>,
+}
+
+/// How `--chunk-types` compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ChunkScope {
+    /// All of these are there.
+    All,
+    /// Any of these is there.
+    Any,
+    /// Only these are there.
+    Only,
+}
+
+/// `--chunk-types`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChunkTest {
+    /// How.
+    pub scope: ChunkScope,
+    /// Each chunk type with its flags to the letter, such as `DATA:Be`'s `Be`; empty without.
+    pub chunks: Vec<(u8, String)>,
+}
+
+/// `-m sctp`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SctpTest {
+    /// `--sport`.
+    pub source: Option<Not<PortRange>>,
+    /// `--dport`.
+    pub destination: Option<Not<PortRange>>,
+    /// `--chunk-types`.
+    pub chunks: Option<Not<ChunkTest>>,
+}
+
+/// `--icmp-type` and `--icmpv6-type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct IcmpTest {
+    /// The type. 255 means any type in IPv4's match, and is a value like others in IPv6's.
+    pub kind: u8,
+    /// The lowest code.
+    pub first_code: u8,
+    /// The highest code; 0 to 255 where the rule names none.
+    pub last_code: u8,
+}
+
+/// Which side of a packet an element of a set is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SetSide {
+    /// `src`.
+    Source,
+    /// `dst`.
+    Destination,
+}
+
+/// `-m set`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetTest {
+    /// The set's name.
+    pub name: String,
+    /// `src,dst,…`: one side a dimension of the set, one to six.
+    pub sides: Vec<SetSide>,
+    /// `!` before `--match-set`.
+    pub negated: bool,
+    /// `--return-nomatch`.
+    pub return_nomatch: bool,
+    /// `! --update-counters`.
+    pub no_counter_update: bool,
+    /// `! --update-subcounters`.
+    pub no_subcounter_update: bool,
+    /// `--packets-eq` and its like, to the letter, in order.
+    pub counters: Vec<String>,
+}
+
+/// The kinds of address that routing knows, as a set of bits in the order of the kernel's `RTN_`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct AddressTypes(pub u16);
+
+impl AddressTypes {
+    /// Each type's name; its bit is its place, as in include/uapi/linux/rtnetlink.h.
+    pub const NAMES: [&'static str; 12] = [
+        "UNSPEC",
+        "UNICAST",
+        "LOCAL",
+        "BROADCAST",
+        "ANYCAST",
+        "MULTICAST",
+        "BLACKHOLE",
+        "UNREACHABLE",
+        "PROHIBIT",
+        "THROW",
+        "NAT",
+        "XRESOLVE",
+    ];
+
+    /// The set of one type by its place in [`AddressTypes::NAMES`].
+    #[must_use]
+    pub fn one(place: usize) -> Self {
+        Self(1 << place)
+    }
+}
+
+/// `-m addrtype`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AddrtypeTest {
+    /// `--src-type`.
+    pub source: Option<Not<AddressTypes>>,
+    /// `--dst-type`.
+    pub destination: Option<Not<AddressTypes>>,
+    /// `--limit-iface-in`.
+    pub limit_in: bool,
+    /// `--limit-iface-out`.
+    pub limit_out: bool,
+}
+
+/// `-m rpfilter`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RpfilterTest {
+    /// `--loose`.
+    pub loose: bool,
+    /// `--validmark`.
+    pub valid_mark: bool,
+    /// `--accept-local`.
+    pub accept_local: bool,
+    /// `--invert`.
+    pub invert: bool,
+}
+
+/// `-m owner`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnerTest {
+    /// `--uid-owner`, a range.
+    pub user: Option<Not<(u32, u32)>>,
+    /// `--gid-owner`, a range.
+    pub group: Option<Not<(u32, u32)>>,
+    /// `--socket-exists`.
+    pub socket_exists: Option<Not<()>>,
+    /// `--suppl-groups`.
+    pub supplementary_groups: bool,
+}
+
+/// `-m physdev`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PhysdevTest {
+    /// `--physdev-in`.
+    pub in_port: Option<Not<InterfacePattern>>,
+    /// `--physdev-out`.
+    pub out_port: Option<Not<InterfacePattern>>,
+    /// `--physdev-is-in`.
+    pub is_in: Option<Not<()>>,
+    /// `--physdev-is-out`.
+    pub is_out: Option<Not<()>>,
+    /// `--physdev-is-bridged`.
+    pub is_bridged: Option<Not<()>>,
+}
+
+/// `--pkt-type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PacketType {
+    /// To this node.
+    Unicast,
+    /// To all on the link.
+    Broadcast,
+    /// To a group.
+    Multicast,
+}
+
+/// `-m iprange`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IprangeTest {
+    /// `--src-range`, both ends included.
+    pub source: Option<Not<(IpAddr, IpAddr)>>,
+    /// `--dst-range`, both ends included.
+    pub destination: Option<Not<(IpAddr, IpAddr)>>,
+}
+
+/// `-m statistic`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StatisticTest {
+    /// `--mode random --probability`, in units of 2^-31 as the kernel keeps it.
+    Random {
+        /// 0 never, 2^31 always.
+        probability: u32,
+    },
+    /// `--mode nth --every N --packet P`.
+    Nth {
+        /// Every how many packets.
+        every: u32,
+        /// Which one of them, from 0.
+        packet: u32,
+    },
+}
+
+/// How `-m ttl` and `-m hl` compare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HopsTest {
+    /// `--ttl-eq`, `--hl-eq`.
+    Equal(u8),
+    /// `! --ttl-eq`, `! --hl-eq`.
+    NotEqual(u8),
+    /// `--ttl-lt`, `--hl-lt`.
+    Below(u8),
+    /// `--ttl-gt`, `--hl-gt`.
+    Above(u8),
+}
+
+/// `-m string`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StringTest {
+    /// `--algo`: `bm` or `kmp`.
+    pub algorithm: String,
+    /// `--from`: where the search begins, from the start of the internet header.
+    pub from: u16,
+    /// `--to`: where it ends.
+    pub to: u16,
+    /// The bytes sought.
+    pub pattern: Vec<u8>,
+    /// Whether the text was given as `--hex-string`.
+    pub hexadecimal: bool,
+    /// `--icase`.
+    pub ignore_case: bool,
+    /// `!` before the pattern.
+    pub negated: bool,
+}
+
+/// A match whose answer hangs on time, on earlier packets or on state outside the packet, with its
+/// words as the tools print them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatefulTest {
+    /// Which.
+    pub kind: StatefulKind,
+    /// Its options in the order and spelling of the tools, one word an element.
+    pub words: Vec<String>,
+}
+
+/// The matches of [`StatefulTest`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StatefulKind {
+    /// `-m limit`.
+    Limit,
+    /// `-m hashlimit`.
+    Hashlimit,
+    /// `-m connlimit`.
+    Connlimit,
+    /// `-m recent`.
+    Recent,
+    /// `-m time`.
+    Time,
+    /// `-m policy` (IPsec).
+    Policy,
+}
+
+/// One `-m` match of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Match {
+    /// `-m comment`: always true.
+    Comment(String),
+    /// `-m mark`.
+    Mark(Not<MaskedMark>),
+    /// `-m connmark`.
+    Connmark(Not<MaskedMark>),
+    /// `-m conntrack`.
+    Conntrack(Box<Conntrack>),
+    /// `-m state`.
+    State(Not<States>),
+    /// `-m multiport`, 1 to 15 slots.
+    Multiport(PortSide, Not<Vec<PortRange>>),
+    /// `-m tcp`.
+    Tcp(TcpTest),
+    /// `-m udp`.
+    Udp(UdpTest),
+    /// `-m sctp`.
+    Sctp(SctpTest),
+    /// `-m icmp`.
+    Icmp(Not<IcmpTest>),
+    /// `-m icmp6`.
+    Icmp6(Not<IcmpTest>),
+    /// `-m set`.
+    Set(SetTest),
+    /// `-m addrtype`.
+    Addrtype(AddrtypeTest),
+    /// `-m mac`.
+    Mac(Not<[u8; 6]>),
+    /// `-m rpfilter`.
+    Rpfilter(RpfilterTest),
+    /// `-m limit`, `hashlimit`, `connlimit`, `recent`, `time`, `policy`.
+    Stateful(StatefulTest),
+    /// `-m owner`.
+    Owner(OwnerTest),
+    /// `-m physdev`.
+    Physdev(PhysdevTest),
+    /// `-m pkttype`.
+    Pkttype(Not<PacketType>),
+    /// `-m iprange`.
+    Iprange(IprangeTest),
+    /// `-m statistic`.
+    Statistic(Not<StatisticTest>),
+    /// `-m ttl`, `-m hl`.
+    Hops(HopsTest),
+    /// `-m dscp`: the upper six bits, as a number.
+    Dscp(Not<u8>),
+    /// `-m tos`: value and mask of the whole byte.
+    Tos(Not<(u8, u8)>),
+    /// `-m length`: of the internet packet, both ends included.
+    Length(Not<(u16, u16)>),
+    /// `-m string`.
+    String(StringTest),
+    /// A match that this room does not know: its module and its words to the letter.
+    Opaque {
+        /// The word behind `-m`.
+        module: String,
+        /// What follows, one word an element, quotes removed.
+        words: Vec<String>,
+    },
+}
