@@ -147,6 +147,13 @@ impl ConnectionStatus {
     pub const CONFIRMED: Self = Self(0x08);
     /// `NONE` stands for none of the bits.
     pub const NONE: Self = Self(0x00);
+    /// Each status with its name, in the order in which the tools print them.
+    pub const NAMES: [(&'static str, Self); 4] = [
+        ("EXPECTED", Self::EXPECTED),
+        ("SEEN_REPLY", Self::SEEN_REPLY),
+        ("ASSURED", Self::ASSURED),
+        ("CONFIRMED", Self::CONFIRMED),
+    ];
 }
 
 /// Which ports `-m multiport` looks at.
@@ -202,13 +209,23 @@ pub enum ChunkScope {
     Only,
 }
 
+/// Which chunk types `--chunk-types` names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Chunks {
+    /// `ALL`: each of the 256 types.
+    All,
+    /// Each chunk type with its flags to the letter, such as `DATA:Be`'s `Be` (upper case: set, lower
+    /// case: not set), empty without; no type at all is `NONE`.
+    These(Vec<(u8, String)>),
+}
+
 /// `--chunk-types`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChunkTest {
     /// How.
     pub scope: ChunkScope,
-    /// Each chunk type with its flags to the letter, such as `DATA:Be`'s `Be`; empty without.
-    pub chunks: Vec<(u8, String)>,
+    /// What.
+    pub chunks: Chunks,
 }
 
 /// `-m sctp`.
@@ -242,6 +259,19 @@ pub enum SetSide {
     Destination,
 }
 
+/// How `--packets-eq` and its like compare the counter of the element that matched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CounterTest {
+    /// `--packets-eq`, `--bytes-eq`.
+    Equal(u64),
+    /// `! --packets-eq`, `! --bytes-eq`.
+    NotEqual(u64),
+    /// `--packets-lt`, `--bytes-lt`.
+    Below(u64),
+    /// `--packets-gt`, `--bytes-gt`.
+    Above(u64),
+}
+
 /// `-m set`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetTest {
@@ -257,8 +287,10 @@ pub struct SetTest {
     pub no_counter_update: bool,
     /// `! --update-subcounters`.
     pub no_subcounter_update: bool,
-    /// `--packets-eq` and its like, to the letter, in order.
-    pub counters: Vec<String>,
+    /// `--packets-eq` and its like.
+    pub packets: Option<CounterTest>,
+    /// `--bytes-eq` and its like.
+    pub bytes: Option<CounterTest>,
 }
 
 /// The kinds of address that routing knows, as a set of bits in the order of the kernel's `RTN_`.
@@ -352,6 +384,8 @@ pub enum PacketType {
     Broadcast,
     /// To a group.
     Multicast,
+    /// To another node, seen by listening.
+    OtherHost,
 }
 
 /// `-m iprange`.
@@ -404,8 +438,6 @@ pub struct StringTest {
     pub to: u16,
     /// The bytes sought.
     pub pattern: Vec<u8>,
-    /// Whether the text was given as `--hex-string`.
-    pub hexadecimal: bool,
     /// `--icase`.
     pub ignore_case: bool,
     /// `!` before the pattern.

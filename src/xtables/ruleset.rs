@@ -154,10 +154,11 @@ pub struct Counters {
     pub bytes: u64,
 }
 
-/// An address under a mask, as `-s` and `-d` take it. The mask need not be a prefix.
+/// An address under a mask, as `-s` and `--ctorigsrc` take it. The mask need not be a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AddressMask {
-    /// The address; bits outside the mask are zero.
+    /// The address. Bits outside the mask are zero in `-s` and `-d`; elsewhere they may be set, and the
+    /// kernel ignores them (net/netfilter/xt_conntrack.c, `conntrack_addrcmp`).
     pub address: IpAddr,
     /// The mask, of the same family.
     pub mask: IpAddr,
@@ -170,6 +171,8 @@ pub enum InterfacePattern {
     Exactly(InterfaceName),
     /// Every interface whose name begins so: `cali+`; empty for `+`.
     Prefix(String),
+    /// A name that the tools take and no interface can bear, such as `eth0:1`.
+    Unnameable(String),
 }
 
 /// One rule.
