@@ -574,10 +574,7 @@ mod tests {
             set_name("cali4", '-', &by_namespace),
             "cali4-s:CEmFgJFwDvohR01JKvOkO8D"
         );
-        let frontends = set_id(
-            "s",
-            "(namespace == \"default\" && service == \"frontend\")",
-        );
+        let frontends = set_id("s", "(namespace == \"default\" && service == \"frontend\")");
         assert_eq!(
             set_name("cali4", '-', &frontends),
             "cali4-s:i357Nlxxj3AMBTQ4WyOllNt"
