@@ -1,0 +1,45 @@
+//! What needs the kernel: root, or a user namespace. Each module lists its trials.
+//!
+//! Where the machine can't, every trial is shown as ignored and the reason is said; with
+//! `CALIDIFF_REQUIRE_KERNEL=1` that is a failure.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use calidiff::kernel;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+mod links;
+mod namespaces;
+
+fn main() -> ExitCode {
+    let privilege = kernel::privilege();
+    let arguments = Arguments::from_args();
+    let mut trials: Vec<Trial> = [namespaces::trials(), links::trials()]
+        .into_iter()
+        .flatten()
+        .collect();
+    if let Err(error) = privilege {
+        eprintln!("the kernel tests can't run: {error}");
+        if std::env::var_os("CALIDIFF_REQUIRE_KERNEL").is_some_and(|value| value == "1") {
+            return ExitCode::FAILURE;
+        }
+        trials = trials
+            .into_iter()
+            .map(|trial| trial.with_ignored_flag(true))
+            .collect();
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// A trial from a function. It runs in a thread of its own, whose namespace goes with it: the
+/// threads of the test runner, which serve many trials, stay where the process was started.
+fn trial(name: &'static str, body: fn() -> Result<(), Box<dyn Error>>) -> Trial {
+    Trial::test(name, move || {
+        let outcome = std::thread::spawn(move || body().map_err(|error| error.to_string())).join();
+        match outcome {
+            Ok(outcome) => outcome.map_err(Failed::from),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
