@@ -12,6 +12,9 @@ impl InterfaceName {
     /// The loopback interface, which every namespace has.
     pub const LOOPBACK: Self = Self(*b"lo\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
 
+    /// The first Ethernet interface, under the kernel's old naming.
+    pub const ETH0: Self = Self(*b"eth0\0\0\0\0\0\0\0\0\0\0\0\0");
+
     /// The name as the kernel keeps it: zero-filled to sixteen bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8; 16] {
