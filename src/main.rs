@@ -1,3 +1,7 @@
 //! The command line: parse, dispatch, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    calidiff::cli::main()
+}

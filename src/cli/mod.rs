@@ -1,1 +1,42 @@
-//! The commands, one file each.
+//! The commands: what they take, and how they end.
+//!
+//! * [`args`]: every command's options and help;
+//! * [`status`]: what the exit status says.
+
+pub mod args;
+pub mod status;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use args::Cli;
+use args::Command;
+use status::{Ending, Status};
+
+/// Reads the command line, runs the command and gives the exit status.
+///
+/// Bad usage ends the process here, with status 2 and clap's message.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli.command) {
+        Ok(status) => status.into(),
+        Err(ending) => {
+            eprintln!("{:?}", ending.report);
+            ending.status.into()
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<Status, Ending> {
+    match command {
+        Command::Check(_)
+        | Command::Claims(_)
+        | Command::Explain(_)
+        | Command::Bench(_)
+        | Command::Doctor(_) => Err(Ending::lacking(miette::miette!(
+            "this command has no room behind it yet"
+        ))),
+    }
+}

@@ -1,0 +1,180 @@
+//! Every command's options and help: the one definition that parsing, help and documents share.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Holds what Calico's iptables rules do against what they should.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about = "Judges packets by a model of iptables and by the real kernel, and shows every difference",
+    after_help = "\
+Exit status:
+  0  all agree
+  1  two judges differ
+  2  bad input or usage
+  3  this machine lacks something (`calidiff doctor` says what, and how to get it)",
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// One of the commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Judge packets aimed at every rule of a ruleset, by the model and by the kernel
+    Check(Check),
+    /// Show what became of each claim of the seed document
+    Claims(Claims),
+    /// Show one packet's way: chain by chain, rule by rule, mark by mark
+    Explain(Explain),
+    /// Measure model and kernel side by side
+    Bench(Bench),
+    /// Say what this machine can do, what it lacks, and how to get it
+    Doctor(Doctor),
+}
+
+/// One of the two ways by which iptables programs the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Backend {
+    /// iptables-legacy: x_tables
+    Legacy,
+    /// iptables-nft: nf_tables
+    Nft,
+}
+
+/// Which backends a command uses.
+#[derive(Args, Clone, Debug)]
+pub struct Backends {
+    /// The kernel's backends, separated by commas
+    #[arg(
+        long = "backend",
+        value_name = "NAMES",
+        value_enum,
+        value_delimiter = ',',
+        default_value = "legacy,nft"
+    )]
+    pub names: Vec<Backend>,
+}
+
+/// A ruleset and its node, as files.
+#[derive(Args, Clone, Debug)]
+pub struct Ground {
+    /// What iptables-save and ip6tables-save printed, at most one file of each; without any, the seed's nodes
+    #[arg(value_name = "DUMP")]
+    pub dumps: Vec<PathBuf>,
+    /// What `ipset save` or `ipset list` printed
+    #[arg(long, value_name = "FILE", requires = "dumps")]
+    pub sets: Option<PathBuf>,
+    /// The node in YAML (interfaces, addresses, routes), or slave1 or slave2; without it, one is inferred from the rules
+    #[arg(long, value_name = "FILE")]
+    pub node: Option<String>,
+}
+
+/// `calidiff check`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  calidiff check
+      the two nodes of the seed document, a million packets on each backend
+  iptables-save > mine.save; ipset save > mine.ipset
+  calidiff check mine.save --sets mine.ipset
+      this node's rules; interfaces and addresses are inferred and listed
+  calidiff check mine.save --backend nft --packets 20000 --seed 7 --json")]
+pub struct Check {
+    #[command(flatten)]
+    /// What is judged.
+    pub ground: Ground,
+    #[command(flatten)]
+    /// By which backends.
+    pub backends: Backends,
+    /// How many packets each backend judges on a ruleset; all aimed ones are sent in any case
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub packets: Option<u64>,
+    /// What all choices are drawn from: the same seed sends the same packets
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// How many workers; one a core unless said
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<std::num::NonZeroUsize>,
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `calidiff claims`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  calidiff claims
+      all of them: C1 to C70, and the contradictions X1 to X20
+  calidiff claims C41 X4
+      these two, with the packets that show them")]
+pub struct Claims {
+    /// Only these, by name
+    #[arg(value_name = "CLAIM")]
+    pub names: Vec<String>,
+    #[command(flatten)]
+    /// By which backends.
+    pub backends: Backends,
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `calidiff explain`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+A packet is one line: where it comes from, what it is, and from whom to whom.
+
+Examples:
+  calidiff explain --packet 'in=cali0ef24b1 tcp 172.16.1.1:40000 > 10.0.0.9:443'
+      on the seed's slave1
+  calidiff explain --kernel --packet 'in=cali0ef24b1 tcp 172.16.1.1:40000 > 10.0.0.9:443'
+      with the kernel's own trace beside the model's
+  calidiff explain mine.save --sets mine.ipset --packet 'in=eth0 udp 10.0.0.9:53 > 172.16.1.1:5353'")]
+pub struct Explain {
+    #[command(flatten)]
+    /// What is judged.
+    pub ground: Ground,
+    /// The packet
+    #[arg(long, value_name = "TEXT")]
+    pub packet: String,
+    /// Ask the kernel too, and show its trace beside the model's
+    #[arg(long)]
+    pub kernel: bool,
+    #[command(flatten)]
+    /// By which backends.
+    pub backends: Backends,
+}
+
+/// `calidiff bench`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  calidiff bench
+      every ratio, from one run
+  calidiff bench --json > bench.json")]
+pub struct Bench {
+    /// Print the figures as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `calidiff doctor`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  calidiff doctor
+      exit status 3 where something that the kernel arms need is missing
+  calidiff doctor --json")]
+pub struct Doctor {
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub json: bool,
+}

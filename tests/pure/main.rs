@@ -1,0 +1,3 @@
+//! What needs no privileges.
+
+mod house;
