@@ -5,12 +5,12 @@
 //! ([`Points::of`]), so every arm looks at the same ones.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use smallvec::SmallVec;
 
 use crate::mark::Mark;
-use crate::packet::{Family, InterfaceName, Ports, Protocol};
+pub use crate::packet::Headers;
+use crate::packet::{Family, InterfaceName};
 use crate::xtables::{Hook, Policy, Ruleset, TableName};
 
 /// A place where packets are looked at.
@@ -92,25 +92,6 @@ fn acts(ruleset: &Ruleset, table: TableName, hook: Hook) -> bool {
         .table(table)
         .and_then(|table| table.chain(hook.chain()))
         .is_some_and(|chain| !chain.rules.is_empty() || chain.policy == Some(Policy::Drop))
-}
-
-/// The headers of a packet as they are at a point.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Headers {
-    /// The source address.
-    pub source: IpAddr,
-    /// The destination address.
-    pub destination: IpAddr,
-    /// The protocol.
-    pub protocol: Protocol,
-    /// The ports; of ICMP, type and code as [`crate::packet::Tuple::icmp_ports`] has them, with the
-    /// identifier; zero for other protocols, for fragments without a transport header, and where the
-    /// header is cut short.
-    pub ports: Ports,
-    /// Time to live, or hop limit.
-    pub hops: u8,
-    /// Type of service, or traffic class.
-    pub traffic_class: u8,
 }
 
 /// One look at a packet.

@@ -2,11 +2,13 @@
 //!
 //! * [`wire`] builds a packet's bytes and recognises headers in bytes that come back;
 //! * [`text`] reads and writes the one-line form that people type (`in=eth0 tcp 10.0.0.1:1 > …`);
+//! * [`headers`] is what an observer reads of a packet;
 //! * [`connection`] holds the connections that exist when packets are sent.
 //!
 //! Addresses, ports and numbers are plain host-order values here; only [`wire`] knows byte order.
 
 pub mod connection;
+pub mod headers;
 pub mod name;
 pub mod protocol;
 pub mod text;
@@ -16,6 +18,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use connection::{Connection, Direction, Progress, Tuple};
+pub use headers::Headers;
 pub use name::InterfaceName;
 pub use protocol::Protocol;
 
@@ -110,8 +113,8 @@ pub struct Tcp {
     pub ports: Ports,
     /// The flag byte.
     pub flags: TcpFlags,
-    /// The kind of the one option that the header carries, if any (kinds 0 and 1 are a single
-    /// byte, 2 carries an MSS of 1460, others are empty).
+    /// The kind of the one option that the header carries, if any (kinds 0 and 1 are repeated to fill
+    /// four bytes, 2 carries an MSS of 1460, others two zero bytes).
     pub option: Option<u8>,
 }
 
