@@ -1,3 +1,4 @@
 //! What needs no privileges.
 
 mod house;
+mod wire;
