@@ -7,8 +7,9 @@
 
 : "${root:?the script that reads lib.sh sets it}"
 
-# The system tools live in sbin, which is not on everyone's PATH.
-PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+# The system tools live in sbin, which is not on everyone's PATH;
+# rustup's Rust lives in the user's folder, and its profile may not have been read yet.
+PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:${CARGO_HOME:-${HOME:-/}/.cargo}/bin"
 export PATH
 
 say() {
@@ -126,38 +127,50 @@ as_root() {
 
 # --- packages -----------------------------------------------------------------------------------
 
+# What the package manager says is shown only where it fails.
 install_packages() {
+    say "installing: $1"
+    log=$(mktemp)
+    # shellcheck disable=SC2086
     case $manager in
     apt-get)
-        # shellcheck disable=SC2086
-        apt_get install -y --no-install-recommends $1 || {
-            refresh_apt && apt_get install -y --no-install-recommends $1
+        apt_get install -y --no-install-recommends $1 >"$log" 2>&1 || {
+            refresh_apt && apt_get install -y --no-install-recommends $1 >"$log" 2>&1
         }
         ;;
-    dnf | zypper | pacman | apk)
-        # One at a time: a name that this release does not know must not stop the others.
-        for package in $1; do
-            case $manager in
-            dnf) as_root dnf install -y -q --setopt=install_weak_deps=False "$package" ;;
-            zypper) as_root zypper --non-interactive --quiet install --no-recommends "$package" ;;
-            pacman) as_root pacman -Sy --noconfirm --needed --quiet "$package" ;;
-            apk) as_root apk add --quiet "$package" ;;
-            esac || say "  $manager has no $package here"
-        done
-        ;;
-    esac
+    *) install_one_by_one $1 >"$log" 2>&1 ;;
+    esac || {
+        say "$manager could not install all of it:"
+        cat "$log" >&2
+    }
+    rm -f "$log"
+}
+
+# Elsewhere names differ between releases: one that is unknown must not stop the others.
+install_one_by_one() {
+    failed=0
+    for package in "$@"; do
+        case $manager in
+        dnf) as_root dnf install -y -q --setopt=install_weak_deps=False "$package" ;;
+        zypper) as_root zypper --non-interactive --quiet install --no-recommends "$package" ;;
+        pacman) as_root pacman -Sy --noconfirm --needed --quiet "$package" ;;
+        apk) as_root apk add --quiet "$package" ;;
+        esac || failed=1
+    done
+    return "$failed"
 }
 
 apt_get() {
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" >&2
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@"
 }
 
+# At most once: a fresh machine has no lists, an old one has outdated ones.
 refreshed=no
 refresh_apt() {
     [ "$refreshed" = no ] || return 1
     refreshed=yes
     say 'apt-get update'
-    apt_get update
+    apt_get update >&2
 }
 
 ensure_tools() {
@@ -176,11 +189,10 @@ ensure_tools() {
     packages=''
     for need in $missing; do
         for package in $(package_of "$need"); do
-            case " $packages " in *" $package "*) ;; *) packages="$packages $package" ;; esac
+            case " $packages " in *" $package "*) ;; *) packages="${packages:+$packages }$package" ;; esac
         done
     done
-    say "installing:$packages"
-    install_packages "$packages" || true
+    install_packages "$packages"
     missing=$(lacking)
     [ -z "$missing" ] || {
         say 'This could not be installed here:'
@@ -216,14 +228,14 @@ rust_is_ready() {
     rust=$(rust_here) && [ -n "$rust" ] && at_least "$rust" "$(rust_needed)"
 }
 
-# The version of Rust that the package manager offers, or nothing.
-rust_offered() {
+# The version of a Rust package that the package manager offers, or nothing.
+offered_version() {
     case $manager in
-    apt-get) apt-cache policy cargo | sed -n 's/^ *Candidate: \([0-9.]*\).*/\1/p' ;;
-    dnf) dnf -q info cargo 2>/dev/null | sed -n 's/^Version *: *\([0-9.]*\).*/\1/p' | tail -n 1 ;;
-    apk) apk list -q cargo 2>/dev/null | sed -n 's/^cargo-\([0-9.]*\)-r.*/\1/p' | tail -n 1 ;;
-    pacman) pacman -Si rust 2>/dev/null | sed -n 's/^Version *: *\([0-9]*:\)\{0,1\}\([0-9.]*\).*/\2/p' ;;
-    zypper) zypper --quiet info cargo 2>/dev/null | sed -n 's/^Version *: *\([0-9.]*\).*/\1/p' ;;
+    apt-get) apt-cache policy "$1" | sed -n 's/^ *Candidate: \([0-9.]*\).*/\1/p' ;;
+    dnf) dnf -q info "$1" 2>/dev/null | sed -n 's/^Version *: *\([0-9.]*\).*/\1/p' | tail -n 1 ;;
+    apk) apk list -q "$1" 2>/dev/null | sed -n "s/^$1-\\([0-9.]*\\)-r.*/\\1/p" | tail -n 1 ;;
+    pacman) pacman -Si "$1" 2>/dev/null | sed -n 's/^Version *: *\([0-9]*:\)\{0,1\}\([0-9.]*\).*/\2/p' ;;
+    zypper) zypper --quiet info "$1" 2>/dev/null | sed -n 's/^Version *: *\([0-9.]*\).*/\1/p' ;;
     esac
 }
 
@@ -236,6 +248,22 @@ rust_packages() {
     esac
 }
 
+# The distribution's Rust where it is new enough, else its rustup.
+install_rust() {
+    compiler=rustc
+    [ "$manager" = apt-get ] || compiler=rust
+    [ "$manager" != apt-get ] || [ -n "$(offered_version rustc)" ] || refresh_apt || true
+    offered=$(offered_version "$compiler")
+    if [ -n "$offered" ] && at_least "$offered" "$(rust_needed)"; then
+        install_packages "$(rust_packages)"
+    elif [ -n "$(offered_version rustup)" ]; then
+        install_packages rustup
+        have_command rustup || rustup-init -y --no-modify-path --profile minimal >&2
+        use_rustup
+    fi
+    rust_is_ready
+}
+
 use_rustup() {
     say "rustup toolchain install stable (Rust $(rust_needed) or newer is needed)"
     rustup toolchain install stable --profile minimal --component clippy --component rustfmt >&2 &&
@@ -243,18 +271,10 @@ use_rustup() {
 }
 
 ensure_rust() {
-    PATH="$PATH:${CARGO_HOME:-${HOME:-/root}/.cargo}/bin"
     rust_is_ready && return 0
     have_command rustup && use_rustup && return 0
-    if find_manager && can_be_root; then
-        [ "$manager" != apt-get ] || [ -n "$(rust_offered)" ] || refresh_apt || true
-        offered=$(rust_offered)
-        if [ -n "$offered" ] && at_least "$offered" "$(rust_needed)"; then
-            say "installing: $(rust_packages) $offered"
-            install_packages "$(rust_packages)"
-            rust_is_ready && return 0
-        fi
-    fi
+    find_manager && can_be_root && install_rust && return 0
+    say 'This could not be installed here:'
     explain_rust
     exit 3
 }
@@ -266,7 +286,7 @@ explain_rust() {
     if is_root && [ -n "${SUDO_USER:-}" ] && [ "$SUDO_USER" != root ]; then
         say "           If $SUDO_USER has Rust: run this without sudo; it asks for sudo where it must."
     fi
-    say "           To get it (https://rustup.rs):"
+    say "           To get it (https://rustup.rs; it needs curl):"
     say "             curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal"
     say "           then run this again; \$HOME/.cargo/bin is looked into."
 }
