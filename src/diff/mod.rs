@@ -262,9 +262,7 @@ impl fmt::Display for Parting {
             } => {
                 write!(
                     f,
-                    "at {point} the packet is {} (model) / {} (kernel)",
-                    Line(expected),
-                    Line(found)
+                    "at {point} the packet is {expected} (model) / {found} (kernel)"
                 )
             }
             Self::Interfaces {
@@ -301,27 +299,6 @@ fn ways((inward, outward): (Option<InterfaceName>, Option<InterfaceName>)) -> St
         interface.map_or_else(|| "-".to_owned(), |interface| interface.to_string())
     };
     format!("in={} out={}", name(inward), name(outward))
-}
-
-/// Headers in one line.
-struct Line<'a>(&'a Headers);
-
-impl fmt::Display for Line<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Headers {
-            source,
-            destination,
-            protocol,
-            ports,
-            hops,
-            traffic_class,
-        } = self.0;
-        write!(
-            f,
-            "protocol {protocol} {source} {} > {destination} {} ttl={hops} tos={traffic_class}",
-            ports.source, ports.destination
-        )
-    }
 }
 
 impl fmt::Display for Fate {

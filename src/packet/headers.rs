@@ -1,8 +1,9 @@
 //! The headers of a packet, as an observer reads them.
 
+use std::fmt;
 use std::net::IpAddr;
 
-use super::{Defect, Family, Fragment, Packet, Ports, Protocol, Transport};
+use super::{Defect, Family, Fragment, Packet, Ports, Protocol, Transport, Tuple};
 
 /// The headers of a packet as they are at one place of its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +22,22 @@ pub struct Headers {
     pub hops: u8,
     /// Type of service, or traffic class.
     pub traffic_class: u8,
+}
+
+impl fmt::Display for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tuple = Tuple {
+            source: self.source,
+            destination: self.destination,
+            protocol: self.protocol,
+            ports: self.ports,
+        };
+        write!(f, "{tuple} ttl={}", self.hops)?;
+        if self.traffic_class != 0 {
+            write!(f, " tos={:#04x}", self.traffic_class)?;
+        }
+        Ok(())
+    }
 }
 
 /// How long the fixed part of a transport's header is, where an observer reads any of it: without
