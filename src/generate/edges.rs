@@ -1,0 +1,560 @@
+//! The neighbours of a packet along one question: both ends of what it accepts and just outside,
+//! and what else of its kind there is.
+
+use std::net::IpAddr;
+
+use crate::packet::{
+    Family, Fragment, Icmp, InterfaceName, Origin, Packet, Payload, Ports, Protocol, Tcp, TcpFlags,
+    Transport,
+};
+use crate::xtables::Hook;
+use crate::xtables::matches::{
+    Chunks, HopsTest, MaskedMark, PortSide, SetSide, SetTest, StringTest,
+};
+use crate::xtables::set::{Element, Part, Set};
+
+use super::draft::{Draft, carries_ports, length};
+use super::ground::{Ground, Way, around, around_number, around_ports, bounds};
+use super::question::Question;
+use super::standing::{Standing, is_midway};
+
+/// How many members of a set are tried: the first ones and the last.
+const MEMBERS: usize = 8;
+
+/// The neighbours of a draft along a question, some of which meet it and some of which just miss.
+#[must_use]
+pub fn edges(question: Question<'_>, draft: &Draft, ground: &Ground<'_>) -> Vec<Draft> {
+    let maker = Maker { draft, ground };
+    match question {
+        Question::At(hook) => maker.hooks(hook),
+        Question::Source(mask) => {
+            let (first, last) = bounds(mask);
+            maker.addresses(SetSide::Source, around(first, last))
+        }
+        Question::Destination(mask) => {
+            let (first, last) = bounds(mask);
+            maker.addresses(SetSide::Destination, around(first, last))
+        }
+        Question::SourceRange(a, b) => maker.addresses(SetSide::Source, around(a, b)),
+        Question::DestinationRange(a, b) => maker.addresses(SetSide::Destination, around(a, b)),
+        Question::SourceType(_) => maker.kinds_of_address(SetSide::Source),
+        Question::DestinationType(_) | Question::Cast(_) => {
+            maker.kinds_of_address(SetSide::Destination)
+        }
+        Question::In(_) => maker.arrivals(),
+        Question::Out(_) => maker.departures(),
+        Question::Protocol(protocol) => maker.protocols(protocol),
+        Question::Fragment => maker.fragments(),
+        Question::Ports(side, ranges) => {
+            let ports = ranges
+                .iter()
+                .flat_map(|range| around_ports(*range))
+                .collect();
+            maker.ports(side, ports)
+        }
+        Question::Flags(test) => maker.flags(test.compare, test.mask),
+        Question::Option(kind) => maker.options(kind),
+        Question::Chunk(test) => maker.chunks(&test.chunks),
+        Question::Icmp(test, _) => maker.icmp(test.kind, [test.first_code, test.last_code]),
+        Question::Set(test) => maker.members(test),
+        Question::Mark(test) => maker.marks(test),
+        Question::States(_) | Question::Direction(_) => maker.standings(),
+        Question::Hops(test) => {
+            let (HopsTest::Equal(hops)
+            | HopsTest::NotEqual(hops)
+            | HopsTest::Below(hops)
+            | HopsTest::Above(hops)) = test;
+            maker.each(around_number(hops), |packet, hops| packet.hops = hops)
+        }
+        Question::Dscp(dscp) => {
+            let classes = around_number(dscp).into_iter().filter(|dscp| *dscp < 64);
+            maker.each(classes, |packet, dscp| packet.traffic_class = dscp << 2)
+        }
+        Question::Tos(value, mask) => {
+            maker.each([value, value ^ mask, value ^ !mask], |packet, tos| {
+                packet.traffic_class = tos;
+            })
+        }
+        Question::Length(first, last) => maker.lengths(first, last),
+        Question::Text(test) => maker.texts(test),
+        Question::Beyond(_) => vec![draft.clone()],
+    }
+}
+
+struct Maker<'a, 'g> {
+    draft: &'a Draft,
+    ground: &'a Ground<'g>,
+}
+
+impl Maker<'_, '_> {
+    fn packet(&self) -> &Packet {
+        &self.draft.shot.packet
+    }
+
+    /// One draft a value, changed by it.
+    fn each<T>(
+        &self,
+        values: impl IntoIterator<Item = T>,
+        change: impl Fn(&mut Packet, T),
+    ) -> Vec<Draft> {
+        let drafts = values
+            .into_iter()
+            .map(|value| self.draft.with(|packet| change(packet, value)));
+        drafts.flatten().collect()
+    }
+
+    fn addresses(&self, side: SetSide, addresses: Vec<IpAddr>) -> Vec<Draft> {
+        let family = self.packet().family();
+        let fitting = addresses
+            .into_iter()
+            .filter(|address| Family::of(*address) == family);
+        self.each(fitting, |packet, address| match side {
+            SetSide::Source => packet.source = address,
+            SetSide::Destination => packet.destination = address,
+        })
+    }
+
+    /// One address of each kind that there is: local, on each way out, nowhere, broadcast, multicast.
+    fn kinds_of_address(&self, side: SetSide) -> Vec<Draft> {
+        let mut seen: Vec<(Way, bool)> = Vec::new();
+        let constants = self.ground.constants(self.packet().family());
+        let mut addresses = constants.addresses.clone();
+        addresses.retain(|address| {
+            let kind = (self.ground.way(*address), self.is_for_many(*address));
+            let new = !seen.contains(&kind);
+            if new {
+                seen.push(kind);
+            }
+            new
+        });
+        self.addresses(side, addresses)
+    }
+
+    fn is_for_many(&self, address: IpAddr) -> bool {
+        let mut nets = self.ground.node.addresses();
+        address.is_multicast()
+            || nets.any(|(_, net)| net.broadcast() == address && net.addr() != address)
+    }
+
+    fn hooks(&self, hook: Hook) -> Vec<Draft> {
+        match hook {
+            Hook::Prerouting => self.arrivals(),
+            Hook::Input => self.to(&|way| way == Way::Local),
+            Hook::Forward | Hook::Postrouting => self.to(&|way| matches!(way, Way::Out(_))),
+            Hook::Output => self.each([Origin::Node], |packet, origin| packet.origin = origin),
+        }
+    }
+
+    /// Destinations of one address a way.
+    fn to(&self, wanted: &dyn Fn(Way) -> bool) -> Vec<Draft> {
+        let constants = self.ground.constants(self.packet().family());
+        let mut ways: Vec<Way> = Vec::new();
+        let mut chosen = Vec::new();
+        for address in &constants.addresses {
+            let way = self.ground.way(*address);
+            if wanted(way) && !ways.contains(&way) {
+                ways.push(way);
+                chosen.push(*address);
+            }
+        }
+        self.addresses(SetSide::Destination, chosen)
+    }
+
+    fn arrivals(&self) -> Vec<Draft> {
+        let origins = self
+            .ground
+            .interfaces()
+            .map(Origin::Arrives)
+            .chain([Origin::Node]);
+        self.each(origins, |packet, origin| packet.origin = origin)
+    }
+
+    fn departures(&self) -> Vec<Draft> {
+        let mut drafts = self.to(&|way| matches!(way, Way::Out(_)));
+        let local = self.to(&|way| way == Way::Local);
+        let own = local
+            .iter()
+            .filter_map(|draft| draft.with(|packet| packet.origin = Origin::Node));
+        drafts.extend(own);
+        drafts
+    }
+
+    fn protocols(&self, protocol: Protocol) -> Vec<Draft> {
+        let usual = [Protocol::TCP.0, Protocol::UDP.0];
+        let mut numbers = around_number(protocol.0);
+        numbers.extend(
+            usual
+                .iter()
+                .filter(|number| !numbers.contains(number))
+                .collect::<Vec<_>>(),
+        );
+        self.each(numbers, |packet, number| {
+            packet.transport = transport_of(packet, Protocol(number));
+        })
+    }
+
+    fn fragments(&self) -> Vec<Draft> {
+        let first = Fragment {
+            offset: 0,
+            more: true,
+        };
+        let middle = Fragment {
+            offset: 1,
+            more: true,
+        };
+        let last = Fragment {
+            offset: 185,
+            more: false,
+        };
+        self.each(
+            [None, Some(first), Some(middle), Some(last)],
+            |packet, fragment| {
+                packet.fragment = fragment;
+            },
+        )
+    }
+
+    fn ports(&self, side: PortSide, values: Vec<u16>) -> Vec<Draft> {
+        let mut draft = self.draft.clone();
+        if draft.base.transport.ports().is_none() {
+            let Some(with_ports) = self.draft.with(|packet| {
+                packet.transport = transport_of(packet, Protocol::TCP);
+            }) else {
+                return Vec::new();
+            };
+            draft = with_ports;
+        }
+        let maker = Maker {
+            draft: &draft,
+            ground: self.ground,
+        };
+        let source = |packet: &mut Packet, port| change_ports(packet, |ports| ports.source = port);
+        let destination =
+            |packet: &mut Packet, port| change_ports(packet, |ports| ports.destination = port);
+        match side {
+            PortSide::Source => maker.each(values, source),
+            PortSide::Destination => maker.each(values, destination),
+            PortSide::Either => {
+                let mut drafts = maker.each(values.iter().copied(), source);
+                drafts.extend(maker.each(values, destination));
+                drafts
+            }
+        }
+    }
+
+    /// The flags that are asked for, each asked one turned over, each other one too.
+    fn flags(&self, compare: u8, mask: u8) -> Vec<Draft> {
+        let mut values = vec![compare];
+        let bits = (0..8).map(|place| 1_u8 << place);
+        values.extend(bits.map(|bit| compare ^ bit));
+        values.push(compare | !mask & 0x3f);
+        values
+            .into_iter()
+            .filter_map(|flags| self.with_flags(TcpFlags(flags)))
+            .collect()
+    }
+
+    fn with_flags(&self, flags: TcpFlags) -> Option<Draft> {
+        let mut base = self.draft.base.clone();
+        if !matches!(base.transport, Transport::Tcp(_)) {
+            base.transport = transport_of(&base, Protocol::TCP);
+        }
+        if let Transport::Tcp(tcp) = &mut base.transport {
+            tcp.flags = flags;
+        }
+        match self.draft.standing {
+            Standing::New | Standing::Invalid | Standing::Related if is_midway(flags) => {
+                Draft::new(base, Standing::Invalid)
+            }
+            Standing::Invalid | Standing::Related => Draft::new(base, Standing::New),
+            standing => Draft::new(base, standing).map(|draft| {
+                draft.verbatim(|packet| {
+                    if let Transport::Tcp(tcp) = &mut packet.transport {
+                        tcp.flags = flags;
+                    }
+                })
+            }),
+        }
+    }
+
+    fn options(&self, kind: u8) -> Vec<Draft> {
+        let kinds = around_number(kind).into_iter().map(Some).chain([None]);
+        self.each(kinds, |packet, kind| {
+            if !matches!(packet.transport, Transport::Tcp(_)) {
+                packet.transport = transport_of(packet, Protocol::TCP);
+            }
+            if let Transport::Tcp(tcp) = &mut packet.transport {
+                tcp.option = kind;
+            }
+        })
+    }
+
+    fn chunks(&self, chunks: &Chunks) -> Vec<Draft> {
+        let kinds: Vec<u8> = match chunks {
+            Chunks::All => vec![0, 1, 255],
+            Chunks::These(types) => types
+                .iter()
+                .flat_map(|(kind, _)| around_number(*kind))
+                .collect(),
+        };
+        let change = |packet: &mut Packet, kind| {
+            packet.transport = transport_of(packet, Protocol::SCTP);
+            if let Transport::Sctp { chunk, .. } = &mut packet.transport {
+                *chunk = kind;
+            }
+        };
+        kinds
+            .into_iter()
+            .map(|kind| self.draft.verbatim(|packet| change(packet, kind)))
+            .collect()
+    }
+
+    fn icmp(&self, kind: u8, [first, last]: [u8; 2]) -> Vec<Draft> {
+        let codes = [
+            Some(first),
+            Some(last),
+            first.checked_sub(1),
+            last.checked_add(1),
+            Some(255),
+        ];
+        let mut pairs: Vec<(u8, u8)> = codes.iter().flatten().map(|code| (kind, *code)).collect();
+        let kinds = around_number(kind).into_iter().chain([0, 255]);
+        pairs.extend(kinds.map(|kind| (kind, first)));
+        pairs.sort_unstable();
+        pairs.dedup();
+        pairs
+            .into_iter()
+            .filter_map(|(kind, code)| self.with_icmp(kind, code))
+            .collect()
+    }
+
+    fn with_icmp(&self, kind: u8, code: u8) -> Option<Draft> {
+        let mut base = self.draft.base.clone();
+        let (identifier, quoted) = match base.transport {
+            Transport::Icmp(icmp) => (icmp.identifier, icmp.quoted),
+            _ => (1, None),
+        };
+        base.transport = Transport::Icmp(Icmp {
+            kind,
+            code,
+            identifier,
+            quoted,
+        });
+        let changed = |draft: Draft| match draft.shot.packet.transport {
+            Transport::Icmp(now) if (now.kind, now.code) == (kind, code) => Some(draft),
+            _ => None,
+        };
+        let standings = [self.draft.standing, Standing::New];
+        let kept = standings
+            .into_iter()
+            .find_map(|standing| Draft::new(base.clone(), standing).and_then(changed));
+        // A message that begins nothing: sent to the letter, whatever connection tracking says.
+        kept.or_else(|| {
+            let draft = Draft::new(base.clone(), Standing::New)?;
+            Some(draft.verbatim(|packet| packet.transport = base.transport))
+        })
+    }
+
+    fn marks(&self, test: MaskedMark) -> Vec<Draft> {
+        let mut marks = vec![test.value, 0, u32::MAX, test.value | !test.mask];
+        let bits = (0..32).map(|place| 1_u32 << place);
+        marks.extend(
+            bits.filter(|bit| test.mask & bit != 0)
+                .map(|bit| test.value ^ bit),
+        );
+        let outside = (0..32)
+            .map(|place| 1_u32 << place)
+            .find(|bit| test.mask & bit == 0);
+        marks.extend(outside.map(|bit| test.value ^ bit));
+        marks.sort_unstable();
+        marks.dedup();
+        self.each(marks, |packet, mark| packet.mark.0 = mark)
+    }
+
+    fn standings(&self) -> Vec<Draft> {
+        let base = &self.draft.base;
+        let standings = Standing::NAMES.into_iter().map(|(_, standing)| standing);
+        standings
+            .filter_map(|standing| Draft::new(base.clone(), standing))
+            .collect()
+    }
+
+    fn lengths(&self, first: u16, last: u16) -> Vec<Draft> {
+        let bare = length(self.packet()) - self.packet().payload.len();
+        let ends = [
+            first.checked_sub(1),
+            Some(first),
+            Some(last),
+            last.checked_add(1),
+        ];
+        let payloads = ends.into_iter().flatten().filter_map(|end| {
+            // A TUN device takes no more than its MTU.
+            let payload = usize::from(end.min(1500)).checked_sub(bare)?;
+            u16::try_from(payload).ok()
+        });
+        self.each(payloads, |packet, count| {
+            packet.payload = Payload::Zeros(count)
+        })
+    }
+
+    fn texts(&self, test: &StringTest) -> Vec<Draft> {
+        let bare = length(self.packet()) - self.packet().payload.len();
+        let padding = usize::from(test.from).saturating_sub(bare).min(1000);
+        let pattern = &test.pattern;
+        let shorter = &pattern[..pattern.len().saturating_sub(1)];
+        let other_case: Vec<u8> = pattern.iter().map(|byte| swap_case(*byte)).collect();
+        let texts = [&pattern[..], shorter, &other_case[..], &[][..]];
+        self.each(texts, |packet, text| {
+            let mut bytes = vec![0; padding];
+            bytes.extend_from_slice(text);
+            packet.payload = Payload::Bytes(bytes.into());
+        })
+    }
+
+    fn members(&self, test: &SetTest) -> Vec<Draft> {
+        let Some(set) = self.ground.set(&test.name) else {
+            return Vec::new();
+        };
+        let count = set.elements.len();
+        let elements = set.elements.iter().enumerate();
+        let chosen =
+            elements.filter(|(place, _)| *place < MEMBERS / 2 || place + MEMBERS / 2 >= count);
+        let mut drafts = Vec::new();
+        for (_, element) in chosen {
+            let inside = self.with_member(set, element, test);
+            let maker = Maker {
+                draft: inside.as_ref().unwrap_or(self.draft),
+                ground: self.ground,
+            };
+            for (part, side) in element.parts.iter().zip(&test.sides) {
+                drafts.extend(maker.part(part, *side, set.netmask));
+            }
+            drafts.extend(inside);
+        }
+        drafts
+    }
+
+    /// A draft that meets every part of a member.
+    fn with_member(&self, set: &Set, element: &Element, test: &SetTest) -> Option<Draft> {
+        let mut draft = self.draft.clone();
+        for (part, side) in element.parts.iter().zip(&test.sides) {
+            let maker = Maker {
+                draft: &draft,
+                ground: self.ground,
+            };
+            let alone = Element {
+                parts: vec![part.clone()],
+                nomatch: false,
+                extensions: Vec::new(),
+            };
+            let meets = |draft: &Draft| draft.has_parts(set, &alone, &[*side], self.ground);
+            let found = maker.part(part, *side, None).into_iter().find(meets);
+            draft = found?;
+        }
+        Some(draft)
+    }
+
+    fn part(&self, part: &Part, side: SetSide, netmask: Option<u8>) -> Vec<Draft> {
+        match part {
+            Part::Net(net) => {
+                let bits = netmask.unwrap_or(net.prefix_len()).min(net.prefix_len());
+                let net = ipnet::IpNet::new(net.addr(), bits).unwrap_or(*net).trunc();
+                self.addresses(side, around(net.network(), net.broadcast()))
+            }
+            Part::Addresses(first, last) => self.addresses(side, around(*first, *last)),
+            Part::Port(protocol, range) => {
+                let protocol = protocol.filter(|protocol| carries_ports(*protocol));
+                let protocol = protocol.unwrap_or(self.packet().protocol());
+                let Some(draft) = self.draft.with(|packet| {
+                    packet.transport = transport_of(packet, protocol);
+                }) else {
+                    return Vec::new();
+                };
+                let maker = Maker {
+                    draft: &draft,
+                    ground: self.ground,
+                };
+                let side = match side {
+                    SetSide::Source => PortSide::Source,
+                    SetSide::Destination => PortSide::Destination,
+                };
+                maker.ports(side, around_ports(*range))
+            }
+            Part::Icmp(_, kind, code) => self.icmp(*kind, [*code, *code]),
+            Part::Interface { name, .. } => match side {
+                SetSide::Source => self.arrives_by(*name),
+                SetSide::Destination => self.to(&|way| way == Way::Out(*name)),
+            },
+            Part::Mark(mark) => self.marks(MaskedMark {
+                value: *mark,
+                mask: u32::MAX,
+            }),
+            Part::Set(name) => {
+                let inner = self.ground.set(name).and_then(|set| set.elements.first());
+                let part = inner.and_then(|element| element.parts.first());
+                part.map_or_else(Vec::new, |part| match part {
+                    Part::Set(_) => Vec::new(),
+                    part => self.part(part, side, None),
+                })
+            }
+            Part::Mac(_) => Vec::new(),
+        }
+    }
+
+    fn arrives_by(&self, name: InterfaceName) -> Vec<Draft> {
+        let others = self.ground.interfaces().find(|other| *other != name);
+        let names = [Some(name), others].into_iter().flatten();
+        self.each(names, |packet, name| packet.origin = Origin::Arrives(name))
+    }
+}
+
+fn swap_case(byte: u8) -> u8 {
+    if byte.is_ascii_uppercase() {
+        byte.to_ascii_lowercase()
+    } else {
+        byte.to_ascii_uppercase()
+    }
+}
+
+/// Changes the ports of a packet that has some.
+pub fn change_ports(packet: &mut Packet, change: impl FnOnce(&mut Ports)) {
+    match &mut packet.transport {
+        Transport::Tcp(Tcp { ports, .. })
+        | Transport::Udp(ports)
+        | Transport::UdpLite(ports)
+        | Transport::Sctp { ports, .. } => change(ports),
+        Transport::Icmp(_) | Transport::Other(_) => {}
+    }
+}
+
+/// A usual transport header of a protocol, with the ports that the packet has, or usual ones.
+#[must_use]
+pub fn transport_of(packet: &Packet, protocol: Protocol) -> Transport {
+    let usual = Ports {
+        source: 40_000,
+        destination: 80,
+    };
+    let ports = packet.transport.ports().unwrap_or(usual);
+    let echo = |kind| {
+        Transport::Icmp(Icmp {
+            kind,
+            code: 0,
+            identifier: 1,
+            quoted: None,
+        })
+    };
+    match (protocol, packet.family()) {
+        (protocol, _) if protocol == packet.protocol() => packet.transport,
+        (Protocol::TCP, _) => Transport::Tcp(Tcp {
+            ports,
+            flags: TcpFlags::SYN,
+            option: None,
+        }),
+        (Protocol::UDP, _) => Transport::Udp(ports),
+        (Protocol::UDP_LITE, _) => Transport::UdpLite(ports),
+        (Protocol::SCTP, _) => Transport::Sctp { ports, chunk: 1 },
+        (Protocol::ICMP, Family::V4) => echo(8),
+        (Protocol::ICMP6, Family::V6) => echo(128),
+        (other, _) => Transport::Other(other),
+    }
+}
