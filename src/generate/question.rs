@@ -92,7 +92,7 @@ impl<'a> Condition<'a> {
 
     /// The opposite.
     #[must_use]
-    pub fn not(self) -> Self {
+    pub fn opposite(self) -> Self {
         Self {
             wanted: !self.wanted,
             ..self

@@ -1,0 +1,140 @@
+//! A packet that meets many conditions at once, by local search.
+//!
+//! One unmet condition after the other is mended by that neighbour of the packet which leaves the
+//! fewest others unmet; now and then by any, so that the search does not stay in a hollow.
+
+use super::bits::Bits;
+use super::draft::Draft;
+use super::edges::edges;
+use super::ground::{Constants, Ground};
+use super::question::{Condition, Question};
+
+/// How many repairs are tried before the search gives up.
+const STEPS: usize = 60;
+/// How many known values are tried beside a question's own edges.
+const SAMPLES: usize = 12;
+
+/// Conditions of which one must be met.
+pub type Clause<'a> = Vec<Condition<'a>>;
+
+/// Whether a draft meets a condition of a clause.
+fn met(clause: &Clause<'_>, draft: &Draft, ground: &Ground<'_>) -> bool {
+    clause
+        .iter()
+        .any(|condition| draft.meets(condition, ground))
+}
+
+fn unmet(clauses: &[Clause<'_>], draft: &Draft, ground: &Ground<'_>) -> usize {
+    clauses
+        .iter()
+        .filter(|clause| !met(clause, draft, ground))
+        .count()
+}
+
+/// A draft that meets all clauses, from one that need not; `None` where none was found.
+pub fn solve<B: Bits>(
+    clauses: &[Clause<'_>],
+    start: Draft,
+    ground: &Ground<'_>,
+    bits: &mut B,
+) -> Option<Draft> {
+    let mut draft = start;
+    for _ in 0..STEPS {
+        let open: Vec<&Clause<'_>> = clauses
+            .iter()
+            .filter(|clause| !met(clause, &draft, ground))
+            .collect();
+        let Some(clause) = bits.pick(&open) else {
+            return Some(draft);
+        };
+        let condition = bits.pick(clause)?;
+        let repairs = repairs(condition, &draft, ground, bits);
+        let by_chance = bits.chance(1, 12);
+        let chosen = if by_chance {
+            bits.pick(&repairs).cloned()
+        } else {
+            best(repairs, clauses, ground, bits)
+        };
+        draft = chosen.unwrap_or(draft);
+    }
+    (unmet(clauses, &draft, ground) == 0).then_some(draft)
+}
+
+fn best<B: Bits>(
+    drafts: Vec<Draft>,
+    clauses: &[Clause<'_>],
+    ground: &Ground<'_>,
+    bits: &mut B,
+) -> Option<Draft> {
+    let scored = drafts
+        .into_iter()
+        .map(|draft| (unmet(clauses, &draft, ground), draft));
+    let scored: Vec<(usize, Draft)> = scored.collect();
+    let least = scored.iter().map(|(open, _)| *open).min()?;
+    let equals: Vec<Draft> = scored
+        .into_iter()
+        .filter(|(open, _)| *open == least)
+        .map(|(_, draft)| draft)
+        .collect();
+    bits.pick(&equals).cloned()
+}
+
+/// Neighbours of a draft that meet a condition.
+fn repairs<B: Bits>(
+    condition: &Condition<'_>,
+    draft: &Draft,
+    ground: &Ground<'_>,
+    bits: &mut B,
+) -> Vec<Draft> {
+    let mut drafts = edges(condition.question, draft, ground);
+    let constants = ground.constants(draft.shot.packet.family());
+    let from = bits.below(constants.addresses.len().max(1));
+    match condition.question {
+        Question::Source(_) | Question::SourceRange(..) | Question::SourceType(_) => {
+            drafts.extend(addresses(constants, from, draft, condition, ground, true));
+        }
+        Question::Destination(_)
+        | Question::DestinationRange(..)
+        | Question::DestinationType(_)
+        | Question::Out(_)
+        | Question::At(_) => {
+            drafts.extend(addresses(constants, from, draft, condition, ground, false));
+        }
+        Question::Set(_) => {
+            drafts.extend(addresses(constants, from, draft, condition, ground, true));
+            drafts.extend(addresses(constants, from, draft, condition, ground, false));
+        }
+        _ => {}
+    }
+    drafts.retain(|draft| draft.meets(condition, ground));
+    drafts
+}
+
+/// Some drafts with known addresses that meet the condition, from one on.
+fn addresses<'s>(
+    constants: &'s Constants,
+    from: usize,
+    draft: &'s Draft,
+    condition: &'s Condition<'_>,
+    ground: &'s Ground<'_>,
+    source: bool,
+) -> impl Iterator<Item = Draft> + 's {
+    let known = constants
+        .addresses
+        .iter()
+        .cycle()
+        .skip(from)
+        .take(constants.addresses.len());
+    let changed = known.filter_map(move |address| {
+        draft.with(|packet| {
+            if source {
+                packet.source = *address;
+            } else {
+                packet.destination = *address;
+            }
+        })
+    });
+    changed
+        .filter(move |draft| draft.meets(condition, ground))
+        .take(SAMPLES)
+}
