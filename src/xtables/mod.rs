@@ -9,6 +9,7 @@
 //! What this room does not know it keeps to the letter ([`matches::Match::Opaque`],
 //! [`target::Target::Opaque`]). Numbers are host order; marks and masks are as the tools print them.
 
+mod error;
 pub mod ipset;
 pub mod matches;
 pub mod ruleset;
@@ -16,6 +17,7 @@ pub mod save;
 pub mod set;
 pub mod target;
 
+pub use error::ParseError;
 pub use matches::{Match, Not};
 pub use ruleset::{
     Chain, Counters, Firewall, Hook, Policy, Rule, RuleId, Ruleset, Table, TableName,

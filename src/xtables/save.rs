@@ -1,1 +1,0 @@
-//! iptables-save and ip6tables-save text, read and written.
