@@ -11,11 +11,12 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 mod links;
 mod namespaces;
+mod restore;
 
 fn main() -> ExitCode {
     let privilege = kernel::privilege();
     let arguments = Arguments::from_args();
-    let mut trials: Vec<Trial> = [namespaces::trials(), links::trials()]
+    let mut trials: Vec<Trial> = [namespaces::trials(), links::trials(), restore::trials()]
         .into_iter()
         .flatten()
         .collect();
