@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::verdict::ArmName;
+
 /// Holds what Calico's iptables rules do against what they should.
 #[derive(Debug, Parser)]
 #[command(
@@ -60,6 +62,21 @@ pub struct Backends {
         default_value = "legacy,nft"
     )]
     pub names: Vec<Backend>,
+}
+
+impl Backends {
+    /// The arms, each once, legacy first.
+    #[must_use]
+    pub fn arms(&self) -> Vec<ArmName> {
+        let mut names = self.names.clone();
+        names.sort_unstable();
+        names.dedup();
+        let arms = names.into_iter().map(|name| match name {
+            Backend::Legacy => ArmName::Legacy,
+            Backend::Nft => ArmName::Nft,
+        });
+        arms.collect()
+    }
 }
 
 /// A ruleset and its node, as files.
@@ -137,6 +154,9 @@ Examples:
       on the seed's slave1
   calidiff explain --kernel --packet 'in=cali0ef24b1 tcp 172.16.1.1:40000 > 10.0.0.9:443'
       with the kernel's own trace beside the model's
+  calidiff explain --packet 'in=eth0 tcp 10.0.0.9:443 > 172.16.1.1:40000 flags=ACK' \\
+                   --connection 'tcp 172.16.1.1:40000 > 10.0.0.9:443 replied'
+      an answer, of a connection that exists
   calidiff explain mine.save --sets mine.ipset --packet 'in=eth0 udp 10.0.0.9:53 > 172.16.1.1:5353'")]
 pub struct Explain {
     #[command(flatten)]
@@ -145,6 +165,9 @@ pub struct Explain {
     /// The packet
     #[arg(long, value_name = "TEXT")]
     pub packet: String,
+    /// A connection that exists when it comes; may be given more than once
+    #[arg(long = "connection", value_name = "TEXT")]
+    pub connections: Vec<String>,
     /// Ask the kernel too, and show its trace beside the model's
     #[arg(long)]
     pub kernel: bool,

@@ -1,10 +1,12 @@
 //! The commands: what they take, and how they end.
 //!
 //! * [`args`]: every command's options and help;
-//! * [`status`]: what the exit status says.
+//! * [`status`]: what the exit status says;
+//! * [`terminal`]: what standard output can show.
 
 pub mod args;
 pub mod status;
+pub mod terminal;
 
 use std::process::ExitCode;
 

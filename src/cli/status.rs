@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::arm::Failure;
+
 /// What the exit status says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -45,6 +47,16 @@ impl Ending {
         Self {
             status: Status::Lacking,
             report: report.into(),
+        }
+    }
+}
+
+impl From<Failure> for Ending {
+    fn from(failure: Failure) -> Self {
+        let report = miette::miette!("{failure}");
+        match failure {
+            Failure::Refused(_) => Self::bad_input(report),
+            Failure::Broken { .. } => Self::lacking(report),
         }
     }
 }
