@@ -1,0 +1,329 @@
+//! A tool that runs as a child process, is told things line by line, and is listened to.
+//!
+//! Writing never waits for the tool: what its pipe doesn't take is kept and sent while listening, so
+//! neither side can block the other. Listening is bounded in time.
+//!
+//! Every child dies with the thread that started it, however that ends (`PR_SET_PDEATHSIG`), so a
+//! worker must be the thread that starts its tools.
+
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::unistd::getppid;
+
+use super::error::KernelError;
+
+/// How long a tool may take for one thing. The slowest that is known, a commit of 5,000 rules through
+/// nft, takes a tenth of a second.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How much of a tool's input its pipe should hold: most rulesets whole, so that the tool can work
+/// while nobody listens (`F_SETPIPE_SZ`; the default is 64 KiB).
+const PIPE_BYTES: i32 = 256 * 1024;
+
+/// Where a tool says that it has come to the end of what it was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stream {
+    /// Its standard output.
+    Output,
+    /// Its standard error.
+    Errors,
+}
+
+/// What was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// The line that was waited for.
+    Line,
+    /// The tool has ended, with this exit status (`None`: by a signal).
+    End(Option<i32>),
+}
+
+/// A running tool.
+pub(super) struct Dialogue {
+    tool: &'static str,
+    child: Child,
+    input: Option<ChildStdin>,
+    output: Option<ChildStdout>,
+    errors: Option<ChildStderr>,
+    unsent: Vec<u8>,
+    sent: usize,
+    /// What came on standard output since [`Dialogue::forget`].
+    heard: Vec<u8>,
+    /// The same of standard error.
+    complaints: Vec<u8>,
+    lines_said: usize,
+}
+
+impl Dialogue {
+    /// Starts a tool in the namespace of the calling thread.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError::Lacks`] where there is no such tool, [`KernelError::System`] otherwise.
+    pub(super) fn start(tool: &'static str, arguments: &[&str]) -> Result<Self, KernelError> {
+        let mut command = Command::new(tool);
+        command
+            .args(arguments)
+            // Each process its own lock: the default is one for the whole machine, and would make
+            // workers wait for each other (iptables/xshared.c, `xtables_lock`).
+            .env("XTABLES_LOCKFILE", "/proc/self/comm")
+            .env("LC_ALL", "C")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = die_with_parent(&mut command)
+            .spawn()
+            .map_err(|error| not_started(tool, error))?;
+        let (input, output, errors) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let prepared = prepare(&[
+            input.as_ref().map(AsFd::as_fd),
+            output.as_ref().map(AsFd::as_fd),
+            errors.as_ref().map(AsFd::as_fd),
+        ]);
+        let dialogue = Self {
+            tool,
+            child,
+            input,
+            output,
+            errors,
+            unsent: Vec::new(),
+            sent: 0,
+            heard: Vec::new(),
+            complaints: Vec::new(),
+            lines_said: 0,
+        };
+        prepared.map_err(|error| KernelError::system(format!("talk to {tool}"), error))?;
+        Ok(dialogue)
+    }
+
+    /// Which tool it is.
+    pub(super) fn tool(&self) -> &'static str {
+        self.tool
+    }
+
+    /// How many lines it has been told in its life.
+    pub(super) fn lines_said(&self) -> usize {
+        self.lines_said
+    }
+
+    /// Forgets what was heard.
+    pub(super) fn forget(&mut self) {
+        self.heard.clear();
+        self.complaints.clear();
+    }
+
+    /// What came on standard output since [`Dialogue::forget`].
+    pub(super) fn heard(&self) -> String {
+        String::from_utf8_lossy(&self.heard).into_owned()
+    }
+
+    /// What the tool has complained of since [`Dialogue::forget`].
+    pub(super) fn complaints(&self) -> String {
+        String::from_utf8_lossy(&self.complaints).into_owned()
+    }
+
+    /// Tells the tool something, without waiting for it to listen.
+    pub(super) fn say(&mut self, text: &str) -> Result<(), KernelError> {
+        self.lines_said += text.bytes().filter(|byte| *byte == b'\n').count();
+        self.unsent.extend_from_slice(text.as_bytes());
+        self.send()
+    }
+
+    /// Says that there is nothing more to come, once all is sent.
+    pub(super) fn hang_up(&mut self) -> Result<(), KernelError> {
+        let give_up = Instant::now() + PATIENCE;
+        while self.sent < self.unsent.len() && self.input.is_some() {
+            self.exchange(give_up)?;
+        }
+        self.input = None;
+        Ok(())
+    }
+
+    /// Listens until a line comes on a stream, or the tool ends.
+    pub(super) fn listen_for(&mut self, stream: Stream, line: &str) -> Result<Heard, KernelError> {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            let said = match stream {
+                Stream::Output => &self.heard,
+                Stream::Errors => &self.complaints,
+            };
+            if contains_line(said, line.as_bytes()) {
+                return Ok(Heard::Line);
+            }
+            if self.output.is_none() && self.errors.is_none() {
+                return self.wait();
+            }
+            self.exchange(give_up)?;
+        }
+    }
+
+    /// Listens until the tool ends.
+    pub(super) fn listen_to_the_end(&mut self) -> Result<Option<i32>, KernelError> {
+        let give_up = Instant::now() + PATIENCE;
+        while self.output.is_some() || self.errors.is_some() {
+            self.exchange(give_up)?;
+        }
+        match self.wait()? {
+            Heard::End(status) => Ok(status),
+            Heard::Line => Ok(None),
+        }
+    }
+
+    fn wait(&mut self) -> Result<Heard, KernelError> {
+        self.input = None;
+        let status = self
+            .child
+            .wait()
+            .map_err(|error| KernelError::system(format!("wait for {}", self.tool), error))?;
+        Ok(Heard::End(status.code()))
+    }
+
+    /// Waits until the tool speaks or listens, then sends and hears what is possible.
+    fn exchange(&mut self, give_up: Instant) -> Result<(), KernelError> {
+        let left = give_up.saturating_duration_since(Instant::now());
+        let sending = self.sent < self.unsent.len();
+        let waiting = |fd, flags| PollFd::new(fd, flags);
+        let mut fds: smallvec::SmallVec<[PollFd<'_>; 3]> = smallvec::SmallVec::new();
+        fds.extend(
+            self.output
+                .as_ref()
+                .map(|end| waiting(end.as_fd(), PollFlags::POLLIN)),
+        );
+        fds.extend(
+            self.errors
+                .as_ref()
+                .map(|end| waiting(end.as_fd(), PollFlags::POLLIN)),
+        );
+        if sending {
+            fds.extend(
+                self.input
+                    .as_ref()
+                    .map(|end| waiting(end.as_fd(), PollFlags::POLLOUT)),
+            );
+        }
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        let ready = poll(&mut fds, timeout)
+            .or_else(|error| match error {
+                nix::errno::Errno::EINTR => Ok(1),
+                other => Err(other),
+            })
+            .map_err(|error| KernelError::system(format!("listen to {}", self.tool), error))?;
+        drop(fds);
+        if ready == 0 {
+            return Err(KernelError::Tool {
+                tool: self.tool.to_owned(),
+                doing: "answer".to_owned(),
+                message: format!(
+                    "it said nothing for {} s; its complaints so far: {}",
+                    PATIENCE.as_secs(),
+                    self.complaints().trim()
+                ),
+            });
+        }
+        hear(&mut self.output, &mut self.heard);
+        hear(&mut self.errors, &mut self.complaints);
+        self.send()
+    }
+
+    fn send(&mut self) -> Result<(), KernelError> {
+        while let (Some(input), true) = (self.input.as_mut(), self.sent < self.unsent.len()) {
+            match input.write(&self.unsent[self.sent..]) {
+                Ok(bytes) => self.sent += bytes,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                // The tool has ended; why, listening will tell.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => self.input = None,
+                Err(error) => {
+                    return Err(KernelError::system(
+                        format!("write to {}", self.tool),
+                        error,
+                    ));
+                }
+            }
+        }
+        self.unsent.clear();
+        self.sent = 0;
+        Ok(())
+    }
+}
+
+impl Drop for Dialogue {
+    fn drop(&mut self) {
+        self.input = None;
+        // Either may fail only because the child has ended already, which is what they are for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads what is there; closes the stream at its end.
+fn hear<R: Read>(stream: &mut Option<R>, into: &mut Vec<u8>) {
+    let mut buffer = [0; 4096];
+    while let Some(open) = stream.as_mut() {
+        match open.read(&mut buffer) {
+            Ok(0) => *stream = None,
+            Ok(bytes) => into.extend_from_slice(&buffer[..bytes]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+            Err(_) => *stream = None,
+        }
+    }
+}
+
+fn contains_line(said: &[u8], line: &[u8]) -> bool {
+    said.split_inclusive(|byte| *byte == b'\n').any(|found| {
+        found
+            .strip_suffix(b"\n")
+            .is_some_and(|found| found.ends_with(line))
+    })
+}
+
+fn not_started(tool: &str, error: std::io::Error) -> KernelError {
+    if error.kind() != ErrorKind::NotFound {
+        return KernelError::system(format!("start {tool}"), error);
+    }
+    let package = if tool == "ipset" { "ipset" } else { "iptables" };
+    KernelError::Lacks {
+        what: format!("the program {tool}"),
+        remedy: format!("apt-get install {package} (and see that /usr/sbin is in PATH)"),
+    }
+}
+
+/// Makes the ends of pipes non-blocking, and the first, the tool's input, large.
+fn prepare(ends: &[Option<std::os::fd::BorrowedFd<'_>>]) -> nix::Result<()> {
+    for end in ends.iter().flatten() {
+        let flags = OFlag::from_bits_retain(fcntl(*end, FcntlArg::F_GETFL)?);
+        fcntl(*end, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+    }
+    if let Some(input) = ends.first().copied().flatten() {
+        // A user without privileges may have used up what the system allows; then it stays small.
+        let _ = fcntl(input, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES));
+    }
+    Ok(())
+}
+
+/// Has the kernel kill the child when the thread that starts it ends.
+fn die_with_parent(command: &mut Command) -> &mut Command {
+    let parent = std::process::id();
+    let arrange = move || {
+        set_pdeathsig(Signal::SIGKILL)?;
+        // The parent may have died before the line above.
+        if getppid().as_raw().cast_unsigned() == parent {
+            Ok(())
+        } else {
+            Err(std::io::Error::from(ErrorKind::BrokenPipe))
+        }
+    };
+    // SAFETY: between fork and exec the closure calls prctl and getppid only, which are
+    // async-signal-safe, and allocates nothing.
+    unsafe { command.pre_exec(arrange) }
+}

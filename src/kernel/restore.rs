@@ -1,0 +1,129 @@
+//! The restore tool of one family in one namespace, and what it has loaded.
+
+use super::dialogue::{Dialogue, Heard, Stream};
+use super::error::KernelError;
+use super::namespace::Namespace;
+use super::program::Tools;
+use super::script::Script;
+use crate::verdict::NotProgrammed;
+
+/// Loads one script after the other.
+pub(super) struct Restorer {
+    tool: &'static str,
+    tools: Tools,
+    dialogue: Option<Dialogue>,
+    /// What was told last.
+    script: Script,
+    /// What was told before that: if the last is refused, some of it may still be there.
+    before: Script,
+    /// How many lines the tool had been told before `script`.
+    said_before: usize,
+    /// How often a fence was set.
+    fences: u64,
+    /// Whether the tool has yet to answer.
+    awaited: bool,
+}
+
+impl Restorer {
+    /// Nothing is loaded yet, and no tool runs.
+    pub(super) fn new(tool: &'static str, tools: Tools) -> Self {
+        Self {
+            tool,
+            tools,
+            dialogue: None,
+            script: Script::default(),
+            before: Script::default(),
+            said_before: 0,
+            fences: 0,
+            awaited: false,
+        }
+    }
+
+    /// What was told last.
+    pub(super) fn script(&self) -> &Script {
+        &self.script
+    }
+
+    /// The script that loads these rules in the place of what is loaded.
+    pub(super) fn script_for(&self, rules: &str) -> Result<Script, NotProgrammed> {
+        Script::load(rules, &self.script).map_err(|too_long| NotProgrammed {
+            tool: self.tool.to_owned(),
+            message: too_long.to_string(),
+        })
+    }
+
+    /// Tells the tool a script, without waiting. A script that says nothing costs nothing.
+    pub(super) fn tell(
+        &mut self,
+        namespace: &Namespace,
+        script: Script,
+    ) -> Result<(), KernelError> {
+        self.before = std::mem::replace(&mut self.script, script);
+        if self.script.is_empty() {
+            return Ok(());
+        }
+        let mut dialogue = match self.dialogue.take() {
+            Some(dialogue) => dialogue,
+            None => {
+                namespace.enter()?;
+                Dialogue::start(self.tool, &["--noflush", "--verbose"])?
+            }
+        };
+        dialogue.forget();
+        self.said_before = dialogue.lines_said();
+        self.fences += 1;
+        dialogue.say(self.script.text())?;
+        match self.tools {
+            Tools::LongLived => dialogue.say(&format!("{}\n", self.fence()))?,
+            Tools::Spawned => dialogue.hang_up()?,
+        }
+        self.dialogue = Some(dialogue);
+        self.awaited = true;
+        Ok(())
+    }
+
+    fn fence(&self) -> String {
+        format!("# calidiff {}", self.fences)
+    }
+
+    /// Waits until the last script is loaded, or refused.
+    pub(super) fn listen(&mut self) -> Result<Result<(), NotProgrammed>, KernelError> {
+        if !std::mem::take(&mut self.awaited) {
+            return Ok(Ok(()));
+        }
+        let fence = self.fence();
+        let Some(dialogue) = self.dialogue.as_mut() else {
+            return Ok(Ok(()));
+        };
+        let heard = match dialogue.listen_for(Stream::Output, &fence) {
+            Ok(heard) => heard,
+            Err(error) => {
+                // It hangs: dropping it ends it.
+                self.dialogue = None;
+                self.script.may_hold(&self.before);
+                return Err(error);
+            }
+        };
+        let status = match heard {
+            Heard::Line => return Ok(Ok(())),
+            Heard::End(status) => status,
+        };
+        let complaint = self
+            .script
+            .explain(&dialogue.complaints(), self.said_before);
+        self.dialogue = None;
+        if status == Some(0) && self.tools == Tools::Spawned {
+            return Ok(Ok(()));
+        }
+        self.script.may_hold(&self.before);
+        let message = match status {
+            Some(_) if !complaint.is_empty() => complaint,
+            Some(status) => format!("nothing, with exit status {status}"),
+            None => format!("{complaint} (ended by a signal)"),
+        };
+        Ok(Err(NotProgrammed {
+            tool: self.tool.to_owned(),
+            message,
+        }))
+    }
+}
