@@ -1,15 +1,19 @@
-//! Programming a namespace through the real tools, in two steps so that the waiting of several
-//! namespaces overlaps.
+//! Programming a namespace through the real tools, in steps, so that the waiting of several namespaces
+//! overlaps.
 //!
-//! [`Programmer::begin`] tells the tools; [`Programmer::finish`] waits until all of it is committed, or
-//! refused. Where old rules stand in the way of new sets there is a round in between, which
-//! [`Programmer::advance`] completes. One thread drives a pool so: `begin` on all, `advance` on all,
-//! `finish` on all.
+//! [`Programmer::begin`] tells the first tool and does not wait; each [`Programmer::advance`] waits for
+//! the tool that is at work and tells the next; [`Programmer::finish`] does so to the end. One thread
+//! drives a pool: `begin` on all, `advance` on all until each has said that it is done, `finish` on all.
 //!
 //! One `iptables-restore --noflush --verbose` and one `ip6tables-restore` live as long as the namespace:
 //! verbose, they echo comments, so a comment after the last `COMMIT` is the sign that all before it is
 //! done. They end at the first error, which is the ruleset's refusal; what then is loaded nobody knows,
 //! and the next script empties it all.
+//!
+//! The two never work at once: where the tables' generation changes under its hands,
+//! `iptables-nft-restore` builds its transaction anew and then flushes chains that the same transaction
+//! deletes (iptables/nft.c, `nft_refresh_transaction`). Other writers to nf_tables in the same namespace
+//! must keep still too between `begin` and `finish`.
 
 use super::dialogue::Dialogue;
 use super::error::KernelError;
@@ -73,17 +77,21 @@ pub struct Texts<'a> {
     pub sets: &'a str,
 }
 
-/// What is under way.
+/// The tool that is at work, by its place in [`Family::BOTH`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It empties its tables, because the new sets can't be loaded beside the old rules.
+    Emptying(usize),
+    /// It loads the new rules.
+    Loading(usize),
+}
+
+/// A firewall that is being loaded.
 #[derive(Debug)]
-enum Phase {
-    /// Nothing.
-    Idle,
-    /// The old rules are being flushed, because these sets and rules can't be loaded beside them.
-    Emptying(Vec<SetScript>, [String; 2]),
-    /// The tools have been told the rules.
-    Loading,
-    /// The ruleset was refused before the tools were told.
-    Refused(NotProgrammed),
+struct Job {
+    sets: Vec<SetScript>,
+    rules: [String; 2],
+    stage: Stage,
 }
 
 /// Programs one namespace.
@@ -91,7 +99,8 @@ pub struct Programmer {
     backend: Backend,
     restorers: [Restorer; 2],
     sets: Sets,
-    phase: Phase,
+    job: Option<Job>,
+    outcome: Result<(), NotProgrammed>,
 }
 
 impl Programmer {
@@ -102,7 +111,8 @@ impl Programmer {
             backend,
             restorers: Family::BOTH.map(|family| Restorer::new(backend.restore(family), tools)),
             sets: Sets::default(),
-            phase: Phase::Idle,
+            job: None,
+            outcome: Ok(()),
         }
     }
 
@@ -119,45 +129,35 @@ impl Programmer {
     ///
     /// A fault of the machine. A ruleset's refusal comes from [`Programmer::finish`].
     pub fn begin(&mut self, namespace: &Namespace, texts: &Texts<'_>) -> Result<(), KernelError> {
-        if !matches!(self.phase, Phase::Idle) {
-            // Its outcome was not asked for.
-            let _ = self.finish(namespace)?;
-        }
-        let wanted = sets::scripts(texts.sets);
+        while !self.advance(namespace)? {}
+        self.outcome = Ok(());
+        let sets = sets::scripts(texts.sets);
         let rules = [texts.v4, texts.v6];
-        if !self.sets.must_unload_first(&wanted, rules) {
-            return self.load(namespace, wanted, rules);
+        let mut job = Job {
+            stage: Stage::Loading(0),
+            rules: rules.map(str::to_owned),
+            sets,
+        };
+        if self.sets.must_unload_first(&job.sets, rules) {
+            job.stage = Stage::Emptying(0);
+            self.empty(namespace, 0)?;
+            self.job = Some(job);
+        } else {
+            self.load_sets(namespace, job)?;
         }
-        self.phase = Phase::Emptying(wanted, rules.map(str::to_owned));
-        for restorer in &mut self.restorers {
-            restorer.tell(namespace, Script::empty(restorer.script()))?;
-        }
-        Ok(())
+        self.skip_the_silent(namespace)
     }
 
-    /// Completes the round that is under way and begins the next, if there is one.
+    /// Waits for the tool that is at work, and tells the next. Returns whether all is done, so that
+    /// [`Programmer::finish`] won't wait.
     ///
     /// # Errors
     ///
     /// As [`Programmer::begin`].
-    pub fn advance(&mut self, namespace: &Namespace) -> Result<(), KernelError> {
-        match std::mem::replace(&mut self.phase, Phase::Idle) {
-            Phase::Emptying(wanted, rules) => {
-                if let Err(refused) = self.listen()? {
-                    return Err(KernelError::Tool {
-                        tool: refused.tool,
-                        doing: "flush its tables".to_owned(),
-                        message: refused.message,
-                    });
-                }
-                self.sets.unload(namespace)?;
-                self.load(namespace, wanted, [&rules[0], &rules[1]])
-            }
-            phase => {
-                self.phase = phase;
-                Ok(())
-            }
-        }
+    pub fn advance(&mut self, namespace: &Namespace) -> Result<bool, KernelError> {
+        self.step(namespace)?;
+        self.skip_the_silent(namespace)?;
+        Ok(self.job.is_none())
     }
 
     /// Waits until what was begun is loaded, or refused.
@@ -169,46 +169,87 @@ impl Programmer {
         &mut self,
         namespace: &Namespace,
     ) -> Result<Result<(), NotProgrammed>, KernelError> {
-        self.advance(namespace)?;
-        match std::mem::replace(&mut self.phase, Phase::Idle) {
-            Phase::Refused(refused) => Ok(Err(refused)),
-            _ => self.listen(),
-        }
+        while !self.advance(namespace)? {}
+        Ok(std::mem::replace(&mut self.outcome, Ok(())))
     }
 
-    fn load(
-        &mut self,
-        namespace: &Namespace,
-        wanted: Vec<SetScript>,
-        rules: [&str; 2],
-    ) -> Result<(), KernelError> {
-        if let Err(refused) = self.sets.load(namespace, wanted)? {
-            self.phase = Phase::Refused(refused);
-            return Ok(());
-        }
-        self.phase = Phase::Loading;
-        let [v4, v6] = &self.restorers;
-        let scripts = v4
-            .script_for(rules[0])
-            .and_then(|first| Ok([first, v6.script_for(rules[1])?]));
-        match scripts {
-            Ok(scripts) => {
-                for (restorer, script) in self.restorers.iter_mut().zip(scripts) {
-                    restorer.tell(namespace, script)?;
-                }
+    /// Passes over the stages in which the tool has nothing to do.
+    fn skip_the_silent(&mut self, namespace: &Namespace) -> Result<(), KernelError> {
+        while let Some(job) = &self.job {
+            let (Stage::Emptying(index) | Stage::Loading(index)) = job.stage;
+            if self.restorers[index].is_awaited() {
+                break;
             }
-            Err(refused) => self.phase = Phase::Refused(refused),
+            self.step(namespace)?;
         }
         Ok(())
     }
 
-    /// Hears out every tool that has yet to answer; of two refusals the first counts.
-    fn listen(&mut self) -> Result<Result<(), NotProgrammed>, KernelError> {
-        let mut outcome = Ok(());
-        for restorer in &mut self.restorers {
-            outcome = outcome.and(restorer.listen()?);
+    /// Completes a stage and begins the next.
+    fn step(&mut self, namespace: &Namespace) -> Result<(), KernelError> {
+        let Some(mut job) = self.job.take() else {
+            return Ok(());
+        };
+        match job.stage {
+            Stage::Emptying(index) => {
+                if let Err(refused) = self.restorers[index].listen()? {
+                    return Err(KernelError::Tool {
+                        tool: refused.tool,
+                        doing: "empty its tables".to_owned(),
+                        message: refused.message,
+                    });
+                }
+                if index == 0 {
+                    self.empty(namespace, 1)?;
+                    job.stage = Stage::Emptying(1);
+                    self.job = Some(job);
+                    Ok(())
+                } else {
+                    self.sets.unload(namespace)?;
+                    self.load_sets(namespace, job)
+                }
+            }
+            Stage::Loading(index) => {
+                self.outcome = self.restorers[index].listen()?;
+                if index == 0 && self.outcome.is_ok() {
+                    self.load_rules(namespace, job, 1)
+                } else {
+                    Ok(())
+                }
+            }
         }
-        Ok(outcome)
+    }
+
+    fn empty(&mut self, namespace: &Namespace, index: usize) -> Result<(), KernelError> {
+        let restorer = &mut self.restorers[index];
+        restorer.tell(namespace, Script::empty(restorer.script()))
+    }
+
+    fn load_sets(&mut self, namespace: &Namespace, mut job: Job) -> Result<(), KernelError> {
+        self.outcome = self.sets.load(namespace, std::mem::take(&mut job.sets))?;
+        if self.outcome.is_ok() {
+            self.load_rules(namespace, job, 0)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn load_rules(
+        &mut self,
+        namespace: &Namespace,
+        mut job: Job,
+        index: usize,
+    ) -> Result<(), KernelError> {
+        let restorer = &mut self.restorers[index];
+        match restorer.script_for(&job.rules[index]) {
+            Ok(script) => {
+                restorer.tell(namespace, script)?;
+                job.stage = Stage::Loading(index);
+                self.job = Some(job);
+            }
+            Err(refused) => self.outcome = Err(refused),
+        }
+        Ok(())
     }
 
     /// What the save tool of a family prints: the tables that exist, with counters.

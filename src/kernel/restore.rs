@@ -82,6 +82,11 @@ impl Restorer {
         Ok(())
     }
 
+    /// Whether the tool has yet to answer.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.awaited
+    }
+
     fn fence(&self) -> String {
         format!("# calidiff {}", self.fences)
     }

@@ -148,7 +148,7 @@ impl Script {
             }
         }
         explained.push_str(rest);
-        explained
+        explained.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
     /// A line, and of `COMMIT` which table it closes.

@@ -311,7 +311,10 @@ mod tests {
         let fence =
             "ipset v7.17: Unknown argument fence-1\nTry `ipset help' for more information.\n";
         assert_eq!(first_complaint(fence, "fence-1"), None);
-        assert_eq!(first_complaint(&format!("Try it.\n{fence}"), "fence-1"), None);
+        assert_eq!(
+            first_complaint(&format!("Try it.\n{fence}"), "fence-1"),
+            None
+        );
         let complaint = format!("ipset v7.17: Element exists\n{fence}");
         assert_eq!(
             first_complaint(&complaint, "fence-1").as_deref(),

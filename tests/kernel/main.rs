@@ -11,15 +11,21 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 mod links;
 mod namespaces;
+mod programming;
 mod restore;
 
 fn main() -> ExitCode {
     let privilege = kernel::privilege();
     let arguments = Arguments::from_args();
-    let mut trials: Vec<Trial> = [namespaces::trials(), links::trials(), restore::trials()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let mut trials: Vec<Trial> = [
+        namespaces::trials(),
+        links::trials(),
+        restore::trials(),
+        programming::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     if let Err(error) = privilege {
         eprintln!("the kernel tests can't run: {error}");
         if std::env::var_os("CALIDIFF_REQUIRE_KERNEL").is_some_and(|value| value == "1") {
