@@ -45,8 +45,7 @@ impl Script {
     /// The script that loads iptables-save text where `before` has been loaded.
     pub(super) fn load(text: &str, before: &Self) -> Result<Self, LineTooLong> {
         let mut script = Self::default();
-        let mut lines = text.lines().enumerate();
-        while let Some((number, line)) = lines.next() {
+        for (number, line) in text.lines().enumerate() {
             let bytes = line.len();
             if bytes > LONGEST_LINE {
                 return Err(LineTooLong {

@@ -141,7 +141,7 @@ fn random_tables(choices: &mut Choices, sets: &[String]) -> String {
             for _ in 0..choices.below(4) {
                 let rule = RULES[choices.below(6) as usize];
                 // Only later chains are jumped to, so nothing loops.
-                let target = all.iter().skip(hooks.len().max(index + 1)).next();
+                let target = all.get(hooks.len().max(index + 1));
                 let set = sets.first();
                 if (rule.contains("{chain}") && target.is_none())
                     || (rule.contains("{set}") && set.is_none())
