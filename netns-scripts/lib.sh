@@ -304,14 +304,33 @@ build_release() {
 # Whether this user may program a network namespace: as root, or in a user namespace that has its
 # capabilities (some systems grant the namespace and refuse those).
 can_make_namespaces() {
-    is_root && return 0
-    [ -r /dev/net/tun ] && [ -w /dev/net/tun ] &&
-        unshare --user --map-root-user --net nft list ruleset >/dev/null 2>&1
+    is_root || { can_use_tun && user_namespaces_work; }
+}
+
+can_use_tun() {
+    [ -r /dev/net/tun ] && [ -w /dev/net/tun ]
+}
+
+user_namespaces_work() {
+    unshare --user --map-root-user --net nft list ruleset >/dev/null 2>&1
 }
 
 needs_sudo() {
     ! can_make_namespaces && can_be_root &&
         say 'This user may not program a network namespace here: going on through sudo.'
+}
+
+# Says so before anything is built, where neither way is open.
+ensure_namespaces() {
+    can_make_namespaces || can_be_root || {
+        say 'The kernel arms need a network namespace, and this user may not program one:'
+        user_namespaces_work ||
+            say '  missing: user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone,
+           kernel.apparmor_restrict_unprivileged_userns: those that exist)'
+        can_use_tun || say '  missing: leave to read and write /dev/net/tun (chmod 666 /dev/net/tun, as udev has it)'
+        say '  or run this as root, or let this user call sudo'
+        exit 3
+    }
 }
 
 calidiff() {
