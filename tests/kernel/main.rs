@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use calidiff::kernel;
 use libtest_mimic::{Arguments, Failed, Trial};
 
+mod journeys;
 mod links;
 mod namespaces;
 mod programming;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         links::trials(),
         restore::trials(),
         programming::trials(),
+        journeys::trials(),
     ]
     .into_iter()
     .flatten()

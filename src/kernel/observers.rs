@@ -1,0 +1,296 @@
+//! The room's own chains: what they preset, where they look, where they steal.
+//!
+//! One nf_tables table a family, whatever backend the judged rules use; neither iptables-nft nor
+//! iptables-legacy knows it. By priority:
+//!
+//! * -450, before reassembly (-400) and connection tracking (-200): arriving packets get the mark, or
+//!   the freedom from tracking, that the preset in their tag stands for; the node's own get theirs from
+//!   their socket (`SO_MARK`, and `SO_PRIORITY` for freedom from tracking);
+//! * -449: the entry of every hook;
+//! * behind a table, at its priority + 1: the point after it;
+//! * the last points of INPUT and POSTROUTING, right before connections are confirmed
+//!   (`NF_IP_PRI_CONNTRACK_CONFIRM`, the highest number): they look, then drop. So nothing enters the
+//!   connection table, packets don't disturb each other, and the node answers nothing. What leaves by
+//!   `lo` goes on: its second half, PREROUTING and INPUT, is part of its way.
+//!
+//! A chain that nothing jumps to loads the connection's state: so connection tracking, and with it
+//! reassembly, is on whatever the rules are, as on every node that runs Calico.
+
+use super::nflog::{FENCE_PREFIX, GROUP};
+use super::nfnetlink::Writer;
+use super::nftables::{BaseChain, Expression, Log, Meta, Table, Verdict, transaction};
+use crate::journey::{Point, Points};
+use crate::mark::Mark;
+use crate::packet::wire::Tag;
+use crate::packet::{Family, Origin, Packet};
+use crate::xtables::Hook;
+
+/// The table's name in both families.
+const TABLE: &str = "calidiff";
+const PRESETS: &str = "presets";
+/// The index of `lo` in every namespace.
+pub(super) const LOOPBACK_INDEX: u32 = 1;
+const PRESET_PRIORITY: i32 = -450;
+const ENTRY_PRIORITY: i32 = -449;
+const LAST_PRIORITY: i32 = i32::MAX - 1;
+
+/// The `SO_PRIORITY` of the socket whose packets are not tracked; nothing else uses such numbers.
+pub(super) const UNTRACKED_PRIORITY: u32 = 0x0ca1_0001;
+/// The `SO_PRIORITY` of the socket whose packets flush the log.
+pub(super) const FENCE_PRIORITY: u32 = 0x0ca1_0002;
+
+/// What a packet bears when it enters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Preset {
+    mark: Mark,
+    untracked: bool,
+}
+
+impl Preset {
+    /// What an arriving packet is to bear; `None` for nothing, and for the node's own packets, which get
+    /// theirs from their socket.
+    fn of(packet: &Packet) -> Option<Self> {
+        let preset = Self {
+            mark: packet.mark,
+            untracked: packet.untracked,
+        };
+        let something = preset.untracked || preset.mark != Mark::NONE;
+        (something && packet.origin != Origin::Node).then_some(preset)
+    }
+}
+
+/// The presets that tags stand for: the first is 1.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Palette(Vec<Preset>);
+
+impl Palette {
+    /// The number of a packet's preset, 0 for none; it is added where it is missing. `None` where there
+    /// is no room.
+    pub(super) fn number(&mut self, packet: &Packet) -> Option<u8> {
+        let Some(preset) = Preset::of(packet) else {
+            return Some(0);
+        };
+        let index = self.0.iter().position(|known| *known == preset);
+        let index = index.unwrap_or_else(|| {
+            self.0.push(preset);
+            self.0.len() - 1
+        });
+        if index >= usize::from(Tag::LAST_PRESET) {
+            self.0.pop();
+            return None;
+        }
+        u8::try_from(index + 1).ok()
+    }
+}
+
+/// The byte that stands for a point in the log: its index in [`Points::all`].
+pub(super) fn point_byte(index: usize) -> u8 {
+    u8::try_from(index).map_or(u8::MAX, |index| b'A'.saturating_add(index))
+}
+
+/// The point that a byte in the log stands for.
+pub(super) fn point_of(points: &Points, byte: u8) -> Option<Point> {
+    let index = byte.checked_sub(b'A')?;
+    points.all().get(usize::from(index)).copied()
+}
+
+/// Writes the transaction that makes one family's table anew. Without points nothing is observed or
+/// stolen.
+pub(super) fn write_table(
+    writer: &mut Writer,
+    family: Family,
+    points: Option<&Points>,
+    palette: &Palette,
+) {
+    transaction(writer, |writer| {
+        let mut table = Table {
+            writer,
+            family,
+            name: TABLE,
+        };
+        table.renew();
+        add_tracking(&mut table);
+        add_own(&mut table);
+        table.add_base_chain(BaseChain {
+            name: PRESETS,
+            hook: Hook::Prerouting,
+            priority: PRESET_PRIORITY,
+            policy: Verdict::Accept,
+        });
+        add_preset_rules(&mut table, palette);
+        let points = points.map_or(&[][..], Points::all);
+        for (index, point) in points.iter().enumerate() {
+            let ends_hook = points
+                .get(index + 1)
+                .is_none_or(|next| next.hook != point.hook);
+            add_point(&mut table, *point, index, ends_hook);
+        }
+    });
+}
+
+/// Writes the transaction that puts another palette in the place of the one before.
+pub(super) fn write_palette(writer: &mut Writer, family: Family, palette: &Palette) {
+    transaction(writer, |writer| {
+        let mut table = Table {
+            writer,
+            family,
+            name: TABLE,
+        };
+        table.flush(PRESETS);
+        add_preset_rules(&mut table, palette);
+    });
+}
+
+/// Where in the internet header a tag's sixteen bits stand.
+fn tag_offset(family: Family) -> u32 {
+    match family {
+        Family::V4 => 4,
+        Family::V6 => 2,
+    }
+}
+
+fn add_tracking(table: &mut Table) {
+    const CHAIN: &str = "tracking";
+    table.add_chain(CHAIN);
+    table.add_rule(CHAIN, &[Expression::ConnectionState]);
+}
+
+fn add_own(table: &mut Table) {
+    const CHAIN: &str = "own";
+    table.add_base_chain(BaseChain {
+        name: CHAIN,
+        hook: Hook::Output,
+        priority: PRESET_PRIORITY,
+        policy: Verdict::Accept,
+    });
+    let untracked = [
+        Expression::Load(Meta::Priority),
+        Expression::IsNumber(UNTRACKED_PRIORITY),
+        Expression::Untrack,
+    ];
+    let fence = [
+        Expression::Load(Meta::Priority),
+        Expression::IsNumber(FENCE_PRIORITY),
+        Expression::Log(Log {
+            group: GROUP,
+            prefix: FENCE_PREFIX,
+            bytes: 1,
+            threshold: Some(1),
+        }),
+        Expression::Verdict(Verdict::Drop),
+    ];
+    table.add_rule(CHAIN, &untracked);
+    table.add_rule(CHAIN, &fence);
+}
+
+fn add_preset_rules(table: &mut Table, palette: &Palette) {
+    if palette.0.is_empty() {
+        return;
+    }
+    let preset = [
+        Expression::Field(tag_offset(table.family)),
+        Expression::Mask(Tag::PRESET_BITS),
+    ];
+    let leave = Expression::Verdict(Verdict::Accept);
+    let second_half = [
+        Expression::Load(Meta::InInterface),
+        Expression::IsNumber(LOOPBACK_INDEX),
+        leave,
+    ];
+    table.add_rule(PRESETS, &second_half);
+    table.add_rule(PRESETS, &[preset[0], preset[1], Expression::Is(0), leave]);
+    for (number, Preset { mark, untracked }) in (1..).zip(&palette.0) {
+        let set = Expression::Set(Meta::Mark, mark.0);
+        let is = Expression::Is(Tag::new(0, number).bits());
+        if *untracked {
+            let rule = [preset[0], preset[1], is, set, Expression::Untrack, leave];
+            table.add_rule(PRESETS, &rule);
+        } else {
+            table.add_rule(PRESETS, &[preset[0], preset[1], is, set, leave]);
+        }
+    }
+}
+
+fn add_point(table: &mut Table, point: Point, index: usize, ends_hook: bool) {
+    let steals = ends_hook && matches!(point.hook, Hook::Input | Hook::Postrouting);
+    let name = point.to_string();
+    let priority = match point.after.and_then(|after| after.priority(point.hook)) {
+        _ if steals => LAST_PRIORITY,
+        Some(priority) => priority + 1,
+        None => ENTRY_PRIORITY,
+    };
+    table.add_base_chain(BaseChain {
+        name: &name,
+        hook: point.hook,
+        priority,
+        policy: if steals {
+            Verdict::Drop
+        } else {
+            Verdict::Accept
+        },
+    });
+    let mut byte = [0; 4];
+    let log = Log {
+        group: GROUP,
+        prefix: char::from(point_byte(index)).encode_utf8(&mut byte),
+        bytes: record_bytes(table.family),
+        threshold: None,
+    };
+    table.add_rule(&name, &[Expression::Log(log)]);
+    if steals && point.hook == Hook::Postrouting {
+        let loopback = [
+            Expression::Load(Meta::OutInterface),
+            Expression::IsNumber(LOOPBACK_INDEX),
+            Expression::Verdict(Verdict::Accept),
+        ];
+        table.add_rule(&name, &loopback);
+    }
+}
+
+/// How many bytes of a packet [`crate::packet::wire::recognise`] needs at most: internet header (with
+/// IPv6's fragment header), then a TCP header or an ICMP header and a quoted internet header.
+fn record_bytes(family: Family) -> u32 {
+    match family {
+        Family::V4 => 20 + 8 + 20,
+        Family::V6 => 40 + 8 + 8 + 40,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::{InterfaceName, Protocol, Transport};
+
+    fn packet(mark: u32, untracked: bool) -> Packet {
+        let origin = Origin::Arrives(InterfaceName::LOOPBACK);
+        let transport = Transport::Other(Protocol(200));
+        Packet {
+            mark: Mark(mark),
+            untracked,
+            ..Packet::new(origin, [1; 4].into(), [2; 4].into(), transport)
+        }
+    }
+
+    #[test]
+    fn a_palette_holds_fifteen_presets_and_finds_them_again() {
+        let mut palette = Palette::default();
+        assert_eq!(palette.number(&packet(0, false)), Some(0));
+        for number in 1..=14 {
+            assert_eq!(
+                palette.number(&packet(u32::from(number), false)),
+                Some(number)
+            );
+        }
+        assert_eq!(palette.number(&packet(1, true)), Some(15));
+        assert_eq!(palette.number(&packet(99, false)), None);
+        assert_eq!(palette.number(&packet(98, false)), None);
+        assert_eq!(palette.number(&packet(1, true)), Some(15));
+        assert_eq!(palette.number(&packet(3, false)), Some(3));
+        assert_eq!(palette.number(&packet(0, false)), Some(0));
+        let own = Packet {
+            origin: Origin::Node,
+            ..packet(99, true)
+        };
+        assert_eq!(palette.number(&own), Some(0));
+    }
+}

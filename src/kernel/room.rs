@@ -1,0 +1,291 @@
+//! One room: a namespace of its own, shaped after a node, programmed, and observed.
+//!
+//! A room lives for a whole run and is programmed again and again: making a namespace is cheap, but
+//! taking one apart is not. All its descriptors stay with its namespace, so one thread can drive several
+//! rooms in turn: [`Room::begin`] on all, then [`Room::finish`] on all overlaps their waiting.
+
+use std::io;
+
+use super::conntrack;
+use super::error::KernelError;
+use super::inject::{Injector, arrive};
+use super::link::Links;
+use super::namespace::Namespace;
+use super::nflog::{Log, Progress};
+use super::nfnetlink::{Socket, Writer};
+use super::observers::{self, LOOPBACK_INDEX, Palette};
+use super::program::{Backend, Programmer, Texts, Tools};
+use super::sightings::{BothPoints, InterfaceNames, Salvo, unseen};
+use crate::journey::{Journey, Points};
+use crate::node::Node;
+use crate::packet::wire::{Tag, build};
+use crate::packet::{Batch, Family, InterfaceName, Origin, Packet};
+use crate::verdict::NotProgrammed;
+use crate::xtables::Firewall;
+
+/// How often the log is flushed again for a packet that a soft interrupt may still hold.
+const LOOPBACK_PATIENCE: usize = 100;
+
+/// What the observers' table is at the moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Observed {
+    /// The points observed; `None` where nothing is.
+    points: Option<BothPoints>,
+    palette: Palette,
+}
+
+/// A namespace with everything in it.
+pub struct Room {
+    namespace: Namespace,
+    links: Links,
+    programmer: Programmer,
+    names: InterfaceNames,
+    /// The points that the ruleset asks for; [`Room::finish`] sees to them.
+    points: BothPoints,
+    observed: Observed,
+    nftables: Socket,
+    writer: Writer,
+    log: Log,
+    injector: Injector,
+    connections: conntrack::Table,
+    /// The packet that is being sent.
+    bytes: Vec<u8>,
+}
+
+impl Room {
+    /// Makes a room in a new namespace, into which the calling thread moves.
+    ///
+    /// # Errors
+    ///
+    /// What the machine lacks, or refuses.
+    pub fn new(backend: Backend) -> Result<Self, KernelError> {
+        let namespace = Namespace::create()?;
+        let links = Links::prepare(&namespace)?;
+        let empty = Firewall::default();
+        let mut room = Self {
+            programmer: Programmer::new(backend, Tools::LongLived),
+            names: InterfaceNames::default(),
+            points: points_of(&empty),
+            observed: Observed::default(),
+            nftables: Socket::open(&namespace)?,
+            writer: Writer::default(),
+            log: Log::open(&namespace)?,
+            injector: Injector::open(&namespace)?,
+            connections: conntrack::Table::open(&namespace)?,
+            bytes: Vec::new(),
+            links,
+            namespace,
+        };
+        room.write_tables()?;
+        Ok(room)
+    }
+
+    /// Which backend its rules go to.
+    #[must_use]
+    pub fn backend(&self) -> Backend {
+        self.programmer.backend()
+    }
+
+    /// Shapes the room after a node and begins to load these rules. `firewall` is what the texts say.
+    ///
+    /// # Errors
+    ///
+    /// A fault of the machine.
+    pub fn begin(
+        &mut self,
+        node: &Node,
+        firewall: &Firewall,
+        texts: &Texts<'_>,
+    ) -> Result<(), KernelError> {
+        self.links.shape(&self.namespace, node)?;
+        self.names = InterfaceNames::default();
+        self.names.insert(LOOPBACK_INDEX, InterfaceName::LOOPBACK);
+        for tun in self.links.tuns() {
+            self.names.insert(tun.index(), tun.name());
+        }
+        self.points = points_of(firewall);
+        self.programmer.begin(&self.namespace, texts)
+    }
+
+    /// Waits for the tool that is at work, and tells the next. Returns whether all is done, so that
+    /// [`Room::finish`] won't wait.
+    ///
+    /// # Errors
+    ///
+    /// A fault of the machine.
+    pub fn advance(&mut self) -> Result<bool, KernelError> {
+        self.programmer.advance(&self.namespace)
+    }
+
+    /// Waits until what was begun is loaded, or refused, and places the observers.
+    ///
+    /// # Errors
+    ///
+    /// The outer error is a fault of the machine, the inner one the ruleset's own fate.
+    pub fn finish(&mut self) -> Result<Result<(), NotProgrammed>, KernelError> {
+        let outcome = self.programmer.finish(&self.namespace)?;
+        if outcome.is_ok() && self.observed.points.as_ref() != Some(&self.points) {
+            self.observed.points = Some(self.points.clone());
+            self.write_tables()?;
+        }
+        Ok(outcome)
+    }
+
+    /// Takes the observers away: from now until [`Room::finish`] nothing is seen and nothing stolen.
+    ///
+    /// # Errors
+    ///
+    /// A fault of the machine.
+    pub fn stop_observing(&mut self) -> Result<(), KernelError> {
+        self.observed.points = None;
+        self.write_tables()
+    }
+
+    fn write_tables(&mut self) -> Result<(), KernelError> {
+        for family in Family::BOTH {
+            let points = self.observed.points.as_ref();
+            let points = points.map(|points| points.of(family));
+            self.writer.clear();
+            observers::write_table(&mut self.writer, family, points, &self.observed.palette);
+            self.nftables.request(&self.writer, "place the observers")?;
+        }
+        Ok(())
+    }
+
+    fn write_palettes(&mut self) -> Result<(), KernelError> {
+        for family in Family::BOTH {
+            self.writer.clear();
+            observers::write_palette(&mut self.writer, family, &self.observed.palette);
+            self.nftables
+                .request(&self.writer, "preset the marks of packets")?;
+        }
+        Ok(())
+    }
+
+    /// Sends every packet of a batch, in order, and says what happened to each: `journeys` is cleared
+    /// and filled.
+    ///
+    /// # Errors
+    ///
+    /// A fault of the machine, or a packet that can't be sent on this node; then `journeys` means
+    /// nothing.
+    pub fn fire(&mut self, batch: &Batch, journeys: &mut Vec<Journey>) -> Result<(), KernelError> {
+        journeys.clear();
+        journeys.resize_with(batch.packets.len(), unseen);
+        self.connections.insert(&batch.connections)?;
+        let mut tracked = !batch.connections.is_empty();
+        let mut rest = batch.packets.as_slice();
+        let mut rest_of_journeys = journeys.as_mut_slice();
+        while !rest.is_empty() {
+            let count = self.preset(rest)?;
+            let (packets, packets_left) = rest.split_at(count);
+            let (seen, unseen_left) = rest_of_journeys.split_at_mut(count);
+            tracked |= self.fire_salvo(packets, seen)?;
+            (rest, rest_of_journeys) = (packets_left, unseen_left);
+        }
+        if tracked {
+            self.connections.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Sees to it that the palette has the presets of the first packets, and says of how many.
+    fn preset(&mut self, packets: &[Packet]) -> Result<usize, KernelError> {
+        let most = packets.len().min(usize::from(Tag::LAST_NUMBER));
+        let mut palette = self.observed.palette.clone();
+        let mut count = covered(&mut palette, &packets[..most]);
+        if count < most {
+            palette = Palette::default();
+            count = covered(&mut palette, &packets[..most]);
+        }
+        if palette != self.observed.palette {
+            self.observed.palette = palette;
+            self.write_palettes()?;
+        }
+        Ok(count)
+    }
+
+    /// Sends packets, each with a number of its own, and says whether connections were confirmed.
+    fn fire_salvo(
+        &mut self,
+        packets: &[Packet],
+        journeys: &mut [Journey],
+    ) -> Result<bool, KernelError> {
+        if let Some(confirmed) = self.try_salvo(packets, journeys)? {
+            return Ok(confirmed);
+        }
+        if packets.len() < 2 {
+            let lost = io::Error::from(io::ErrorKind::OutOfMemory);
+            return Err(KernelError::system("observe a single packet", lost));
+        }
+        // Half as many leave half as much to be read.
+        journeys.fill_with(unseen);
+        let middle = packets.len() / 2;
+        let (first, second) = journeys.split_at_mut(middle);
+        let confirmed = self.fire_salvo(&packets[..middle], first)?;
+        Ok(self.fire_salvo(&packets[middle..], second)? || confirmed)
+    }
+
+    /// `None` where records were lost.
+    fn try_salvo(
+        &mut self,
+        packets: &[Packet],
+        journeys: &mut [Journey],
+    ) -> Result<Option<bool>, KernelError> {
+        let pace = self.log.packets_between_readings();
+        let mut salvo = Salvo::new(&self.points, &self.names, packets, journeys);
+        let mut whole = true;
+        for (number, packet) in (1_u16..).zip(packets) {
+            let preset = self.observed.palette.number(packet).unwrap_or(0);
+            build(packet, Tag::new(number, preset), &mut self.bytes)
+                .map_err(|error| KernelError::system("build a packet", io::Error::other(error)))?;
+            send(&self.links, &mut self.injector, packet, &self.bytes)?;
+            if usize::from(number) % pace == 0 {
+                whole &= self.log.read(|record| salvo.see(record))? != Progress::Lost;
+            }
+        }
+        for _ in 0..LOOPBACK_PATIENCE {
+            self.injector.send_fence()?;
+            whole &= self.log.read(|record| salvo.see(record))? == Progress::Fenced;
+            if !whole || !salvo.awaits_loopback() {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        salvo.conclude();
+        Ok(whole.then(|| salvo.used_loopback()))
+    }
+}
+
+fn points_of(firewall: &Firewall) -> BothPoints {
+    BothPoints {
+        v4: Points::of(&firewall.v4),
+        v6: Points::of(&firewall.v6),
+    }
+}
+
+/// How many of the packets have their presets in the palette, after adding what there is room for.
+fn covered(palette: &mut Palette, packets: &[Packet]) -> usize {
+    packets
+        .iter()
+        .take_while(|packet| palette.number(packet).is_some())
+        .count()
+}
+
+fn send(
+    links: &Links,
+    injector: &mut Injector,
+    packet: &Packet,
+    bytes: &[u8],
+) -> Result<(), KernelError> {
+    match packet.origin {
+        Origin::Node => injector.send(packet, bytes),
+        Origin::Arrives(name) => match links.tun(name) {
+            Some(tun) => arrive(tun, bytes),
+            None => Err(KernelError::system(
+                format!("let a packet arrive by {name}"),
+                io::Error::from(io::ErrorKind::NotFound),
+            )),
+        },
+    }
+}
