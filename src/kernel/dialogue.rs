@@ -6,6 +6,7 @@
 //! Every child dies with the thread that started it, however that ends (`PR_SET_PDEATHSIG`), so a
 //! worker must be the thread that starts its tools.
 
+use std::ffi::OsString;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
@@ -76,6 +77,10 @@ impl Dialogue {
             // workers wait for each other (iptables/xshared.c, `xtables_lock`).
             .env("XTABLES_LOCKFILE", "/proc/self/comm")
             .env("LC_ALL", "C")
+            .env("PATH", search_path())
+            // A terminal's Ctrl-C goes to its whole process group; this process ends in order and
+            // needs its tools to the end.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -296,6 +301,14 @@ fn not_started(tool: &str, error: std::io::Error) -> KernelError {
         what: format!("the program {tool}"),
         remedy: format!("apt-get install {package} (and see that /usr/sbin is in PATH)"),
     }
+}
+
+/// Where tools are looked for: the user's own places first, then the system's folders, which are not
+/// on every user's path.
+fn search_path() -> OsString {
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    path.push(":/usr/local/sbin:/usr/sbin:/sbin");
+    path
 }
 
 /// Makes the ends of pipes non-blocking, and the first, the tool's input, large.
