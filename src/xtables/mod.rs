@@ -4,7 +4,8 @@
 //! * [`matches`] and [`target`]: what a rule asks and what it does;
 //! * [`set`]: ipset's sets;
 //! * [`save`]: iptables-save and ip6tables-save text, read and written;
-//! * [`ipset`]: `ipset save` and `ipset list` text, read and written.
+//! * [`ipset`]: `ipset save` and `ipset list` text, read and written;
+//! * [`names`], [`scalar`]: protocols, services, numbers, hardware addresses, for both texts.
 //!
 //! What this room does not know it keeps to the letter ([`matches::Match::Opaque`],
 //! [`target::Target::Opaque`]). Numbers are host order; marks and masks are as the tools print them.
@@ -12,8 +13,10 @@
 mod error;
 pub mod ipset;
 pub mod matches;
+mod names;
 pub mod ruleset;
 pub mod save;
+mod scalar;
 pub mod set;
 pub mod target;
 

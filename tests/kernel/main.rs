@@ -14,6 +14,7 @@ mod links;
 mod namespaces;
 mod programming;
 mod restore;
+mod sets;
 
 fn main() -> ExitCode {
     let privilege = kernel::privilege();
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         restore::trials(),
         programming::trials(),
         journeys::trials(),
+        sets::trials(),
     ]
     .into_iter()
     .flatten()

@@ -30,7 +30,7 @@ pub fn trials() -> Vec<Trial> {
 const BACKENDS: [&str; 2] = ["legacy", "nft"];
 
 /// The corpus of dumps that other people published, where this machine has it.
-fn corpus() -> Option<PathBuf> {
+pub fn corpus() -> Option<PathBuf> {
     let corpus = env::var_os("CALIDIFF_CORPUS").map(PathBuf::from);
     if corpus.is_none() {
         eprintln!("CALIDIFF_CORPUS is not set: the dumps of other people are not tried");
@@ -39,7 +39,7 @@ fn corpus() -> Option<PathBuf> {
 }
 
 /// Runs a program in this thread's namespace.
-fn run(program: &str, arguments: &[&str], input: &str) -> Result<String, String> {
+pub fn run(program: &str, arguments: &[&str], input: &str) -> Result<String, String> {
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())

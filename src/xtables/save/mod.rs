@@ -11,14 +11,13 @@
 //! * [`command`], [`general`], [`options`]: one line's options, as getopt cuts them;
 //! * [`rule`]: from options to rules;
 //! * [`modules`]: each match's and target's options, read and written;
-//! * [`value`], [`names`], [`text`]: single values, read and written;
+//! * [`value`], [`text`]: single values, read and written;
 //! * [`print`]: rules and rulesets written.
 
 mod command;
 mod general;
 mod lex;
 mod modules;
-mod names;
 mod options;
 mod print;
 mod restore;

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use super::modules;
-use super::names;
 use super::text::{Bare, Interface, Network, Text};
 use crate::packet::Family;
 use crate::xtables::matches::{Match, Not};
+use crate::xtables::names;
 use crate::xtables::ruleset::{
     AddressMask, Chain, Counters, InterfacePattern, Policy, Rule, Ruleset,
 };

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::value;
 use crate::xtables::matches::{Not, PortRange};
 use crate::xtables::ruleset::{AddressMask, InterfacePattern};
+use crate::xtables::scalar::write_range;
 
 /// A line in the making: words, each with a space before it unless it is the first.
 #[derive(Debug, Default)]
@@ -125,7 +126,7 @@ pub(super) struct Ports(pub PortRange);
 
 impl Display for Ports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        range(f, self.0.first, self.0.last, ':')
+        write_range(f, self.0.first, self.0.last, ':')
     }
 }
 
@@ -134,21 +135,7 @@ pub(super) struct Range<T>(pub T, pub T);
 
 impl<T: Display + PartialEq> Display for Range<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        range(f, &self.0, &self.1, ':')
-    }
-}
-
-/// One thing, or two with a sign between them.
-pub(super) fn range<T: Display + PartialEq>(
-    f: &mut fmt::Formatter<'_>,
-    first: T,
-    last: T,
-    between: char,
-) -> fmt::Result {
-    write!(f, "{first}")?;
-    match first == last {
-        true => Ok(()),
-        false => write!(f, "{between}{last}"),
+        write_range(f, &self.0, &self.1, ':')
     }
 }
 
@@ -196,16 +183,6 @@ impl Display for Interface<'_> {
             InterfacePattern::Prefix(prefix) => Bare(&format!("{prefix}+")).fmt(f),
             InterfacePattern::Unnameable(name) => Bare(name).fmt(f),
         }
-    }
-}
-
-/// A hardware address.
-pub(in crate::xtables) struct Mac(pub [u8; 6]);
-
-impl Display for Mac {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02X}:{b:02X}:{c:02X}:{d:02X}:{e:02X}:{g:02X}")
     }
 }
 

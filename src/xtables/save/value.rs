@@ -3,24 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::lex::Word;
-use super::names;
 use super::options::Context;
 use crate::packet::{Family, InterfaceName, Protocol};
 use crate::xtables::error::Problem;
 use crate::xtables::matches::PortRange;
+use crate::xtables::names;
 use crate::xtables::ruleset::{AddressMask, InterfacePattern};
-
-/// A number in C's notation: decimal, `0x` hexadecimal, `0` octal (`xtables_strtoul`, base 0).
-pub(super) fn parse_number(text: &str) -> Option<u64> {
-    let (digits, radix) = match text.as_bytes() {
-        [b'0', b'x' | b'X', ..] => (&text[2..], 16),
-        [b'0', _, ..] => (&text[1..], 8),
-        _ => (text, 10),
-    };
-    // `from_str_radix` takes a sign, the tools' unsigned numbers have none.
-    let plain = digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    plain.then(|| u64::from_str_radix(digits, radix).ok())?
-}
+use crate::xtables::scalar::{looks_like_a_host, parse_mac, parse_number};
 
 /// A number between two others, both included.
 pub(super) fn number_within(
@@ -149,18 +138,6 @@ pub(super) fn mac(word: &Word<'_>, _: &Context) -> Result<[u8; 6], Problem> {
         .ok_or_else(|| word.problem("a hardware address such as 00:11:22:aa:bb:cc"))
 }
 
-/// A hardware address, if the text is one.
-pub(in crate::xtables) fn parse_mac(text: &str) -> Option<[u8; 6]> {
-    let mut address = [0; 6];
-    let mut bytes = text.split(':');
-    for byte in &mut address {
-        let digits = bytes.next()?;
-        let plain = digits.len() <= 2 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-        *byte = plain.then(|| u8::from_str_radix(digits, 16).ok())??;
-    }
-    bytes.next().is_none().then_some(address)
-}
-
 /// An interface's name, or its beginning with `+`.
 pub(super) fn interface(word: &Word<'_>, _: &Context) -> Result<InterfacePattern, Problem> {
     let name = &*word.text;
@@ -195,11 +172,7 @@ fn no_address(word: &Word<'_>, text: &str, family: Family) -> Problem {
         Family::V4 => "an IPv4 address such as 10.0.0.1 or 10.0.0.0/8",
         Family::V6 => "an IPv6 address such as fd00::1 or fd00::/8",
     };
-    let hostname = text.bytes().any(|byte| byte.is_ascii_alphabetic())
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
-    match hostname {
+    match looks_like_a_host(text) {
         true => word.because("is a host's name, and no name is looked up here", example),
         false => word.problem(example),
     }
@@ -359,16 +332,6 @@ mod tests {
                     .collect()
             })
             .map_err(|problem| problem.found)
-    }
-
-    #[test]
-    fn numbers_are_c_numbers() {
-        assert_eq!(parse_number("0x1F"), Some(31));
-        assert_eq!(parse_number("010"), Some(8));
-        assert_eq!(parse_number("0"), Some(0));
-        for wrong in ["", "-1", "+1", "08", "0x", "1a", "0x+1", "٣"] {
-            assert_eq!(parse_number(wrong), None, "{wrong}");
-        }
     }
 
     #[test]

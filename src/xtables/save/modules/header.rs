@@ -9,6 +9,7 @@ use crate::xtables::save::lex::Word;
 use crate::xtables::save::options::{Context, OptionSpec, Options, option};
 use crate::xtables::save::text::{Range, Text};
 use crate::xtables::save::value;
+use crate::xtables::scalar::parse_number;
 use crate::xtables::target::{HopsChange, Target, TcpMss, TrafficClass};
 
 pub(super) static MATCHES: [Module<Match>; 5] = [
@@ -162,7 +163,7 @@ fn class(word: &Word<'_>, _: &Context) -> Result<u8, Problem> {
 }
 
 fn masked_tos(word: &Word<'_>, _: &Context) -> Result<(u8, u8), Problem> {
-    let byte = |text: &str| value::parse_number(text).and_then(|byte| u8::try_from(byte).ok());
+    let byte = |text: &str| parse_number(text).and_then(|byte| u8::try_from(byte).ok());
     let mut services = SERVICES.iter();
     let service = services.find(|(name, _)| name.eq_ignore_ascii_case(&word.text));
     let pair = match (service, word.text.split_once('/')) {

@@ -7,7 +7,7 @@ use crate::xtables::matches::{IcmpTest, Match, Not};
 use crate::xtables::save::lex::Word;
 use crate::xtables::save::options::{Context, option};
 use crate::xtables::save::text::{Range, Text};
-use crate::xtables::save::value;
+use crate::xtables::scalar::parse_number;
 
 pub(super) static MATCHES: [Module<Match>; 2] = [
     module("icmp", &[option("icmp-type", 1).negatable()], |options| {
@@ -130,7 +130,7 @@ fn read<'n>(word: &Word<'_>, names: impl Iterator<Item = &'n Named>) -> Result<I
     }
     let expected = || word.problem("a type such as 8, 3/1 or `echo-request`, numbers up to 255");
     let byte = |text: &str| {
-        let number = value::parse_number(text).and_then(|number| u8::try_from(number).ok());
+        let number = parse_number(text).and_then(|number| u8::try_from(number).ok());
         number.ok_or_else(expected)
     };
     let (kind, codes) = match text.split_once('/') {

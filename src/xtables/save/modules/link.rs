@@ -7,8 +7,9 @@ use crate::xtables::matches::{Match, Not, OwnerTest, PacketType, PhysdevTest};
 use crate::xtables::ruleset::InterfacePattern;
 use crate::xtables::save::lex::Word;
 use crate::xtables::save::options::{Context, OptionSpec, Options, option};
-use crate::xtables::save::text::{Interface, Mac, Text, range};
+use crate::xtables::save::text::{Interface, Text};
 use crate::xtables::save::value;
+use crate::xtables::scalar::{Mac, write_range};
 
 pub(super) static MATCHES: [Module<Match>; 4] = [
     module("physdev", PHYSDEV, read_physdev),
@@ -127,7 +128,7 @@ struct Identity((u32, u32));
 impl std::fmt::Display for Identity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (first, last) = self.0;
-        range(f, first, last, '-')
+        write_range(f, first, last, '-')
     }
 }
 

@@ -6,6 +6,7 @@ use crate::xtables::save::lex::Word;
 use crate::xtables::save::options::{Context, OptionSpec, Options, option};
 use crate::xtables::save::text::{Quoted, Text};
 use crate::xtables::save::value;
+use crate::xtables::scalar::parse_number;
 use crate::xtables::target::{Log, Nflog, Target};
 
 pub(super) static TARGETS: [Module<Target>; 3] = [
@@ -70,7 +71,7 @@ fn prefix(word: &Word<'_>, _: &Context) -> Result<String, Problem> {
 }
 
 fn level(word: &Word<'_>, _: &Context) -> Result<u8, Problem> {
-    let number = value::parse_number(&word.text).filter(|level| *level <= 7);
+    let number = parse_number(&word.text).filter(|level| *level <= 7);
     let mut known = LEVELS.iter();
     number
         .map(|level| level as u8)

@@ -1,1 +1,0 @@
-//! `ipset save` and `ipset list` text, read and written.

@@ -1,0 +1,99 @@
+//! `ipset list` text: one block a set.
+
+use super::element;
+use super::header;
+use super::words::{self, Line, Word};
+use crate::xtables::error::Problem;
+use crate::xtables::set::Set;
+
+/// Reads all blocks of a text.
+pub(super) fn read(text: &str) -> Result<Vec<Set>, Problem> {
+    let mut sets: Vec<Set> = Vec::new();
+    let mut name: Option<Word> = None;
+    let mut in_members = false;
+    for line in words::lines(text).filter(|line| !line.is_empty()) {
+        let field = field(line);
+        match (field, sets.last_mut()) {
+            (Some(("Name", value)), _) => {
+                in_members = false;
+                name = Some(single(line, value)?);
+            }
+            (Some(("Type", value)), _) if !in_members => {
+                let kind = single(line, value)?;
+                let name = name
+                    .take()
+                    .ok_or_else(|| stray(line, "`Name:` before it"))?;
+                if sets.iter().any(|set| set.name == name.text) {
+                    return Err(name.because("is there already", "a set's new name"));
+                }
+                sets.push(header::new_set(&name, &kind)?);
+            }
+            (Some(("Header", value)), Some(set)) if !in_members => {
+                header::read_options(set, &words::words(value)?)?;
+            }
+            (Some(("Members", _)), Some(_)) => in_members = true,
+            (Some(("Revision" | "Size in memory" | "References" | "Number of entries", _)), _)
+                if !in_members => {}
+            (_, Some(set)) if in_members => {
+                let (element, _) = element::read(set, &words::words(line)?)?;
+                set.elements.push(element);
+            }
+            _ => {
+                let expected =
+                    "`Name:`, `Type:`, `Header:`, `Members:` or another line of ipset list";
+                return Err(stray(line, expected));
+            }
+        }
+    }
+    match name {
+        Some(name) => Err(name.because("has no kind", "`Type:` behind `Name:`")),
+        None => Ok(sets),
+    }
+}
+
+/// A line of the form `Field: value`. An element has no space behind a colon.
+fn field(line: Line<'_>) -> Option<(&str, Line<'_>)> {
+    let (name, rest) = line.text.split_once(':')?;
+    let value = rest.trim_start();
+    let offset = line.offset + line.text.len() - value.len();
+    let is_field = rest.is_empty() || rest.starts_with([' ', '\t']);
+    is_field.then_some((
+        name,
+        Line {
+            text: value,
+            offset,
+        },
+    ))
+}
+
+fn single(line: Line<'_>, value: Line<'_>) -> Result<Word, Problem> {
+    match words::words(value)?.as_slice() {
+        [word] => Ok(word.clone()),
+        _ => Err(stray(line, "one word behind the colon")),
+    }
+}
+
+fn stray(line: Line<'_>, expected: &str) -> Problem {
+    Problem::new(line.span(), format!("`{}`", line.text), expected)
+}
+
+/// All sets as `ipset list` prints them, but for what only the kernel knows: revision, size in memory
+/// and references.
+#[must_use]
+pub fn print_list(sets: &[Set]) -> String {
+    let blocks: Vec<String> = sets.iter().map(block).collect();
+    blocks.join("\n")
+}
+
+fn block(set: &Set) -> String {
+    let (name, kind, options) = (&set.name, header::kind(set), header::options(set));
+    let count = set.elements.len();
+    let mut text = format!(
+        "Name: {name}\nType: {kind}\nHeader: {options}\nNumber of entries: {count}\nMembers:\n"
+    );
+    for element in &set.elements {
+        text.push_str(&element::print(element));
+        text.push('\n');
+    }
+    text
+}
