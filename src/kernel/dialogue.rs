@@ -110,11 +110,6 @@ impl Dialogue {
         Ok(dialogue)
     }
 
-    /// Which tool it is.
-    pub(super) fn tool(&self) -> &'static str {
-        self.tool
-    }
-
     /// How many lines it has been told in its life.
     pub(super) fn lines_said(&self) -> usize {
         self.lines_said
@@ -124,11 +119,6 @@ impl Dialogue {
     pub(super) fn forget(&mut self) {
         self.heard.clear();
         self.complaints.clear();
-    }
-
-    /// What came on standard output since [`Dialogue::forget`].
-    pub(super) fn heard(&self) -> String {
-        String::from_utf8_lossy(&self.heard).into_owned()
     }
 
     /// What the tool has complained of since [`Dialogue::forget`].
@@ -165,31 +155,28 @@ impl Dialogue {
                 return Ok(Heard::Line);
             }
             if self.output.is_none() && self.errors.is_none() {
-                return self.wait();
+                return self.wait().map(Heard::End);
             }
             self.exchange(give_up)?;
         }
     }
 
-    /// Listens until the tool ends.
-    pub(super) fn listen_to_the_end(&mut self) -> Result<Option<i32>, KernelError> {
+    /// Listens until the tool ends, and returns its exit status (`None`: by a signal).
+    fn listen_to_the_end(&mut self) -> Result<Option<i32>, KernelError> {
         let give_up = Instant::now() + PATIENCE;
         while self.output.is_some() || self.errors.is_some() {
             self.exchange(give_up)?;
         }
-        match self.wait()? {
-            Heard::End(status) => Ok(status),
-            Heard::Line => Ok(None),
-        }
+        self.wait()
     }
 
-    fn wait(&mut self) -> Result<Heard, KernelError> {
+    fn wait(&mut self) -> Result<Option<i32>, KernelError> {
         self.input = None;
         let status = self
             .child
             .wait()
             .map_err(|error| KernelError::system(format!("wait for {}", self.tool), error))?;
-        Ok(Heard::End(status.code()))
+        Ok(status.code())
     }
 
     /// Waits until the tool speaks or listens, then sends and hears what is possible.
@@ -268,6 +255,37 @@ impl Drop for Dialogue {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What a tool has done that ran to its end.
+pub(super) struct Ended {
+    /// Its exit status; `None`: it was ended by a signal.
+    pub(super) status: Option<i32>,
+    /// What came on standard output.
+    pub(super) output: String,
+    /// What came on standard error.
+    pub(super) complaints: String,
+}
+
+/// Runs a tool to its end in the namespace of the calling thread.
+///
+/// # Errors
+///
+/// As [`Dialogue::start`]; an exit status is none.
+pub(super) fn run(
+    tool: &'static str,
+    arguments: &[&str],
+    input: &str,
+) -> Result<Ended, KernelError> {
+    let mut dialogue = Dialogue::start(tool, arguments)?;
+    dialogue.say(input)?;
+    dialogue.hang_up()?;
+    let status = dialogue.listen_to_the_end()?;
+    Ok(Ended {
+        status,
+        output: String::from_utf8_lossy(&dialogue.heard).into_owned(),
+        complaints: dialogue.complaints(),
+    })
 }
 
 /// Reads what is there; closes the stream at its end.

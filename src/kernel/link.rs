@@ -38,7 +38,8 @@ impl Tun {
             .open("/dev/net/tun")
             .map_err(|error| KernelError::Lacks {
                 what: format!("a /dev/net/tun that can be opened ({error})"),
-                remedy: "modprobe tun; mkdir -p /dev/net; mknod -m 666 /dev/net/tun c 10 200"
+                remedy: "modprobe tun; mkdir -p /dev/net; mknod /dev/net/tun c 10 200; \
+                         chmod 666 /dev/net/tun; in a container: --device /dev/net/tun"
                     .to_owned(),
             })?;
         attach(&file, name)

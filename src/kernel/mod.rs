@@ -9,10 +9,12 @@
 //! * `nftables`, `nfnetlink`: the kernel's language below those;
 //! * [`link`]: a node's interfaces as TUN devices, its addresses and routes, over [`netlink`];
 //! * [`program`]: rules and sets through the real tools: a [`script`] is told to a [`restore`] tool,
-//!   a [`dialogue`]; [`sets`] come first.
+//!   a [`dialogue`]; [`sets`] come first;
+//! * [`doctor`]: what this machine can do, found out by each [`probe`].
 
 mod conntrack;
 mod dialogue;
+pub mod doctor;
 pub mod error;
 mod inject;
 pub mod link;
@@ -22,6 +24,7 @@ mod nflog;
 mod nfnetlink;
 mod nftables;
 mod observers;
+mod probe;
 pub mod program;
 mod restore;
 pub mod room;

@@ -15,7 +15,7 @@
 //! deletes (iptables/nft.c, `nft_refresh_transaction`). Other writers to nf_tables in the same namespace
 //! must keep still too between `begin` and `finish`.
 
-use super::dialogue::Dialogue;
+use super::dialogue;
 use super::error::KernelError;
 use super::namespace::Namespace;
 use super::restore::Restorer;
@@ -226,7 +226,10 @@ impl Programmer {
     }
 
     fn load_sets(&mut self, namespace: &Namespace, mut job: Job) -> Result<(), KernelError> {
-        self.outcome = self.sets.load(namespace, std::mem::take(&mut job.sets))?;
+        // The target SET, whose name also appears in others: then sets are loaded once too often.
+        let changing = job.rules.iter().any(|text| text.contains("-j SET"));
+        let sets = std::mem::take(&mut job.sets);
+        self.outcome = self.sets.load(namespace, sets, changing)?;
         if self.outcome.is_ok() {
             self.load_rules(namespace, job, 0)
         } else {
@@ -259,14 +262,14 @@ impl Programmer {
     /// As [`Programmer::begin`].
     pub fn saved(&self, namespace: &Namespace, family: Family) -> Result<String, KernelError> {
         namespace.enter()?;
-        let mut tool = Dialogue::start(self.backend.save(family), &["--counters"])?;
-        tool.hang_up()?;
-        match tool.listen_to_the_end()? {
-            Some(0) => Ok(tool.heard()),
+        let tool = self.backend.save(family);
+        let ended = dialogue::run(tool, &["--counters"], "")?;
+        match ended.status {
+            Some(0) => Ok(ended.output),
             _ => Err(KernelError::Tool {
-                tool: tool.tool().to_owned(),
+                tool: tool.to_owned(),
                 doing: "save the tables".to_owned(),
-                message: tool.complaints(),
+                message: ended.complaints,
             }),
         }
     }

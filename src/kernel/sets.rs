@@ -84,6 +84,8 @@ pub(super) struct Sets {
     /// Names of sets that exist though nobody asks for them any more.
     leftover: Vec<String>,
     fences: u64,
+    /// Whether elements may have come and gone since loading, by rules or by their timeouts.
+    volatile: bool,
 }
 
 impl Sets {
@@ -148,12 +150,19 @@ impl Sets {
         Ok(refusal)
     }
 
-    /// Makes the namespace hold these sets, with these elements.
+    /// Makes the namespace hold these sets, with these elements; `changing` says whether the rules that
+    /// will be loaded beside them can change elements.
     pub(super) fn load(
         &mut self,
         namespace: &Namespace,
         wanted: Vec<SetScript>,
+        changing: bool,
     ) -> Result<Result<(), NotProgrammed>, KernelError> {
+        let was_volatile = std::mem::replace(&mut self.volatile, changing);
+        if self.loaded == wanted && !was_volatile {
+            return Ok(Ok(()));
+        }
+        self.volatile |= wanted.iter().any(|set| set.create.contains("timeout"));
         self.sweep(namespace)?;
         let before = std::mem::take(&mut self.loaded);
         let kept = |set: &SetScript| wanted.iter().any(|new| new.name == set.name);

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use calidiff::kernel;
 use libtest_mimic::{Arguments, Failed, Trial};
 
+mod doctor;
 mod journeys;
 mod links;
 mod namespaces;
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
     let privilege = kernel::privilege();
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> = [
+        doctor::trials(),
         namespaces::trials(),
         links::trials(),
         restore::trials(),
