@@ -26,10 +26,17 @@ pub(super) fn parse_mac(text: &str) -> Option<[u8; 6]> {
     bytes.next().is_none().then_some(address)
 }
 
-/// A hardware address, written.
+/// A hardware address, written: `{:x}` as iptables has it, `{:X}` as ipset.
 pub(super) struct Mac(pub [u8; 6]);
 
-impl fmt::Display for Mac {
+impl fmt::LowerHex for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl fmt::UpperHex for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d, e, g] = self.0;
         write!(f, "{a:02X}:{b:02X}:{c:02X}:{d:02X}:{e:02X}:{g:02X}")
@@ -87,9 +94,10 @@ mod tests {
         ] {
             assert_eq!(parse_mac(wrong), None, "{wrong}");
         }
+        let address = Mac([0, 1, 2, 0xaa, 0xbb, 0xcc]);
         assert_eq!(
-            Mac([0, 1, 2, 0xaa, 0xbb, 0xcc]).to_string(),
-            "00:01:02:AA:BB:CC"
+            format!("{address:x} {address:X}"),
+            "00:01:02:aa:bb:cc 00:01:02:AA:BB:CC"
         );
     }
 }

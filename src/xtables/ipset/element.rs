@@ -326,7 +326,7 @@ impl fmt::Display for Shown<'_> {
                     None => write!(f, "{kind}/{code}"),
                 }
             }
-            Part::Mac(address) => write!(f, "{}", Mac(*address)),
+            Part::Mac(address) => write!(f, "{:X}", Mac(*address)),
             Part::Interface { name, physdev } => {
                 let prefix = if *physdev { "physdev:" } else { "" };
                 write!(f, "{prefix}{name}")

@@ -358,7 +358,21 @@ impl<'t> Reader<'t> {
         spec: &'static GeneralSpec,
         value: Option<Word<'t>>,
     ) -> Result<(), Problem> {
+        let whole_word = matches!(
+            spec.means,
+            General::Source
+                | General::Destination
+                | General::Protocol
+                | General::InInterface
+                | General::OutInterface
+                | General::Jump
+        );
         let argument = match spec.argument {
+            Argument::Required if whole_word && value.is_some() => {
+                // iptables/xshared.c, `do_parse`, takes `argv[optind - 1]` for the value of these.
+                let found = "has its value attached, and the tools take the whole word for it";
+                return Err(word.because(found, "a space before the value"));
+            }
             Argument::No if value.is_some() => {
                 return Err(word.because("takes no value", "it alone"));
             }

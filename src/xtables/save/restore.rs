@@ -270,6 +270,7 @@ impl OpenTable {
                 if chain.policy.replace(policy).is_none() {
                     return Err(name.because("is a user's chain", "a built-in chain"));
                 }
+                chain.counters = None;
             }
             (Order::Append, Some(name)) => {
                 let rules = self.rules(command, family, line)?;

@@ -113,7 +113,11 @@ fn write_port(text: &mut Text, name: &str, port: &Option<Not<InterfacePattern>>)
 
 pub(super) fn write_mac(text: &mut Text, not: &Not<[u8; 6]>) {
     text.module("mac");
-    text.negatable("mac-source", not.negated, Mac(not.value));
+    text.negatable(
+        "mac-source",
+        not.negated,
+        format_args!("{:x}", Mac(not.value)),
+    );
 }
 
 pub(super) fn write_pkttype(text: &mut Text, not: &Not<PacketType>) {
