@@ -1,0 +1,204 @@
+//! The seed: its two nodes, embedded, and its text where that is at hand.
+
+use std::path::Path;
+
+use crate::scenario::Scenario;
+use crate::scenario::text::{self, NotAScenario};
+
+/// The files of the fixtures that the two scenarios name.
+const FILES: [(&str, &str); 6] = [
+    ("slave1.ipset", include_str!("fixtures/slave1.ipset")),
+    ("slave1.v4.save", include_str!("fixtures/slave1.v4.save")),
+    ("slave1.v6.save", include_str!("fixtures/slave1.v6.save")),
+    ("slave2.ipset", include_str!("fixtures/slave2.ipset")),
+    ("slave2.v4.save", include_str!("fixtures/slave2.v4.save")),
+    ("slave2.v6.save", include_str!("fixtures/slave2.v6.save")),
+];
+
+/// The two scenarios.
+const SCENARIOS: [(&str, &str); 2] = [
+    ("slave1.yaml", include_str!("fixtures/slave1.yaml")),
+    ("slave2.yaml", include_str!("fixtures/slave2.yaml")),
+];
+
+/// The seed's two nodes, slave1 and slave2.
+///
+/// # Errors
+///
+/// [`NotAScenario`] where a fixture is wrong, which a test rules out.
+pub fn nodes() -> Result<[Scenario; 2], NotAScenario> {
+    let [one, two] = SCENARIOS;
+    Ok([read(one)?, read(two)?])
+}
+
+fn read((name, yaml): (&str, &str)) -> Result<Scenario, NotAScenario> {
+    text::read(name, yaml, &|beside| {
+        saved(beside)
+            .map(str::to_owned)
+            .ok_or_else(|| std::io::ErrorKind::NotFound.into())
+    })
+}
+
+/// The text of a fixture's file, such as `slave1.v4.save`.
+#[must_use]
+pub fn saved(name: &str) -> Option<&'static str> {
+    let file = FILES.iter().find(|(file, _)| *file == name);
+    file.map(|(_, text)| *text)
+}
+
+/// The seed document's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Its lines.
+    lines: Vec<String>,
+}
+
+impl Document {
+    /// A document of this text.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self {
+            lines: text.lines().map(str::to_owned).collect(),
+        }
+    }
+
+    /// The document among the seeds, which lie beside the folder that `$CALIDIFF_CORPUS` names; `None`
+    /// where they are not there.
+    #[must_use]
+    pub fn find() -> Option<Self> {
+        let corpus = std::env::var_os("CALIDIFF_CORPUS")?;
+        Self::find_beside(Path::new(&corpus))
+    }
+
+    fn find_beside(corpus: &Path) -> Option<Self> {
+        let folder = corpus.parent()?.join("seeds");
+        let entries = std::fs::read_dir(folder).ok()?;
+        let mut files: Vec<_> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .collect();
+        files.sort();
+        let texts = files
+            .iter()
+            .filter_map(|file| std::fs::read_to_string(file).ok());
+        texts
+            .map(|text| Self::new(&text))
+            .find(|document| document.line_of("-A cali-pi-namespace-default").is_some())
+    }
+
+    /// The first line that has a fragment, and its number counted from 1.
+    #[must_use]
+    pub fn line_of(&self, fragment: &str) -> Option<(usize, &str)> {
+        let found = self.lines.iter().position(|line| line.contains(fragment))?;
+        Some((found + 1, self.lines[found].trim()))
+    }
+
+    /// Every rule that it prints, with its line's number.
+    pub fn rules(&self) -> impl Iterator<Item = (usize, &str)> {
+        let numbered = self.lines.iter().enumerate();
+        numbered.filter_map(|(at, line)| Some((at + 1, line[line.find("-A ")?..].trim())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::hash::saved::check_saved;
+    use crate::xtables::save::print_rule;
+
+    #[test]
+    fn every_rule_of_the_fixtures_bears_its_hash() -> Result<(), Box<dyn std::error::Error>> {
+        let mut count = 0;
+        let mut bearing = 0;
+        for (file, text) in FILES {
+            if !file.ends_with(".save") {
+                continue;
+            }
+            bearing += text.matches("\"cali:").count();
+            for rule in check_saved(text)? {
+                assert!(rule.holds(), "{file}: {rule:?}");
+                count += 1;
+            }
+        }
+        assert_eq!(count, bearing);
+        assert!(count > 4 * 85, "{count}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_rule_out_of_its_place_does_not_bear_its_hash() -> Result<(), Box<dyn std::error::Error>> {
+        let text = saved("slave1.v4.save").ok_or("no fixture")?;
+        let hook = "-A cali-INPUT -m comment --comment \"cali:5M2EkEm-RVlDLAfE\" -m conntrack \
+                    --ctstate INVALID -j DROP\n";
+        assert!(text.contains(hook));
+        let wrong: Vec<_> = check_saved(&text.replace(hook, ""))?
+            .into_iter()
+            .filter(|rule| !rule.holds())
+            .map(|rule| (rule.chain, rule.index))
+            .collect();
+        let expected: Vec<_> = (1..6).map(|at| ("cali-INPUT".to_owned(), at)).collect();
+        assert_eq!(wrong, expected);
+        Ok(())
+    }
+
+    /// The rules of both nodes that are not marked as completed.
+    fn of_the_seed() -> Result<BTreeSet<String>, NotAScenario> {
+        let mut rules = BTreeSet::new();
+        for node in nodes()? {
+            for ruleset in [&node.firewall.v4, &node.firewall.v6] {
+                let printed = ruleset.rules();
+                let printed = printed.filter(|(id, _)| node.completion(id).is_none());
+                rules.extend(printed.map(|(id, rule)| print_rule(&id.chain, rule, id.family)));
+            }
+        }
+        Ok(rules)
+    }
+
+    #[test]
+    fn what_is_not_completed_is_85_hashed_rules_and_dockers_three() -> Result<(), NotAScenario> {
+        let rules = of_the_seed()?;
+        let hashed = rules.iter().filter(|rule| rule.contains("\"cali:"));
+        assert_eq!((hashed.count(), rules.len()), (85, 88));
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_not_completed_is_what_the_seed_prints() -> Result<(), NotAScenario> {
+        let Some(document) = Document::find() else {
+            eprintln!("the seed's text is not at hand (CALIDIFF_CORPUS): not compared");
+            return Ok(());
+        };
+        let printed = document.rules().map(|(_, rule)| rule.to_owned());
+        assert_eq!(printed.collect::<BTreeSet<String>>(), of_the_seed()?);
+        Ok(())
+    }
+
+    #[test]
+    fn every_completion_completes_something() -> Result<(), NotAScenario> {
+        for node in nodes()? {
+            let rulesets = [&node.firewall.v4, &node.firewall.v6];
+            for completion in &node.completed {
+                let mut rules = rulesets.into_iter().flat_map(|ruleset| ruleset.rules());
+                assert!(
+                    rules.any(|(id, _)| completion.covers(&id)),
+                    "{completion:?}"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_fixtures_are_printed_as_they_stand() -> Result<(), NotAScenario> {
+        for node in nodes()? {
+            for (ruleset, family) in [(&node.firewall.v4, "v4"), (&node.firewall.v6, "v6")] {
+                let style = crate::xtables::save::Style::default();
+                let printed = crate::xtables::save::print(ruleset, style);
+                let file = format!("{}.{family}.save", node.name);
+                assert_eq!(Some(printed.as_str()), saved(&file));
+            }
+        }
+        Ok(())
+    }
+}
