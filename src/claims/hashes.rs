@@ -86,11 +86,11 @@ fn names_a_set(scenario: &Scenario, chain: &str, selector: &str) -> Part {
     let rules = scenario.firewall.v4.rules();
     let mut of_chain = rules.filter(|(id, _)| id.table == TableName::Filter && id.chain == chain);
     let named = of_chain.find_map(|(id, rule)| {
-        let sets = rule.matches.iter().filter_map(|one| match one {
+        let mut sets = rule.matches.iter().filter_map(|one| match one {
             Match::Set(set) => Some(set.name.clone()),
             _ => None,
         });
-        sets.last().map(|name| (id, name))
+        sets.next_back().map(|name| (id, name))
     });
     let (held, quote) = match named {
         Some((id, name)) => (name == expected, format!("{id} matches {name}")),

@@ -3,6 +3,7 @@
 
 pub mod infer;
 pub mod text;
+pub mod yaml;
 
 use std::net::IpAddr;
 

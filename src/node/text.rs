@@ -3,95 +3,30 @@
 use std::collections::BTreeSet;
 
 use ipnet::IpNet;
-use miette::{Diagnostic, NamedSource, SourceSpan};
 
+use super::yaml::{WrongYaml, Yaml};
 use super::{Node, RouteKind};
 use crate::packet::{Family, InterfaceName};
-
-/// A file that describes no node: where, and why.
-#[derive(Debug, thiserror::Error, Diagnostic)]
-#[error("{file}:{line}:{column}: {problem}")]
-pub struct NotANode {
-    file: String,
-    line: usize,
-    column: usize,
-    problem: String,
-    #[source_code]
-    source_code: NamedSource<String>,
-    #[label("here")]
-    span: SourceSpan,
-}
-
-/// A file and its text, for errors that point into it.
-struct File<'a> {
-    name: &'a str,
-    text: &'a str,
-}
-
-impl File<'_> {
-    fn wrong(&self, start: usize, length: usize, problem: String) -> Box<NotANode> {
-        let before = self.text.get(..start).unwrap_or(self.text);
-        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
-        Box::new(NotANode {
-            file: self.name.to_owned(),
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-            problem,
-            source_code: NamedSource::new(self.name, self.text.to_owned()),
-            span: (start, length).into(),
-        })
-    }
-
-    /// The error about the last value of a key that is this word.
-    fn wrong_value(&self, key: &str, word: &str, problem: String) -> Box<NotANode> {
-        let entry = self.text.rfind(&format!("{key}: {word}"));
-        let start = match entry {
-            Some(start) => start + key.len() + 2,
-            None => self.text.rfind(word).unwrap_or(0),
-        };
-        self.wrong(start, word.len().min(self.text.len() - start), problem)
-    }
-
-    fn not_yaml(&self, error: &serde_saphyr::Error) -> Box<NotANode> {
-        let start = error.location().map_or(0, |location| {
-            let lines = self.text.split_inclusive('\n');
-            let before: usize = lines.take(place(location.line())).map(str::len).sum();
-            let rest = self.text.get(before..).unwrap_or_default();
-            let inside = rest.char_indices().nth(place(location.column()));
-            before + inside.map_or(0, |(at, _)| at)
-        });
-        let message = error.without_snippet().to_string();
-        let problem = match message.rfind(" at line ") {
-            Some(end) => message[..end].to_owned(),
-            None => message,
-        };
-        let word = self.text.get(start..).unwrap_or_default();
-        let length = word.find(['\n', ' ', ':']).unwrap_or(word.len());
-        self.wrong(start, length, problem)
-    }
-}
-
-/// A place counted from 1, counted from 0.
-fn place(number: u64) -> usize {
-    usize::try_from(number)
-        .unwrap_or(usize::MAX)
-        .saturating_sub(1)
-}
 
 /// Reads a node's file.
 ///
 /// # Errors
 ///
-/// [`NotANode`] where the text is no YAML, has fields that a node lacks or lacks those that it has,
+/// [`WrongYaml`] where the text is no YAML, has fields that a node lacks or lacks those that it has,
 /// or speaks of interfaces that are not there.
-pub fn read(file: &str, text: &str) -> Result<Node, Box<NotANode>> {
-    let file = File { name: file, text };
-    let node: Node = serde_saphyr::from_str(text).map_err(|error| file.not_yaml(&error))?;
+pub fn read(file: &str, text: &str) -> Result<Node, Box<WrongYaml>> {
+    let file = Yaml { name: file, text };
+    let node = file.read()?;
     check(&node, &file)?;
     Ok(node)
 }
 
-fn check(node: &Node, file: &File<'_>) -> Result<(), Box<NotANode>> {
+/// Whether a node that was read from a file is whole.
+///
+/// # Errors
+///
+/// [`WrongYaml`] where an interface or address is there twice, or a route leads nowhere.
+pub fn check(node: &Node, file: &Yaml<'_>) -> Result<(), Box<WrongYaml>> {
     let mut names = BTreeSet::from([InterfaceName::LOOPBACK]);
     for interface in &node.interfaces {
         if !names.insert(interface.name) {
@@ -126,8 +61,8 @@ fn check_target(
     destination: IpNet,
     to: RouteKind,
     names: &BTreeSet<InterfaceName>,
-    file: &File<'_>,
-) -> Result<(), Box<NotANode>> {
+    file: &Yaml<'_>,
+) -> Result<(), Box<WrongYaml>> {
     let RouteKind::Unicast { interface, via } = to else {
         return Ok(());
     };

@@ -14,12 +14,13 @@ use std::fmt::Display;
 use std::path::Path;
 use std::str::FromStr;
 
-use miette::{Diagnostic, NamedSource, SourceSpan};
+use miette::Diagnostic;
 use serde::{Deserialize, Serialize};
-use serde_saphyr::{LitString, Location, Spanned};
+use serde_saphyr::{LitString, Spanned};
 
 use super::{Completion, Scenario};
-use crate::node::Node;
+use crate::node::yaml::{WrongYaml, Yaml, place};
+use crate::node::{self, Node};
 use crate::packet::{Batch, Family};
 use crate::xtables::{Firewall, ParseError, Ruleset, ipset, save};
 
@@ -27,23 +28,9 @@ use crate::xtables::{Firewall, ParseError, Ruleset, ipset, save};
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub enum NotAScenario {
     /// The YAML is wrong.
-    #[error("{file}:{line}:{column}: {problem}")]
-    Yaml {
-        /// The file.
-        file: String,
-        /// The line, from 1.
-        line: usize,
-        /// The column in characters, from 1.
-        column: usize,
-        /// What is wrong, and what was expected.
-        problem: String,
-        /// The file's text.
-        #[source_code]
-        source_code: NamedSource<String>,
-        /// The wrong place.
-        #[label("here")]
-        span: SourceSpan,
-    },
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Yaml(#[from] Box<WrongYaml>),
     /// A file of rules or sets beside it is wrong.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -116,12 +103,13 @@ pub fn read(
     text: &str,
     beside: &dyn Fn(&str) -> std::io::Result<String>,
 ) -> Result<Scenario, NotAScenario> {
-    let yaml = Yaml { file, text, beside };
-    let document: Document =
-        serde_saphyr::from_str(text).map_err(|error| yaml.malformed(&error))?;
-    let sets = yaml.tools_text(document.sets, ipset::parse)?;
-    let v4 = yaml.rules(document.rules.v4, Family::V4)?;
-    let v6 = yaml.rules(document.rules.v6, Family::V6)?;
+    let yaml = Yaml { name: file, text };
+    let document: Document = yaml.read()?;
+    node::text::check(&document.node, &yaml)?;
+    let reader = Reader { yaml, beside };
+    let sets = reader.tools_text(document.sets, ipset::parse)?;
+    let v4 = reader.rules(document.rules.v4, Family::V4)?;
+    let v6 = reader.rules(document.rules.v6, Family::V6)?;
     Ok(Scenario {
         name: document.name,
         node: document.node,
@@ -132,20 +120,19 @@ pub fn read(
         },
         completed: document.completed,
         batch: Batch {
-            connections: yaml.lines(&document.connections)?,
-            packets: yaml.lines(&document.packets)?,
+            connections: reader.lines(&document.connections)?,
+            packets: reader.lines(&document.packets)?,
         },
     })
 }
 
-/// A scenario's text while it is read.
-struct Yaml<'a> {
-    file: &'a str,
-    text: &'a str,
+/// A scenario's file while it is read.
+struct Reader<'a> {
+    yaml: Yaml<'a>,
     beside: &'a dyn Fn(&str) -> std::io::Result<String>,
 }
 
-impl Yaml<'_> {
+impl Reader<'_> {
     fn rules(&self, source: Option<Source>, family: Family) -> Result<Ruleset, NotAScenario> {
         let read = |name: &str, text: &str| save::parse(name, text, family);
         let ruleset = self.tools_text(source, read)?;
@@ -160,7 +147,7 @@ impl Yaml<'_> {
         match source {
             None => Ok(None),
             Some(Source::Text(text)) => {
-                let value = read(self.file, &text.value);
+                let value = read(self.yaml.name, &text.value);
                 value.map(Some).map_err(|error| self.inline(&text, &error))
             }
             Some(Source::File(name)) => {
@@ -190,9 +177,15 @@ impl Yaml<'_> {
         let wrong = text.value.lines().nth(error.line().saturating_sub(1));
         let candidates = [begins + error.line() - 1, begins + error.line()];
         let found = candidates.into_iter().find_map(|at| {
-            let line = self.text.lines().nth(at)?;
+            let line = self.yaml.text.lines().nth(at)?;
             let inside = line.find(wrong.filter(|wrong| !wrong.is_empty())?)?;
-            let before: usize = self.text.split_inclusive('\n').take(at).map(str::len).sum();
+            let before: usize = self
+                .yaml
+                .text
+                .split_inclusive('\n')
+                .take(at)
+                .map(str::len)
+                .sum();
             let column: usize = wrong?
                 .chars()
                 .take(error.column().saturating_sub(1))
@@ -201,55 +194,15 @@ impl Yaml<'_> {
             Some(before + inside + column)
         });
         match found {
-            Some(start) => self.at(start, problem),
+            Some(start) => self.yaml.wrong(start, problem).into(),
             None => self.wrong(text, format!("line {}: {problem}", error.line())),
         }
     }
 
     fn wrong(&self, value: &Spanned<String>, problem: String) -> NotAScenario {
-        self.at(self.offset(value.referenced), problem)
+        let start = self.yaml.offset(value.referenced);
+        self.yaml.wrong(start, problem).into()
     }
-
-    fn malformed(&self, error: &serde_saphyr::Error) -> NotAScenario {
-        let start = error.location().map_or(0, |location| self.offset(location));
-        let message = error.without_snippet().to_string();
-        let problem = match message.rfind(" at line ") {
-            Some(end) => message[..end].to_owned(),
-            None => message,
-        };
-        self.at(start, problem)
-    }
-
-    /// The byte at which a place of the YAML reader begins.
-    fn offset(&self, location: Location) -> usize {
-        let lines = self.text.split_inclusive('\n');
-        let before: usize = lines.take(place(location.line())).map(str::len).sum();
-        let rest = self.text.get(before..).unwrap_or_default();
-        let inside = rest.char_indices().nth(place(location.column()));
-        before + inside.map_or(0, |(at, _)| at)
-    }
-
-    fn at(&self, start: usize, problem: String) -> NotAScenario {
-        let before = self.text.get(..start).unwrap_or(self.text);
-        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
-        let rest = self.text.get(start..).unwrap_or_default();
-        let length = rest.find(['\n', ' ']).unwrap_or(rest.len());
-        NotAScenario::Yaml {
-            file: self.file.to_owned(),
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-            problem,
-            source_code: NamedSource::new(self.file, self.text.to_owned()),
-            span: (start, length).into(),
-        }
-    }
-}
-
-/// A place counted from 1, counted from 0.
-fn place(number: u64) -> usize {
-    usize::try_from(number)
-        .unwrap_or(usize::MAX)
-        .saturating_sub(1)
 }
 
 #[derive(Serialize)]
@@ -375,6 +328,7 @@ packets:
         for (found, replaced, place) in [
             ("addresses:", "adresses:", "small.yaml:6:7: "),
             ("10.0.0.1/24", "10.0.0.1/240", "small.yaml:6:19: "),
+            ("    - name: eth0", "    - name: lo", "small.yaml:5:13: "),
             ("small.ipset", "other.ipset", "small.yaml:7:15: "),
             ("-j ACCEPT", "-j", "small.yaml:13:"),
             ("table: filter", "table: filtre", "small.yaml:16:"),

@@ -1,0 +1,95 @@
+//! YAML files: where in them something is wrong.
+
+use miette::{Diagnostic, NamedSource, SourceSpan};
+use serde::de::DeserializeOwned;
+use serde_saphyr::Location;
+
+/// A YAML file that does not say what it should: where, and why.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("{file}:{line}:{column}: {problem}")]
+pub struct WrongYaml {
+    file: String,
+    line: usize,
+    column: usize,
+    problem: String,
+    #[source_code]
+    source_code: NamedSource<String>,
+    #[label("here")]
+    span: SourceSpan,
+}
+
+/// A YAML file and its text, for errors that point into it.
+#[derive(Clone, Copy, Debug)]
+pub struct Yaml<'a> {
+    /// The file's name.
+    pub name: &'a str,
+    /// Its text.
+    pub text: &'a str,
+}
+
+impl Yaml<'_> {
+    /// Reads it as a value.
+    ///
+    /// # Errors
+    ///
+    /// [`WrongYaml`] where the text is no YAML, or not that of such a value.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Box<WrongYaml>> {
+        serde_saphyr::from_str(self.text).map_err(|error| self.malformed(&error))
+    }
+
+    /// An error about the bytes from `start` to the end of the word there.
+    #[must_use]
+    pub fn wrong(&self, start: usize, problem: String) -> Box<WrongYaml> {
+        let before = self.text.get(..start).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+        let rest = self.text.get(start..).unwrap_or_default();
+        let length = rest.find(['\n', ' ', ':', ',']).unwrap_or(rest.len());
+        Box::new(WrongYaml {
+            file: self.name.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            problem,
+            source_code: NamedSource::new(self.name, self.text.to_owned()),
+            span: (start, length).into(),
+        })
+    }
+
+    /// An error about the last value of a key that is this word.
+    #[must_use]
+    pub fn wrong_value(&self, key: &str, word: &str, problem: String) -> Box<WrongYaml> {
+        let entry = self.text.rfind(&format!("{key}: {word}"));
+        let start = match entry {
+            Some(start) => start + key.len() + 2,
+            None => self.text.rfind(word).unwrap_or(0),
+        };
+        self.wrong(start, problem)
+    }
+
+    /// The byte at which a place of the YAML reader begins.
+    #[must_use]
+    pub fn offset(&self, location: Location) -> usize {
+        let lines = self.text.split_inclusive('\n');
+        let before: usize = lines.take(place(location.line())).map(str::len).sum();
+        let rest = self.text.get(before..).unwrap_or_default();
+        let inside = rest.char_indices().nth(place(location.column()));
+        before + inside.map_or(0, |(at, _)| at)
+    }
+
+    fn malformed(&self, error: &serde_saphyr::Error) -> Box<WrongYaml> {
+        let start = error.location().map_or(0, |location| self.offset(location));
+        let message = error.without_snippet().to_string();
+        let problem = match message.rfind(" at line ") {
+            Some(end) => message[..end].to_owned(),
+            None => message,
+        };
+        self.wrong(start, problem)
+    }
+}
+
+/// A place counted from 1, counted from 0.
+#[must_use]
+pub fn place(number: u64) -> usize {
+    usize::try_from(number)
+        .unwrap_or(usize::MAX)
+        .saturating_sub(1)
+}
