@@ -5,6 +5,7 @@
 //! * [`settings`]: the kernel's settings inside a namespace;
 //! * [`room`]: all of it put together: program, fire, observe;
 //! * `inject`, `observers`, `nflog`, `sightings`: packets in, records out, journeys made of them;
+//! * `trace`: which rules matched, on demand;
 //! * `conntrack`: connections that exist before packets are sent;
 //! * `nftables`, `nfnetlink`: the kernel's language below those;
 //! * [`link`]: a node's interfaces as TUN devices, its addresses and routes, over [`netlink`];
@@ -32,6 +33,7 @@ mod script;
 mod sets;
 pub mod settings;
 mod sightings;
+mod trace;
 
 pub use error::KernelError;
 pub use link::{Links, Tun};

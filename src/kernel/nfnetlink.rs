@@ -170,6 +170,11 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// Whether it ends a listing.
+    fn is_done(self) -> bool {
+        self.subsystem == 0 && libc::c_int::from(self.kind) == libc::NLMSG_DONE
+    }
+
     /// Of `NLMSG_ERROR`: the error number, 0 for an acknowledgement.
     fn error(self) -> Option<i32> {
         let is_error = self.subsystem == 0 && libc::c_int::from(self.kind) == libc::NLMSG_ERROR;
@@ -253,6 +258,11 @@ pub(super) struct Socket {
 impl Socket {
     /// Opens one in the namespace.
     pub(super) fn open(namespace: &Namespace) -> Result<Self, KernelError> {
+        Self::open_in_groups(namespace, 0)
+    }
+
+    /// Opens one that hears multicast groups, a bit each: group 1 is bit 0.
+    pub(super) fn open_in_groups(namespace: &Namespace, groups: u32) -> Result<Self, KernelError> {
         namespace.enter()?;
         let doing = "open a netfilter netlink socket";
         let file = socket(
@@ -262,7 +272,7 @@ impl Socket {
             SockProtocol::NetlinkNetFilter,
         )
         .map_err(|error| KernelError::system(doing, error))?;
-        bind(file.as_raw_fd(), &NetlinkAddr::new(0, 0))
+        bind(file.as_raw_fd(), &NetlinkAddr::new(0, groups))
             .map_err(|error| KernelError::system(doing, error))?;
         setsockopt(&file, sockopt::ReceiveTimeout, &PATIENCE)
             .map_err(|error| KernelError::system(doing, error))?;
@@ -316,6 +326,34 @@ impl Socket {
                     return first_error
                         .map_or(Ok(()), |error| Err(io::Error::from_raw_os_error(error)));
                 }
+            }
+        }
+    }
+
+    /// Sends one request for a listing (`NLM_F_DUMP`), and shows the attributes of every message of it.
+    ///
+    /// # Errors
+    ///
+    /// The kernel's answer where it lists nothing.
+    pub(super) fn dump(
+        &mut self,
+        writer: &Writer,
+        doing: &str,
+        mut show: impl FnMut(Attributes),
+    ) -> Result<(), KernelError> {
+        let failed = |error: io::Error| KernelError::system(doing, error);
+        self.send(writer).map_err(failed)?;
+        loop {
+            let length = recv(self.file.as_raw_fd(), &mut self.buffer, MsgFlags::empty())
+                .map_err(|error| failed(error.into()))?;
+            for message in Messages::of(&self.buffer[..length]) {
+                if let Some(error) = message.error() {
+                    return Err(failed(io::Error::from_raw_os_error(error)));
+                }
+                if message.is_done() {
+                    return Ok(());
+                }
+                show(message.attributes());
             }
         }
     }

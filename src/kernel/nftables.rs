@@ -45,6 +45,8 @@ pub(super) enum Meta {
     InInterface,
     /// The index of the interface that it leaves by.
     OutInterface,
+    /// Whether the packet is traced.
+    Trace,
 }
 
 impl Meta {
@@ -54,6 +56,7 @@ impl Meta {
             Self::Mark => 3,
             Self::InInterface => 4,
             Self::OutInterface => 5,
+            Self::Trace => 12,
         }
     }
 }
@@ -73,6 +76,8 @@ pub(super) enum Expression<'a> {
     IsNumber(u32),
     /// Writes a 32-bit number into metadata.
     Set(Meta, u32),
+    /// Raises a flag in metadata.
+    Raise(Meta),
     /// Loads the connection's state, and so keeps connection tracking switched on.
     ConnectionState,
     /// Takes the packet from connection tracking.
@@ -166,6 +171,11 @@ impl Table<'_> {
         self.message(libc::NFT_MSG_DELRULE, 0, |writer| writer.text(2, chain));
     }
 
+    /// Removes a chain without rules.
+    pub(super) fn delete_chain(&mut self, name: &str) {
+        self.message(libc::NFT_MSG_DELCHAIN, 0, |writer| writer.text(3, name));
+    }
+
     /// Adds a chain that only rules could jump to.
     pub(super) fn add_chain(&mut self, name: &str) {
         self.message(libc::NFT_MSG_NEWCHAIN, CREATE, |writer| {
@@ -233,6 +243,7 @@ fn write(writer: &mut Writer, expression: Expression) {
             writer.number(2, meta.key());
         }),
         Expression::Set(meta, value) => set(writer, meta, &value.to_ne_bytes()),
+        Expression::Raise(meta) => set(writer, meta, &[1]),
         Expression::ConnectionState => element(writer, "ct", |writer| {
             const STATE: u32 = 0;
             writer.number(1, REGISTER);

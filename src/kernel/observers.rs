@@ -7,6 +7,7 @@
 //!   the freedom from tracking, that the preset in their tag stands for; the node's own get theirs from
 //!   their socket (`SO_MARK`, and `SO_PRIORITY` for freedom from tracking);
 //! * -449: the entry of every hook;
+//! * -401: the packet that is traced is marked so;
 //! * behind a table, at its priority + 1: the point after it;
 //! * the last points of INPUT and POSTROUTING, right before connections are confirmed
 //!   (`NF_IP_PRI_CONNTRACK_CONFIRM`, the highest number): they look, then drop. So nothing enters the
@@ -28,10 +29,12 @@ use crate::xtables::Hook;
 /// The table's name in both families.
 const TABLE: &str = "calidiff";
 const PRESETS: &str = "presets";
+const TRACED: &str = "traced";
 /// The index of `lo` in every namespace.
 pub(super) const LOOPBACK_INDEX: u32 = 1;
 const PRESET_PRIORITY: i32 = -450;
 const ENTRY_PRIORITY: i32 = -449;
+const TRACE_PRIORITY: i32 = -401;
 const LAST_PRIORITY: i32 = i32::MAX - 1;
 
 /// The `SO_PRIORITY` of the socket whose packets are not tracked; nothing else uses such numbers.
@@ -138,6 +141,46 @@ pub(super) fn write_palette(writer: &mut Writer, family: Family, palette: &Palet
         };
         table.flush(PRESETS);
         add_preset_rules(&mut table, palette);
+    });
+}
+
+/// Writes the transaction that traces the packets of one number that start so, from now on.
+pub(super) fn write_trace(writer: &mut Writer, family: Family, origin: Origin, number: u16) {
+    transaction(writer, |writer| {
+        let mut table = Table {
+            writer,
+            family,
+            name: TABLE,
+        };
+        table.add_base_chain(BaseChain {
+            name: TRACED,
+            hook: match origin {
+                Origin::Arrives(_) => Hook::Prerouting,
+                Origin::Node => Hook::Output,
+            },
+            priority: TRACE_PRIORITY,
+            policy: Verdict::Accept,
+        });
+        let rule = [
+            Expression::Field(tag_offset(family)),
+            Expression::Mask(Tag::LAST_NUMBER),
+            Expression::Is(number),
+            Expression::Raise(Meta::Trace),
+        ];
+        table.add_rule(TRACED, &rule);
+    });
+}
+
+/// Writes the transaction that ends what [`write_trace`] began.
+pub(super) fn write_trace_end(writer: &mut Writer, family: Family) {
+    transaction(writer, |writer| {
+        let mut table = Table {
+            writer,
+            family,
+            name: TABLE,
+        };
+        table.flush(TRACED);
+        table.delete_chain(TRACED);
     });
 }
 

@@ -16,12 +16,13 @@ use super::nfnetlink::{Socket, Writer};
 use super::observers::{self, LOOPBACK_INDEX, Palette};
 use super::program::{Backend, Programmer, Texts, Tools};
 use super::sightings::{BothPoints, InterfaceNames, Salvo, unseen};
-use crate::journey::{Journey, Points};
+use super::trace::Tracer;
+use crate::journey::{Journey, Points, Step};
 use crate::node::Node;
 use crate::packet::wire::{Tag, build};
-use crate::packet::{Batch, Family, InterfaceName, Origin, Packet};
+use crate::packet::{Batch, Connection, Family, InterfaceName, Origin, Packet};
 use crate::verdict::NotProgrammed;
-use crate::xtables::Firewall;
+use crate::xtables::{Firewall, RuleId, save};
 
 /// How often the log is flushed again for a packet that a soft interrupt may still hold.
 const LOOPBACK_PATIENCE: usize = 100;
@@ -187,6 +188,67 @@ impl Room {
             self.connections.flush()?;
         }
         Ok(())
+    }
+
+    /// Sends one packet again, as [`Room::fire`] does, and says which rules matched.
+    ///
+    /// # Errors
+    ///
+    /// As [`Room::fire`].
+    pub fn trace(
+        &mut self,
+        packet: &Packet,
+        connections: &[Connection],
+    ) -> Result<(Journey, Vec<Step>), KernelError> {
+        const FIRST_NUMBER: u16 = 1;
+        let family = packet.family();
+        let tracer = Tracer::open(&self.namespace, self.backend())?;
+        self.writer.clear();
+        observers::write_trace(&mut self.writer, family, packet.origin, FIRST_NUMBER);
+        self.nftables.request(&self.writer, "switch tracing on")?;
+        let batch = Batch {
+            connections: connections.to_vec(),
+            packets: vec![packet.clone()],
+        };
+        let mut journeys = Vec::new();
+        let fired = self.fire(&batch, &mut journeys);
+        self.writer.clear();
+        observers::write_trace_end(&mut self.writer, family);
+        self.nftables.request(&self.writer, "switch tracing off")?;
+        fired?;
+        let firewall = self.loaded()?;
+        let steps = tracer.steps(&self.namespace, &firewall, packet.mark)?;
+        Ok((journeys.pop().unwrap_or_else(unseen), steps))
+    }
+
+    /// How many packets each rule has matched since it was loaded.
+    ///
+    /// # Errors
+    ///
+    /// A fault of the machine.
+    pub fn hits(&self) -> Result<Vec<(RuleId, u64)>, KernelError> {
+        let firewall = self.loaded()?;
+        let rules = firewall.v4.rules().chain(firewall.v6.rules());
+        Ok(rules
+            .map(|(id, rule)| (id, rule.counters.unwrap_or_default().packets))
+            .collect())
+    }
+
+    /// The rules as the tools save them, without sets.
+    fn loaded(&self) -> Result<Firewall, KernelError> {
+        let read = |family| {
+            let text = self.programmer.saved(&self.namespace, family)?;
+            save::parse("the saved rules", &text, family).map_err(|error| KernelError::Tool {
+                tool: self.backend().save(family).to_owned(),
+                doing: "save rules that can be read".to_owned(),
+                message: error.to_string(),
+            })
+        };
+        Ok(Firewall {
+            v4: read(Family::V4)?,
+            v6: read(Family::V6)?,
+            sets: Vec::new(),
+        })
     }
 
     /// Sees to it that the palette has the presets of the first packets, and says of how many.
