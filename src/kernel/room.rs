@@ -22,7 +22,7 @@ use crate::node::Node;
 use crate::packet::wire::{Tag, build};
 use crate::packet::{Batch, Connection, Family, InterfaceName, Origin, Packet};
 use crate::verdict::NotProgrammed;
-use crate::xtables::{Firewall, RuleId, save};
+use crate::xtables::{Firewall, RuleId, ipset, save};
 
 /// How often the log is flushed again for a packet that a soft interrupt may still hold.
 const LOOPBACK_PATIENCE: usize = 100;
@@ -87,12 +87,27 @@ impl Room {
         self.programmer.backend()
     }
 
-    /// Shapes the room after a node and begins to load these rules. `firewall` is what the texts say.
+    /// Shapes the room after a node and begins to load its firewall.
     ///
     /// # Errors
     ///
     /// A fault of the machine.
-    pub fn begin(
+    pub fn begin(&mut self, node: &Node, firewall: &Firewall) -> Result<(), KernelError> {
+        let print = |family| save::print(firewall.ruleset(family), save::Style::default());
+        let texts = Texts {
+            v4: &print(Family::V4),
+            v6: &print(Family::V6),
+            sets: &ipset::print_save(&firewall.sets),
+        };
+        self.begin_texts(node, firewall, &texts)
+    }
+
+    /// The same with the firewall's texts at hand: `firewall` is what they say.
+    ///
+    /// # Errors
+    ///
+    /// A fault of the machine.
+    pub fn begin_texts(
         &mut self,
         node: &Node,
         firewall: &Firewall,
@@ -106,6 +121,20 @@ impl Room {
         }
         self.points = points_of(firewall);
         self.programmer.begin(&self.namespace, texts)
+    }
+
+    /// Shapes the room after a node and loads its firewall.
+    ///
+    /// # Errors
+    ///
+    /// As [`Room::finish`].
+    pub fn program(
+        &mut self,
+        node: &Node,
+        firewall: &Firewall,
+    ) -> Result<Result<(), NotProgrammed>, KernelError> {
+        self.begin(node, firewall)?;
+        self.finish()
     }
 
     /// Waits for the tool that is at work, and tells the next. Returns whether all is done, so that

@@ -102,6 +102,9 @@ impl Tracer {
             }
         }
         if self.backend == Backend::Nft {
+            // The end of a built-in chain is told twice: as a rule without a handle, then as the
+            // policy.
+            events.dedup_by(|next, event| event.place == Place::End && next == event);
             number_rules(namespace, &mut events)?;
         }
         let marks = marks(self.backend, &events, mark);
@@ -160,7 +163,6 @@ mod attribute {
     pub(super) const TABLE: u16 = 1;
     pub(super) const CHAIN: u16 = 2;
     pub(super) const RULE_HANDLE: u16 = 3;
-    pub(super) const TYPE: u16 = 4;
     pub(super) const MARK: u16 = 14;
 }
 
@@ -174,31 +176,23 @@ fn nft_event(message: Message) -> Option<Event> {
     let mut table = None;
     let mut chain = None;
     let mut handle = None;
-    let mut told = 0;
     let mut mark = Mark::NONE;
     for (kind, value) in message.attributes() {
         match kind {
             attribute::TABLE => table = TableName::parse(text(value)?),
             attribute::CHAIN => chain = text(value),
             attribute::RULE_HANDLE => handle = value.first_chunk().copied(),
-            attribute::TYPE => told = number(value)?.cast_signed(),
             attribute::MARK => mark = Mark(number(value)?),
             _ => {}
         }
     }
-    let chain = chain?;
-    // The end of a built-in chain is told twice: as a return, then as its policy.
-    if told == libc::NFT_TRACETYPE_RETURN && Hook::of_chain(chain).is_some() {
-        return None;
-    }
     Some(Event {
         family: family_of(message.family())?,
         table: table?,
-        chain: chain.to_owned(),
-        place: match handle.filter(|_| told == libc::NFT_TRACETYPE_RULE) {
-            Some(handle) => Place::Handle(u64::from_be_bytes(handle)),
-            None => Place::End,
-        },
+        chain: chain?.to_owned(),
+        place: handle.map_or(Place::End, |handle| {
+            Place::Handle(u64::from_be_bytes(handle))
+        }),
         mark,
     })
 }
@@ -271,9 +265,9 @@ fn rule_handles(
 /// The mark before each event and after the last: ip_tables tells the mark before a rule, nf_tables the
 /// one after, and in between nothing changes it.
 fn marks(backend: Backend, events: &[Event], entering: Mark) -> Vec<Mark> {
-    let told = events.iter().map(|event| event.mark);
+    let mut told = events.iter().map(|event| event.mark);
     match backend {
-        Backend::Legacy => told.clone().chain(told.last()).collect(),
+        Backend::Legacy => told.clone().chain(told.next_back()).collect(),
         Backend::Nft => std::iter::once(entering).chain(told).collect(),
     }
 }

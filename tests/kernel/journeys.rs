@@ -5,7 +5,7 @@ use std::error::Error;
 use std::net::IpAddr;
 
 use calidiff::journey::{Fate, Journey, Point, Sight, Step};
-use calidiff::kernel::{Backend, Room, Texts};
+use calidiff::kernel::{Backend, Room};
 use calidiff::mark::Mark;
 use calidiff::node::Node;
 use calidiff::packet::{
@@ -67,9 +67,7 @@ fn on_both(v4: &str, v6: &str, check: impl Fn(&mut Room) -> Outcome) -> Outcome 
             v6: save::parse("v6", v6, Family::V6)?,
             sets: Vec::new(),
         };
-        let texts = Texts { v4, v6, sets: "" };
-        room.begin(&node()?, &firewall, &texts)?;
-        room.finish()??;
+        room.program(&node()?, &firewall)??;
         check(&mut room).map_err(|error| format!("{backend:?}: {error}"))?;
     }
     Ok(())
