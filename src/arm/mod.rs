@@ -1,5 +1,8 @@
 //! The judges behind one trait: program a firewall on a node, then fire packets at it.
 
+#[cfg(target_os = "linux")]
+pub mod kernel;
+
 use crate::journey::{Answer, Step};
 use crate::node::Node;
 use crate::packet::{Batch, Connection, Packet};
