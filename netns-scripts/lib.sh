@@ -17,7 +17,7 @@ say() {
 }
 
 # What the kernel arms and the build need, by name; have() and package_of() know each.
-needs='legacy-tools nft-tools ipset nft protocols linker certificates'
+needs='legacy-tools nft-tools ipset protocols linker certificates'
 
 have_command() {
     command -v "$1" >/dev/null 2>&1
@@ -27,7 +27,7 @@ have() {
     case $1 in
     legacy-tools) have_command iptables-legacy-restore && have_command ip6tables-legacy-restore ;;
     nft-tools) have_command iptables-nft-restore && have_command ip6tables-nft-restore ;;
-    ipset | nft) have_command "$1" ;;
+    ipset) have_command ipset ;;
     protocols) [ -s /etc/protocols ] ;;
     linker) have_command cc && has_libc ;;
     certificates)
@@ -52,7 +52,6 @@ what_for() {
     legacy-tools) echo 'iptables-legacy-restore and ip6tables-legacy-restore (the legacy arm)' ;;
     nft-tools) echo 'iptables-nft-restore and ip6tables-nft-restore (the nft arm)' ;;
     ipset) echo 'ipset (address sets)' ;;
-    nft) echo 'nft (observers between the tables)' ;;
     protocols) echo '/etc/protocols (protocol names in rules)' ;;
     linker) echo 'cc and the C library to link with (the build)' ;;
     certificates) echo 'CA certificates (crates.io over TLS)' ;;
@@ -72,7 +71,6 @@ package_of() {
     zypper:legacy-tools) echo iptables ;;
     zypper:nft-tools) echo iptables-backend-nft ;;
     *:ipset) echo ipset ;;
-    *:nft) echo nftables ;;
     apt-get:protocols) echo netbase ;;
     dnf:protocols) echo setup ;;
     apk:protocols) echo alpine-baselayout-data ;;
@@ -312,7 +310,7 @@ can_use_tun() {
 }
 
 user_namespaces_work() {
-    unshare --user --map-root-user --net nft list ruleset >/dev/null 2>&1
+    unshare --user --map-root-user --net iptables-nft-save >/dev/null 2>&1
 }
 
 needs_sudo() {

@@ -2,9 +2,13 @@
 //!
 //! * [`args`]: every command's options and help;
 //! * [`status`]: what the exit status says;
+//! * [`doctor`]: `calidiff doctor`;
+//! * [`machine`]: what the commands need of the machine;
 //! * [`terminal`]: what standard output can show.
 
 pub mod args;
+pub mod doctor;
+pub mod machine;
 pub mod status;
 pub mod terminal;
 
@@ -33,12 +37,9 @@ pub fn main() -> ExitCode {
 
 fn run(command: &Command) -> Result<Status, Ending> {
     match command {
-        Command::Check(_)
-        | Command::Claims(_)
-        | Command::Explain(_)
-        | Command::Bench(_)
-        | Command::Doctor(_) => Err(Ending::lacking(miette::miette!(
-            "this command has no room behind it yet"
-        ))),
+        Command::Doctor(options) => doctor::run(options),
+        Command::Check(_) | Command::Claims(_) | Command::Explain(_) | Command::Bench(_) => Err(
+            Ending::lacking(miette::miette!("this command has no room behind it yet")),
+        ),
     }
 }

@@ -1,9 +1,12 @@
 //! What people read.
 //!
 //! * [`claims`]: the seed's claims;
+//! * [`doctor`]: what a machine can do and what it lacks;
 //! * [`explain`]: one packet's way through the chains;
 //! * [`palette`]: colours, sparingly.
 
 pub mod claims;
+#[cfg(target_os = "linux")]
+pub mod doctor;
 pub mod explain;
 pub mod palette;

@@ -6,7 +6,8 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use calidiff::kernel;
+use calidiff::kernel::doctor::{Finding, Weight};
+use calidiff::kernel::{self, KernelError, Privilege};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 mod doctor;
@@ -32,17 +33,32 @@ fn main() -> ExitCode {
     .into_iter()
     .flatten()
     .collect();
-    if let Err(error) = privilege {
-        eprintln!("the kernel tests can't run: {error}");
+    let missing = missing(&privilege);
+    for what in &missing {
+        eprintln!("the kernel tests can't run: {what}");
+    }
+    if !missing.is_empty() {
         if std::env::var_os("CALIDIFF_REQUIRE_KERNEL").is_some_and(|value| value == "1") {
             return ExitCode::FAILURE;
         }
-        trials = trials
-            .into_iter()
-            .map(|trial| trial.with_ignored_flag(true))
-            .collect();
+        let ignored = trials.into_iter();
+        trials = ignored.map(|trial| trial.with_ignored_flag(true)).collect();
     }
     libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// What the kernel arms lack on this machine, and how to get it.
+fn missing(privilege: &Result<Privilege, KernelError>) -> Vec<String> {
+    let checks = kernel::doctor::examine(privilege);
+    let missing = checks.into_iter().filter_map(|check| match check.finding {
+        Finding::Missing {
+            weight: Weight::Essential,
+            why,
+            remedy,
+        } => Some(format!("{}: {why}; to get it: {remedy}", check.subject)),
+        _ => None,
+    });
+    missing.collect()
 }
 
 /// A trial from a function. It runs in a thread of its own, whose namespace goes with it: the
