@@ -128,13 +128,7 @@ fn work(first: usize, rounds: usize) -> Result<String, Box<dyn Error>> {
                 sets: ipset::parse("sets", &sets)?,
                 ..Firewall::default()
             };
-            let texts = Texts {
-                v4: &v4,
-                v6: "",
-                sets: &sets,
-            };
-            room.begin(&node, &firewall, &texts)?;
-            room.finish()??;
+            room.program(&node, &firewall)??;
             room.fire(&batch, &mut journeys)?;
             if rounds == usize::MAX {
                 if round < 2 {
@@ -194,10 +188,10 @@ fn read_settings(folder: &Path, into: &mut BTreeMap<String, String>) -> Result<(
         let path = entry?.path();
         if path.is_dir() {
             read_settings(&path, into)?;
-        } else if !path.ends_with("nf_conntrack_count") {
-            if let Ok(value) = fs::read_to_string(&path) {
-                into.insert(path.display().to_string(), value);
-            }
+        } else if let Ok(value) = fs::read_to_string(&path)
+            && !path.ends_with("nf_conntrack_count")
+        {
+            into.insert(path.display().to_string(), value);
         }
     }
     Ok(())
