@@ -1,1 +1,50 @@
-//! The chain machine: what netfilter does with a packet, rule by rule.
+//! The chain machine: what netfilter does with a packet, written down from what its sources say.
+//!
+//! [`Machine`] is loaded with a node and a firewall and judges packets one by one; it has no privileges,
+//! no clock and no memory of earlier packets. The way of a packet:
+//!
+//! * [`machine`] runs it, once for each way that chance ([`choice`]) leaves open;
+//! * [`path`] takes it from hook to hook; between them `input` routes what arrives over the ground that
+//!   `routing` holds, with `addresses` telling kinds of addresses apart;
+//! * [`run`] does what happens at one hook, in order of priority: [`conntrack`] classifies, tables are
+//!   walked, [`nat`] translates;
+//! * `matches` and `targets` are the questions and deeds of rules, with `sets`, `rpfilter` and `text`
+//!   for those that need more room;
+//! * `answer` sends what the node answers, each a journey of its own, from an address that `source`
+//!   chooses;
+//! * `traveller` is the packet on its way, `witness` whoever watches.
+//!
+//! `compile` turns the firewall into the flat arrays of `program`, refusing what `refuse` knows the tools
+//! to refuse; `conclude` says what a ruleset settles by itself, such as whether connections are tracked.
+//!
+//! Where the two backends differ, the model does what iptables documents and the legacy kernel does; a
+//! difference is a finding, not a setting.
+
+mod addresses;
+mod answer;
+mod bits;
+mod choice;
+mod compile;
+mod conclude;
+mod conntrack;
+mod input;
+mod machine;
+mod matches;
+mod nat;
+mod path;
+mod program;
+mod refuse;
+mod routing;
+mod rpfilter;
+mod run;
+mod sets;
+mod source;
+mod targets;
+mod text;
+mod traveller;
+mod witness;
+
+pub use conntrack::Connections;
+pub use machine::Machine;
+pub use program::Asked;
+pub use witness::{Visit, Visited};

@@ -1,0 +1,94 @@
+//! What can be concluded from a ruleset alone, before any packet comes.
+
+use super::program::Action;
+use crate::xtables::Ruleset;
+use crate::xtables::matches::{Match, PhysdevTest, StatefulKind, StatefulTest, StatisticTest};
+use crate::xtables::target::{Ct, Target};
+
+/// Whether a ruleset's rules switch connection tracking on, and with it the holding back of fragments
+/// (each match or target whose `checkentry` calls `nf_ct_netns_get`). It does not matter whether a
+/// packet can reach the rule. A nat table as such does not.
+pub(super) fn tracks_connections(ruleset: &Ruleset) -> bool {
+    ruleset
+        .rules()
+        .any(|(_, rule)| rule.matches.iter().any(match_tracks) || target_tracks(&rule.target))
+}
+
+fn match_tracks(one: &Match) -> bool {
+    match one {
+        Match::Conntrack(_) | Match::State(_) | Match::Connmark(_) => true,
+        Match::Stateful(test) => test.kind == StatefulKind::Connlimit,
+        Match::Opaque { module, .. } => matches!(
+            module.as_str(),
+            "connbytes" | "connlabel" | "helper" | "cluster" | "connlimit"
+        ),
+        _ => false,
+    }
+}
+
+fn target_tracks(target: &Target) -> bool {
+    match target {
+        Target::Connmark(_)
+        | Target::Dnat(_)
+        | Target::Snat(_)
+        | Target::Masquerade(_)
+        | Target::Redirect(_)
+        | Target::Netmap { .. } => true,
+        Target::Ct(ct) => !ct.notrack,
+        Target::Opaque { name, .. } => {
+            matches!(name.as_str(), "CONNSECMARK" | "SYNPROXY" | "FLOWOFFLOAD")
+        }
+        _ => false,
+    }
+}
+
+/// `-m physdev` of a packet that crosses no bridge: only negations hold (xt_physdev.c).
+pub(super) fn physdev(test: &PhysdevTest) -> bool {
+    let holds = |negated: Option<bool>| negated.unwrap_or(true);
+    holds(test.in_port.as_ref().map(|one| one.negated))
+        && holds(test.out_port.as_ref().map(|one| one.negated))
+        && holds(test.is_in.map(|one| one.negated))
+        && holds(test.is_out.map(|one| one.negated))
+        && holds(test.is_bridged.map(|one| one.negated))
+}
+
+/// What `-m statistic` says where chance has no say (xt_statistic.c).
+pub(super) fn statistic(test: StatisticTest) -> Option<bool> {
+    match test {
+        StatisticTest::Random { probability: 0 } => Some(false),
+        StatisticTest::Random { probability } if probability >= 1 << 31 => Some(true),
+        StatisticTest::Nth { every: 1, .. } => Some(true),
+        _ => None,
+    }
+}
+
+/// What a match about time or earlier packets says where neither has a say.
+pub(super) fn stateful(test: &StatefulTest) -> Option<bool> {
+    let says = |word: &str| test.words.iter().any(|one| one == word);
+    match test.kind {
+        // No packet here goes through IPsec: `match_policy_in` and `_out` find none, and only
+        // `--pol none` holds then (xt_policy.c).
+        StatefulKind::Policy => Some(says("none")),
+        // `recent_mt` in xt_recent.c: setting always holds.
+        StatefulKind::Recent if says("--set") => Some(!says("!")),
+        _ => None,
+    }
+}
+
+/// What `-j CT` does, where the model follows it.
+pub(super) fn ct(ct: &Ct) -> Option<Action> {
+    if ct.notrack {
+        return Some(Action::Notrack);
+    }
+    let mut action = Action::Continue;
+    let mut words = ct.words.iter().map(String::as_str);
+    while let Some(word) = words.next() {
+        match (word, words.next()) {
+            ("--zone", Some("0"))
+            | ("--helper" | "--ctevents" | "--expevents" | "--timeout", _) => {}
+            ("--zone", Some(_)) => action = Action::Zone,
+            _ => return None,
+        }
+    }
+    Some(action)
+}

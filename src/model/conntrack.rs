@@ -1,0 +1,441 @@
+//! Connection tracking: what a packet is to the connections that exist
+//! (net/netfilter/nf_conntrack_core.c, `nf_conntrack_in`; the protocols' own files beside it).
+
+use rustc_hash::FxHashMap;
+
+use super::bits;
+use super::traveller::Traveller;
+use crate::mark::Mark;
+use crate::packet::{
+    Connection, Direction, Family, Icmp, Progress, Protocol, TcpFlags, Transport, Tuple,
+};
+use crate::xtables::Hook;
+use crate::xtables::matches::States;
+
+/// The connections that exist when packets are judged, found by either key.
+#[derive(Clone, Debug, Default)]
+pub struct Connections {
+    found: FxHashMap<Tuple, (usize, Direction)>,
+    entries: Vec<Connection>,
+}
+
+impl Connections {
+    /// These connections. Of two with one key the first has it.
+    #[must_use]
+    pub fn new(connections: &[Connection]) -> Self {
+        let mut found = FxHashMap::default();
+        for (index, connection) in connections.iter().enumerate() {
+            found
+                .entry(connection.original)
+                .or_insert((index, Direction::Original));
+            found
+                .entry(connection.reply)
+                .or_insert((index, Direction::Reply));
+        }
+        Self {
+            found,
+            entries: connections.to_vec(),
+        }
+    }
+
+    fn find(&self, key: &Tuple) -> Option<(&Connection, Direction)> {
+        if self.entries.is_empty() {
+            return None;
+        }
+        let (index, direction) = self.found.get(key)?;
+        Some((self.entries.get(*index)?, *direction))
+    }
+
+    /// Whether some connection has this key in either direction.
+    pub(super) fn has(&self, key: &Tuple) -> bool {
+        self.find(key).is_some()
+    }
+}
+
+/// A connection as one packet sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// The key of the original direction.
+    pub(super) original: Tuple,
+    /// The key of the reply direction.
+    pub(super) reply: Tuple,
+    /// The connection's mark.
+    pub(super) mark: Mark,
+    /// Entered in the table.
+    pub(super) confirmed: bool,
+    /// Packets were seen in both directions.
+    pub(super) seen_reply: bool,
+    /// Never expired early.
+    pub(super) assured: bool,
+    /// The source is translated.
+    pub(super) source_nat: bool,
+    /// The destination is translated.
+    pub(super) destination_nat: bool,
+    /// It is settled whether the source is translated.
+    pub(super) source_done: bool,
+    /// It is settled whether the destination is translated.
+    pub(super) destination_done: bool,
+}
+
+impl Entry {
+    fn first_seen(original: Tuple, reply: Tuple) -> Self {
+        Self {
+            original,
+            reply,
+            mark: Mark::NONE,
+            confirmed: false,
+            seen_reply: false,
+            assured: false,
+            source_nat: false,
+            destination_nat: false,
+            source_done: false,
+            destination_done: false,
+        }
+    }
+
+    fn existing(connection: &Connection) -> Self {
+        let replied = connection.progress == Progress::Replied;
+        let untranslated = connection.original.inverse().unwrap_or(connection.reply);
+        let reply = connection.reply;
+        let source_nat = reply.destination != untranslated.destination
+            || reply.ports.destination != untranslated.ports.destination;
+        let destination_nat =
+            reply.source != untranslated.source || reply.ports.source != untranslated.ports.source;
+        // ctnetlink settles translation only where it is given one (`ctnetlink_setup_nat`).
+        let translated = source_nat || destination_nat;
+        Self {
+            original: connection.original,
+            reply,
+            mark: Mark::NONE,
+            confirmed: true,
+            seen_reply: replied,
+            assured: replied,
+            source_nat,
+            destination_nat,
+            source_done: translated,
+            destination_done: translated,
+        }
+    }
+
+    /// The key of one direction.
+    pub(super) fn key(&self, direction: Direction) -> Tuple {
+        match direction {
+            Direction::Original => self.original,
+            Direction::Reply => self.reply,
+        }
+    }
+}
+
+/// What a packet is to its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It would begin the connection, or nobody has answered yet.
+    New,
+    /// It belongs to a connection that was answered.
+    Established,
+    /// It is about the connection.
+    Related,
+}
+
+/// A packet's tie to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Link {
+    /// What it is to it.
+    pub(super) kind: Kind,
+    /// Which way it goes.
+    pub(super) direction: Direction,
+    /// The connection, as this packet has left it.
+    pub(super) entry: Entry,
+}
+
+/// What connection tracking says of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the large variant is the usual one, and nothing may be allocated for a packet"
+)]
+pub(super) enum Tracking {
+    /// Nothing: it has not looked yet, is off, or can make nothing of the packet (INVALID).
+    None,
+    /// The same, but a packet that NOTRACK can't reach any more: an answer to an untracked packet
+    /// (`nf_conntrack_attach` leaves RELATED without a connection behind, so `_nfct` is not zero).
+    Void,
+    /// It was told to leave the packet alone.
+    Untracked,
+    /// It has tied the packet to a connection.
+    Linked(Link),
+}
+
+impl Tracking {
+    /// The state that `--ctstate` sees, without SNAT and DNAT.
+    pub(super) fn state(&self) -> States {
+        match self {
+            Self::None | Self::Void => States::INVALID,
+            Self::Untracked => States::UNTRACKED,
+            Self::Linked(link) => match link.kind {
+                Kind::New => States::NEW,
+                Kind::Established => States::ESTABLISHED,
+                Kind::Related => States::RELATED,
+            },
+        }
+    }
+
+    /// The tie, if there is one.
+    pub(super) fn link(&self) -> Option<&Link> {
+        match self {
+            Self::Linked(link) => Some(link),
+            Self::None | Self::Void | Self::Untracked => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub(super) fn link_mut(&mut self) -> Option<&mut Link> {
+        match self {
+            Self::Linked(link) => Some(link),
+            Self::None | Self::Void | Self::Untracked => None,
+        }
+    }
+
+    /// What an answer to a packet is, where the kernel ties it to the packet's connection
+    /// (`nf_conntrack_attach`: RELATED, in the other direction); nothing where there is none.
+    pub(super) fn of_answer(&self) -> Self {
+        match self {
+            Self::Linked(link) => Self::Linked(Link {
+                kind: Kind::Related,
+                direction: match link.direction {
+                    Direction::Original => Direction::Reply,
+                    Direction::Reply => Direction::Original,
+                },
+                entry: link.entry,
+            }),
+            Self::Untracked => Self::Void,
+            Self::None | Self::Void => Self::None,
+        }
+    }
+}
+
+/// What connection tracking makes of a packet at PREROUTING or OUTPUT.
+///
+/// A packet that has a connection (over `lo`, or an answer) or was told to go untracked keeps that.
+pub(super) fn track(connections: &Connections, hook: Hook, packet: &mut Traveller<'_>) {
+    if matches!(packet.tracking, Tracking::None | Tracking::Void) {
+        packet.tracking = classify(connections, hook, packet);
+        packet.verified = hook == Hook::Prerouting && is_verified(packet);
+    }
+}
+
+/// Whether the protocol's tracker came as far as to look at the checksum.
+fn is_verified(packet: &Traveller<'_>) -> bool {
+    match packet.packet.transport {
+        Transport::Tcp(tcp) => packet
+            .body
+            .holds(if tcp.option.is_some() { 24 } else { 20 }),
+        Transport::Udp(_) => !packet.is_truncated(),
+        Transport::Icmp(_) => packet.body.holds(8),
+        Transport::UdpLite(_) | Transport::Sctp { .. } | Transport::Other(_) => false,
+    }
+}
+
+fn classify(connections: &Connections, hook: Hook, packet: &Traveller<'_>) -> Tracking {
+    // Only on arrival: what the node sends is taken to be right (`nf_checksum` behind
+    // `state->hook == NF_INET_PRE_ROUTING` in each protocol).
+    let checks = hook == Hook::Prerouting;
+    if checks && packet.has_bad_checksum() {
+        return Tracking::None;
+    }
+    match packet.packet.transport {
+        Transport::Icmp(icmp) => track_icmp(connections, packet, icmp),
+        // The sum is computed as UDP's (`udplite_error` passes IPPROTO_UDP), so a right one is wrong.
+        Transport::UdpLite(_) if checks => Tracking::None,
+        Transport::Other(protocol) if is_stray_icmp(protocol) => Tracking::None,
+        // `ipv6_skip_exthdr` finds no transport behind "no next header".
+        Transport::Other(Protocol(59)) if packet.family == Family::V6 => Tracking::None,
+        _ => track_flow(connections, packet),
+    }
+}
+
+/// ICMP's number in IPv6, ICMPv6's in IPv4, or either without a known message.
+fn is_stray_icmp(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::ICMP | Protocol::ICMP6)
+}
+
+/// Looks a packet up by its own key (`resolve_normal_ct`).
+fn track_flow(connections: &Connections, packet: &Traveller<'_>) -> Tracking {
+    let key = Tuple {
+        source: bits::address(packet.family, packet.source),
+        destination: bits::address(packet.family, packet.destination),
+        ..packet.packet.tuple()
+    };
+    let known = connections.find(&key).filter(|_| !packet.zoned);
+    let (entry, direction) = match known {
+        Some((connection, direction)) => (Entry::existing(connection), direction),
+        None => match key.inverse() {
+            Some(reply) => (Entry::first_seen(key, reply), Direction::Original),
+            None => return Tracking::None,
+        },
+    };
+    if !suits(packet, &entry, direction) {
+        return Tracking::None;
+    }
+    let kind = match direction {
+        Direction::Original if !entry.seen_reply => Kind::New,
+        _ => Kind::Established,
+    };
+    Tracking::Linked(Link {
+        kind,
+        direction,
+        entry: Entry {
+            seen_reply: entry.seen_reply || direction == Direction::Reply,
+            ..entry
+        },
+    })
+}
+
+/// Whether the packet's protocol accepts it for the connection.
+fn suits(packet: &Traveller<'_>, entry: &Entry, direction: Direction) -> bool {
+    match packet.packet.transport {
+        // Cut short before its data begin (`tcp_error`).
+        Transport::Tcp(tcp) => {
+            packet
+                .body
+                .holds(if tcp.option.is_some() { 24 } else { 20 })
+                && are_valid_flags(tcp.flags)
+                && tcp_suits(tcp.flags, entry, direction)
+        }
+        // Shorter than it says (`udp_error`).
+        Transport::Udp(_) | Transport::UdpLite(_) => !packet.is_truncated(),
+        Transport::Sctp { chunk, .. } => {
+            packet.body.holds(if chunk == 1 { 32 } else { 16 })
+                && sctp_suits(chunk, entry, direction)
+        }
+        Transport::Icmp(icmp) => entry.confirmed || is_query(packet.family, icmp.kind),
+        Transport::Other(_) => true,
+    }
+}
+
+/// The types that may begin a connection (`valid_new` in nf_conntrack_proto_icmp.c and _icmpv6.c).
+fn is_query(family: Family, kind: u8) -> bool {
+    match family {
+        Family::V4 => matches!(kind, 8 | 13 | 15 | 17),
+        Family::V6 => matches!(kind, 128 | 139),
+    }
+}
+
+/// `tcp_valid_flags` in nf_conntrack_proto_tcp.c: ECE, CWR and PSH do not count.
+fn are_valid_flags(flags: TcpFlags) -> bool {
+    const FIN: u8 = 0x01;
+    const SYN: u8 = 0x02;
+    const RST: u8 = 0x04;
+    const ACK: u8 = 0x10;
+    const URG: u8 = 0x20;
+    let counted = flags.0 & (FIN | SYN | RST | ACK | URG);
+    matches!(counted & !URG, SYN | ACK)
+        || counted == FIN | ACK
+        || counted == FIN | ACK | URG
+        || counted == SYN | ACK
+        || counted == RST
+        || counted == RST | ACK
+}
+
+/// A segment as `get_conntrack_index` sorts it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Segment {
+    Syn,
+    SynAck,
+    Fin,
+    Ack,
+    Rst,
+    None,
+}
+
+fn segment(flags: TcpFlags) -> Segment {
+    let has = |bit| flags.0 & bit != 0;
+    if has(0x04) {
+        Segment::Rst
+    } else if has(0x02) {
+        if has(0x10) {
+            Segment::SynAck
+        } else {
+            Segment::Syn
+        }
+    } else if has(0x01) {
+        Segment::Fin
+    } else if has(0x10) {
+        Segment::Ack
+    } else {
+        Segment::None
+    }
+}
+
+/// The rows of `tcp_conntracks` for the three states that occur here: no connection, SYN_SENT (no
+/// reply yet) and ESTABLISHED. Windows are not checked: entries are created liberal.
+fn tcp_suits(flags: TcpFlags, entry: &Entry, direction: Direction) -> bool {
+    let segment = segment(flags);
+    if segment == Segment::None {
+        return false;
+    }
+    match (entry.confirmed, entry.seen_reply, direction) {
+        (false, ..) => matches!(segment, Segment::Syn | Segment::Ack),
+        (true, false, Direction::Original) => matches!(segment, Segment::Syn | Segment::Rst),
+        (true, false, Direction::Reply) => segment != Segment::Fin,
+        (true, true, Direction::Original) => segment != Segment::SynAck,
+        (true, true, Direction::Reply) => segment != Segment::Syn,
+    }
+}
+
+/// `sctp_new` and the checks of the verification tag behind it: INIT, HEARTBEAT, HEARTBEAT ACK and
+/// SHUTDOWN ACK may begin a connection. Of connections that exist the entry's state is NONE, from which
+/// nothing leads on in the reply direction but chunks that change no state.
+fn sctp_suits(chunk: u8, entry: &Entry, direction: Direction) -> bool {
+    match (entry.confirmed, direction) {
+        (false, _) => matches!(chunk, 1 | 4 | 5 | 8),
+        (true, Direction::Original) => true,
+        (true, Direction::Reply) => !matches!(chunk, 1 | 2 | 4..=11 | 14),
+    }
+}
+
+fn track_icmp(connections: &Connections, packet: &Traveller<'_>, icmp: Icmp) -> Tracking {
+    if !packet.body.holds(8) {
+        return Tracking::None;
+    }
+    let is_error = match packet.family {
+        // NR_ICMP_TYPES is 18; `icmp_is_err` in include/linux/icmp.h.
+        Family::V4 if icmp.kind > 18 => return Tracking::None,
+        Family::V4 => matches!(icmp.kind, 3 | 4 | 5 | 11 | 12),
+        // `noct_valid_new`: neighbour discovery and listener messages are none of its business.
+        Family::V6 if matches!(icmp.kind, 130..=136 | 143 | 151 | 152) => {
+            return Tracking::Untracked;
+        }
+        // A redirect is believed only from a link-local neighbour and with the options that quote.
+        Family::V6 if icmp.kind == 137 => return Tracking::None,
+        Family::V6 => icmp.kind < 128,
+    };
+    if is_error {
+        icmp.quoted.map_or(Tracking::None, |quoted| {
+            relate(connections, packet, &quoted)
+        })
+    } else {
+        track_flow(connections, packet)
+    }
+}
+
+/// Ties an ICMP error to the connection of the packet that it quotes (`nf_conntrack_inet_error`).
+fn relate(connections: &Connections, packet: &Traveller<'_>, quoted: &Tuple) -> Tracking {
+    let found = quoted
+        .inverse()
+        .filter(|_| !packet.zoned)
+        .and_then(|inverse| connections.find(&inverse));
+    let Some((connection, direction)) = found else {
+        return Tracking::None;
+    };
+    let entry = Entry::existing(connection);
+    // An error that does not go where the quoted packet came from is bogus.
+    if bits::number(entry.key(direction).destination) != packet.destination {
+        return Tracking::None;
+    }
+    Tracking::Linked(Link {
+        kind: Kind::Related,
+        direction,
+        entry,
+    })
+}

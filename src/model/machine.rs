@@ -1,0 +1,153 @@
+//! The machine's face: a firewall on a node, and packets judged on it.
+
+use smallvec::SmallVec;
+
+use super::choice::{RUNS, Script};
+use super::compile;
+use super::conntrack::Connections;
+use super::program::Program;
+use super::routing::Ground;
+use super::run::{Parts, Run};
+use super::sets::Sets;
+use super::witness::{Nobody, Steps, Visited, Witness};
+use crate::journey::{Answer, Possible, Step, Unjudged};
+use crate::node::Node;
+use crate::packet::Packet;
+use crate::verdict::NotProgrammed;
+use crate::xtables::{Firewall, RuleId};
+
+/// The chain machine, loaded.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    program: Program,
+    sets: Sets,
+    ground: Ground,
+    hits: Vec<u64>,
+    script: Script,
+}
+
+impl Machine {
+    /// Loads a firewall on a node.
+    ///
+    /// # Errors
+    ///
+    /// [`NotProgrammed`] where the tools refuse the ruleset and the reason can be seen in it: a chain or
+    /// a set that is not there, a loop, a match or target where it does not belong.
+    pub fn new(node: &Node, firewall: &Firewall) -> Result<Self, NotProgrammed> {
+        let sets = Sets::new(&firewall.sets)?;
+        let program = compile::compile(firewall, &sets)?;
+        Ok(Self {
+            hits: vec![0; program.rules.len()],
+            program,
+            sets,
+            ground: Ground::new(node),
+            script: Script::default(),
+        })
+    }
+
+    /// Judges a packet.
+    pub fn judge(&mut self, connections: &Connections, packet: &Packet) -> Answer {
+        self.judge_before(connections, packet, &mut Nobody)
+    }
+
+    /// Judges a packet, and writes down which rules it reached. Where several journeys are possible, the
+    /// visits are those of the first.
+    pub fn visit(
+        &mut self,
+        connections: &Connections,
+        packet: &Packet,
+        visited: &mut Visited,
+    ) -> Answer {
+        visited.visits.clear();
+        self.judge_before(connections, packet, visited)
+    }
+
+    /// Judges a packet, and tells each step of its way. Where several journeys are possible, the steps are
+    /// those of the first.
+    pub fn trace(&mut self, connections: &Connections, packet: &Packet) -> (Answer, Vec<Step>) {
+        let mut steps = Steps::default();
+        let answer = self.judge_before(connections, packet, &mut steps);
+        (answer, steps.steps)
+    }
+
+    /// How many packets each rule has matched, in the order of the rules, IPv4's first. Of packets with
+    /// several possible journeys the first counts.
+    #[must_use]
+    pub fn hits(&self) -> Vec<(RuleId, u64)> {
+        let ids = self.program.ids.iter().cloned();
+        ids.zip(self.hits.iter().copied()).collect()
+    }
+
+    /// The place of the rule with an index that [`super::Visit`] gave.
+    #[must_use]
+    pub fn rule_id(&self, index: u32) -> Option<&RuleId> {
+        self.program.ids.get(index as usize)
+    }
+
+    /// How many rules there are, and so how many indices.
+    #[must_use]
+    pub fn rule_count(&self) -> usize {
+        self.program.rules.len()
+    }
+
+    fn judge_before<W: Witness>(
+        &mut self,
+        connections: &Connections,
+        packet: &Packet,
+        witness: &mut W,
+    ) -> Answer {
+        let parts = Parts {
+            program: &self.program,
+            sets: &self.sets,
+            ground: &self.ground,
+            connections,
+        };
+        self.script.clear();
+        let mut run = Run::new(parts, &mut self.script, &mut self.hits, witness);
+        let first = match run.judge(packet) {
+            Ok((journey, open)) => Possible { journey, open },
+            Err(unjudged) => return Answer::Unjudged(unjudged),
+        };
+        let mut outcomes: SmallVec<[Possible; 1]> = SmallVec::new();
+        outcomes.push(first);
+        if self.script.is_empty() {
+            return Answer::Judged(outcomes);
+        }
+        match self.go_other_ways(connections, packet, &mut outcomes) {
+            Ok(()) => self.script.verdict(outcomes, &self.program.unknown),
+            Err(unjudged) => Answer::Unjudged(unjudged),
+        }
+    }
+
+    /// Repeats the run with every other choice. Neither counted nor watched.
+    #[cold]
+    fn go_other_ways(
+        &mut self,
+        connections: &Connections,
+        packet: &Packet,
+        outcomes: &mut SmallVec<[Possible; 1]>,
+    ) -> Result<(), Unjudged> {
+        let parts = Parts {
+            program: &self.program,
+            sets: &self.sets,
+            ground: &self.ground,
+            connections,
+        };
+        let mut uncounted = vec![0; self.hits.len()];
+        let mut runs = 1;
+        while self.script.advance() {
+            if runs == RUNS {
+                return Err(Unjudged::Possibilities(RUNS));
+            }
+            runs += 1;
+            let mut nobody = Nobody;
+            let mut run = Run::new(parts, &mut self.script, &mut uncounted, &mut nobody);
+            let (journey, open) = run.judge(packet)?;
+            let possible = Possible { journey, open };
+            if !outcomes.contains(&possible) {
+                outcomes.push(possible);
+            }
+        }
+        Ok(())
+    }
+}

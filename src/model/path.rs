@@ -1,0 +1,278 @@
+//! The way from hook to hook: arrival, forwarding, sending, and the second half over `lo`.
+
+use smallvec::SmallVec;
+
+use super::addresses::{self, Sort};
+use super::answer;
+use super::bits;
+use super::conntrack::{Kind, Tracking};
+use super::input::{self, Input, MTU};
+use super::routing::Target;
+use super::run::{Log, Passage, Run};
+use super::traveller::{Socket, Traveller};
+use super::witness::Witness;
+use crate::journey::{Fate, Journey, Open, Unjudged};
+use crate::packet::{
+    Defect, Direction, Family, InterfaceName, Origin, Packet, Protocol, Transport,
+};
+use crate::xtables::Hook;
+
+/// Where a packet that the node sends goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Departure {
+    /// By which interface; `lo` for the node itself.
+    pub(super) interface: InterfaceName,
+    /// The next hop, as a number; 0 for the destination itself.
+    pub(super) gateway: u128,
+}
+
+impl<W: Witness> Run<'_, W> {
+    /// Judges a packet from its start.
+    pub(super) fn judge(
+        &mut self,
+        packet: &Packet,
+    ) -> Result<(Journey, SmallVec<[Open; 1]>), Unjudged> {
+        check(packet)?;
+        let mut log = Log::default();
+        let fate = match packet.origin {
+            Origin::Arrives(interface) => self.arrive(interface, packet, &mut log)?,
+            Origin::Node => self.send(packet, &mut log)?,
+        };
+        let open = std::mem::take(&mut log.open);
+        Ok((log.end(fate), open))
+    }
+
+    fn arrive(
+        &mut self,
+        interface: InterfaceName,
+        packet: &Packet,
+        log: &mut Log,
+    ) -> Result<Fate, Unjudged> {
+        let ground = self.parts.ground;
+        let Some(link) = ground.link(interface) else {
+            let message = format!("no interface `{interface}`, by which the packet arrives");
+            return Err(Unjudged::Other(message));
+        };
+        let mut packet = Traveller::new(packet, Socket::Nobody);
+        let bad_header =
+            packet.family == Family::V4 && packet.packet.defect == Some(Defect::HeaderChecksum);
+        let refused = packet.family == Family::V6 && input::is_refused_on_sight_v6(&packet, false);
+        if bad_header || refused {
+            return Ok(Fate::Unhooked);
+        }
+        packet.in_interface = Some(interface);
+        if self.pass(Hook::Prerouting, &mut packet, log)? == Passage::Lost {
+            return Ok(self.lost(packet.family, log));
+        }
+        match input::route(ground, link, &packet) {
+            Input::Local { to_many } => {
+                packet.to_many = to_many;
+                packet.to_node = true;
+                self.deliver(&mut packet, log)
+            }
+            Input::Forward { interface, gateway } => {
+                packet.leaves_by = Some(interface);
+                packet.gateway = gateway;
+                self.forward(&mut packet, log)
+            }
+            Input::Refused(error) => {
+                if let Some(error) = error {
+                    answer::refuse(self, error, &packet, log)?;
+                }
+                Ok(self.lost(packet.family, log))
+            }
+        }
+    }
+
+    /// To the node itself. IPv4 puts fragments together before INPUT, so a lone one never gets there
+    /// (`ip_local_deliver` in net/ipv4/ip_input.c); IPv6 does so behind it.
+    fn deliver(&mut self, packet: &mut Traveller<'_>, log: &mut Log) -> Result<Fate, Unjudged> {
+        if packet.family == Family::V4 && packet.is_fragment() {
+            return Ok(self.lost(packet.family, log));
+        }
+        packet.out_interface = None;
+        if self.pass(Hook::Input, packet, log)? == Passage::Lost {
+            return Ok(self.lost(packet.family, log));
+        }
+        Ok(Fate::Local)
+    }
+
+    /// Through the node (`ip_forward` in net/ipv4/ip_forward.c).
+    fn forward(&mut self, packet: &mut Traveller<'_>, log: &mut Log) -> Result<Fate, Unjudged> {
+        if packet.family == Family::V4 && packet.hops <= 1 {
+            answer::refuse(self, input::TIME_EXCEEDED_V4, packet, log)?;
+            return Ok(self.lost(packet.family, log));
+        }
+        packet.hops -= 1;
+        packet.out_interface = packet.leaves_by;
+        if self.pass(Hook::Forward, packet, log)? == Passage::Lost {
+            return Ok(self.lost(packet.family, log));
+        }
+        self.leave(packet, log)
+    }
+
+    /// What the node itself sends, by a raw socket that writes the internet header.
+    fn send(&mut self, packet: &Packet, log: &mut Log) -> Result<Fate, Unjudged> {
+        let mut packet = Traveller::new(packet, Socket::Root);
+        let Some(departure) = self.route_raw(&packet)? else {
+            return Ok(Fate::Unrouted(None));
+        };
+        let longest = if departure.interface == InterfaceName::LOOPBACK {
+            65_536
+        } else {
+            MTU
+        };
+        if packet.length() > longest {
+            return Ok(Fate::Unrouted(None));
+        }
+        if packet.family == Family::V4 && packet.source == 0 {
+            // `raw_send_hdrinc` fills in the route's source.
+            packet.source = answer::source_v4(self.parts.ground, packet.destination);
+        }
+        self.depart(&mut packet, departure, log)
+    }
+
+    /// The route of a raw packet: by its destination alone, because the socket is bound to no source.
+    fn route_raw(&self, packet: &Traveller<'_>) -> Result<Option<Departure>, Unjudged> {
+        self.departure(packet.family, packet.destination, None)
+    }
+
+    /// By which way a packet to an address leaves the node; `None` where there is none.
+    pub(super) fn departure(
+        &self,
+        family: Family,
+        destination: u128,
+        toward: Option<InterfaceName>,
+    ) -> Result<Option<Departure>, Unjudged> {
+        let many = || Unjudged::Other("the node sends to all or to a group".to_owned());
+        let to_group = match family {
+            Family::V4 => {
+                let v4 = bits::v4(destination);
+                v4.is_multicast() || v4.is_broadcast()
+            }
+            Family::V6 => addresses::sort(destination) == Sort::Multicast,
+        };
+        if to_group {
+            return Err(many());
+        }
+        let to_node = Departure {
+            interface: InterfaceName::LOOPBACK,
+            gateway: 0,
+        };
+        // "This host" is the node (`ip_route_output_key_hash_rcu`; `rawv6_sendmsg`).
+        if destination == 0 {
+            return Ok(Some(to_node));
+        }
+        Ok(
+            match self.parts.ground.find_toward(family, destination, toward) {
+                Some(Target::Local(_) | Target::Anycast(_)) => Some(to_node),
+                Some(Target::Broadcast(_)) => return Err(many()),
+                Some(Target::Unicast {
+                    interface, gateway, ..
+                }) => Some(Departure { interface, gateway }),
+                None | Some(Target::Blackhole | Target::Unreachable | Target::Prohibit) => None,
+            },
+        )
+    }
+
+    /// From the node, with a route.
+    pub(super) fn depart(
+        &mut self,
+        packet: &mut Traveller<'_>,
+        departure: Departure,
+        log: &mut Log,
+    ) -> Result<Fate, Unjudged> {
+        set_departure(packet, departure);
+        packet.in_interface = None;
+        packet.out_interface = packet.leaves_by;
+        if self.pass(Hook::Output, packet, log)? == Passage::Lost {
+            return Ok(self.lost(packet.family, log));
+        }
+        self.leave(packet, log)
+    }
+
+    /// Out of the node, or back into it over `lo`.
+    fn leave(&mut self, packet: &mut Traveller<'_>, log: &mut Log) -> Result<Fate, Unjudged> {
+        packet.out_interface = packet.leaves_by;
+        if self.pass(Hook::Postrouting, packet, log)? == Passage::Lost {
+            return Ok(self.lost(packet.family, log));
+        }
+        match packet.leaves_by {
+            Some(InterfaceName::LOOPBACK) => self.come_back(packet, log),
+            Some(interface) => Ok(Fate::Sent(interface)),
+            None => Ok(self.lost(packet.family, log)),
+        }
+    }
+
+    /// The second half of the way from the node to itself. The packet keeps its mark, its connection
+    /// (which leaving has entered in the table) and its route.
+    fn come_back(&mut self, packet: &mut Traveller<'_>, log: &mut Log) -> Result<Fate, Unjudged> {
+        if let Tracking::Linked(link) = &mut packet.tracking {
+            link.entry.confirmed |= link.kind == Kind::New && link.direction == Direction::Original;
+        }
+        if packet.family == Family::V6 && input::is_refused_on_sight_v6(packet, true) {
+            return Ok(self.lost(packet.family, log));
+        }
+        packet.in_interface = Some(InterfaceName::LOOPBACK);
+        packet.out_interface = None;
+        let destination = packet.destination;
+        if self.pass(Hook::Prerouting, packet, log)? == Passage::Lost {
+            return Ok(self.lost(packet.family, log));
+        }
+        if packet.destination != destination {
+            let message = "a packet over lo is translated again".to_owned();
+            return Err(Unjudged::Other(message));
+        }
+        self.deliver(packet, log)
+    }
+
+    /// Routes the node's own packet again after OUTPUT has changed it; `false` where it ends so
+    /// (net/ipv4/netfilter.c, `ip_route_me_harder`; net/ipv6/netfilter.c).
+    pub(super) fn reroute(&mut self, packet: &mut Traveller<'_>) -> bool {
+        let near =
+            packet.family == Family::V6 && addresses::sort(packet.destination) == Sort::LinkLocal;
+        let toward = if near { packet.leaves_by } else { None };
+        let Ok(Some(departure)) = self.departure(packet.family, packet.destination, toward) else {
+            return false;
+        };
+        let ground = self.parts.ground;
+        if packet.family == Family::V4
+            && !input::may_leave(ground, packet.source, departure.interface)
+        {
+            return false;
+        }
+        set_departure(packet, departure);
+        true
+    }
+}
+
+fn set_departure(packet: &mut Traveller<'_>, departure: Departure) {
+    packet.leaves_by = Some(departure.interface);
+    packet.gateway = departure.gateway;
+    packet.to_node = departure.interface == InterfaceName::LOOPBACK;
+}
+
+/// What the model does not follow.
+fn check(packet: &Packet) -> Result<(), Unjudged> {
+    let other = |message: &str| Err(Unjudged::Other(message.to_owned()));
+    if packet.source.is_ipv4() != packet.destination.is_ipv4() {
+        return other("the packet's addresses are of two families");
+    }
+    if let Transport::Other(protocol) = packet.transport {
+        let known = [
+            Protocol::TCP,
+            Protocol::UDP,
+            Protocol::UDP_LITE,
+            Protocol::SCTP,
+        ];
+        if known.contains(&protocol) {
+            return other("the packet names a transport and has zeros in its place");
+        }
+        // Hop-by-hop, routing, fragment, authentication, destination, mobility, HIP, shim.
+        let extension = matches!(protocol.0, 0 | 43 | 44 | 51 | 60 | 135 | 139 | 140);
+        if packet.source.is_ipv6() && extension {
+            return other("the packet names an extension header and has zeros in its place");
+        }
+    }
+    Ok(())
+}
