@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 pub mod kernel;
+pub mod model;
 
 use crate::journey::{Answer, Step};
 use crate::node::Node;

@@ -1,0 +1,62 @@
+//! The chain machine as an arm.
+
+use super::{Arm, Failure};
+use crate::journey::{Answer, Step};
+use crate::model::{Connections, Machine};
+use crate::node::Node;
+use crate::packet::{Batch, Connection, Packet};
+use crate::verdict::ArmName;
+use crate::xtables::{Firewall, RuleId};
+
+/// The model's arm; until it is programmed it has nothing to judge by.
+#[derive(Debug, Default)]
+pub struct ModelArm {
+    machine: Option<Machine>,
+}
+
+impl ModelArm {
+    fn machine(&mut self) -> Result<&mut Machine, Failure> {
+        self.machine.as_mut().ok_or_else(|| Failure::Broken {
+            arm: ArmName::Model,
+            message: "asked before it was programmed".to_owned(),
+        })
+    }
+}
+
+impl Arm for ModelArm {
+    fn name(&self) -> ArmName {
+        ArmName::Model
+    }
+
+    fn program(&mut self, node: &Node, firewall: &Firewall) -> Result<(), Failure> {
+        self.machine = None;
+        self.machine = Some(Machine::new(node, firewall)?);
+        Ok(())
+    }
+
+    fn fire(&mut self, batch: &Batch, answers: &mut Vec<Answer>) -> Result<(), Failure> {
+        let machine = self.machine()?;
+        let connections = Connections::new(&batch.connections);
+        answers.clear();
+        answers.extend(
+            batch
+                .packets
+                .iter()
+                .map(|packet| machine.judge(&connections, packet)),
+        );
+        Ok(())
+    }
+
+    fn trace(
+        &mut self,
+        packet: &Packet,
+        connections: &[Connection],
+    ) -> Result<(Answer, Vec<Step>), Failure> {
+        let connections = Connections::new(connections);
+        Ok(self.machine()?.trace(&connections, packet))
+    }
+
+    fn hits(&mut self) -> Result<Vec<(RuleId, u64)>, Failure> {
+        Ok(self.machine()?.hits())
+    }
+}
