@@ -1,4 +1,5 @@
 //! What needs no privileges.
 
 mod house;
+mod model;
 mod wire;
