@@ -3,3 +3,4 @@
 mod house;
 mod model;
 mod wire;
+mod xtables;

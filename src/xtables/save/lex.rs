@@ -44,10 +44,31 @@ impl<'t> Word<'t> {
         }
     }
 
+    /// Whether it begins like an option and yet is an argument, by its quotes. The tools tell by the
+    /// number of words that an option takes, which is not known of opaque modules.
+    pub fn is_quoted_argument(&self) -> bool {
+        self.quoted && self.text != "!" && !self.text.starts_with("--")
+    }
+
     /// Whether it is an option or a lone `!`, and no argument.
     pub fn is_option(&self) -> bool {
         self.text.starts_with('-') || self.text == "!"
     }
+}
+
+/// Cuts a line at white space only, as the lines of tables and chains are cut.
+pub(super) fn plain_words(line: &str, offset: usize) -> Vec<Word<'_>> {
+    let mut next = offset;
+    let parts = line.split(is_white).map(|part| {
+        let start = next;
+        next += part.len() + 1;
+        Word {
+            text: Cow::Borrowed(part),
+            span: start..start + part.len(),
+            quoted: false,
+        }
+    });
+    parts.filter(|word| !word.text.is_empty()).collect()
 }
 
 /// Cuts a line that begins at byte `offset` of the whole text into words.

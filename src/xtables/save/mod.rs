@@ -8,14 +8,13 @@
 //!
 //! * [`lex`]: words and quotes;
 //! * [`restore`]: lines, tables, chains and orders such as `-A`;
-//! * [`command`], [`general`], [`options`]: one line's options, as getopt cuts them;
+//! * [`command`], [`options`]: one line's options, as getopt cuts them;
 //! * [`rule`]: from options to rules;
 //! * [`modules`]: each match's and target's options, read and written;
 //! * [`value`], [`text`]: single values, read and written;
 //! * [`print`]: rules and rulesets written.
 
 mod command;
-mod general;
 mod lex;
 mod modules;
 mod options;

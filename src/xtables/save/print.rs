@@ -29,7 +29,7 @@ pub fn print(ruleset: &Ruleset, style: Style) -> String {
         line(&mut text, format_args!("*{}", table.name));
         for chain in &table.chains {
             let Counters { packets, bytes } = chain.counters.unwrap_or_default();
-            let (name, policy) = (Bare(&chain.name), policy(chain));
+            let (name, policy) = (&chain.name, policy(chain));
             line(
                 &mut text,
                 format_args!(":{name} {policy} [{packets}:{bytes}]"),

@@ -25,8 +25,8 @@ struct OpenTable {
     places: FxHashMap<String, usize>,
 }
 
-/// The longest name of a chain, in bytes (`XT_EXTENSION_MAXNAMELEN` less its zero).
-const LONGEST_CHAIN: usize = 28;
+/// The longest name of a chain or a module, in bytes (`XT_EXTENSION_MAXNAMELEN` less its zero).
+pub(super) const LONGEST_NAME: usize = 28;
 
 impl Restore {
     /// Nothing read.
@@ -53,7 +53,7 @@ impl Restore {
             ));
         }
         let Some(open) = &mut self.open else {
-            let words = lex::words(line.strip_prefix('*').unwrap_or_default(), offset + 1)?;
+            let words = lex::plain_words(line.strip_prefix('*').unwrap_or_default(), offset + 1);
             return match (line.starts_with('*'), words.as_slice()) {
                 (true, [name, ..]) => self.begin(name),
                 _ => Err(Problem::new(
@@ -68,7 +68,7 @@ impl Restore {
             return Ok(());
         }
         if let Some(rest) = line.strip_prefix(':') {
-            return open.declare(&lex::words(rest, offset + 1)?, whole);
+            return open.declare(&lex::plain_words(rest, offset + 1), whole);
         }
         let (counters, rest) = rule_counters(line, offset)?;
         let words = lex::words(rest, offset + line.len() - rest.len())?;
@@ -410,7 +410,7 @@ fn parse_policy(word: &Word<'_>) -> Result<Policy, Problem> {
 fn check_chain_name(name: &Word<'_>) -> Result<(), Problem> {
     let text = &*name.text;
     let expected = "a chain's name of 1 to 28 bytes that begins with neither `-` nor `!`";
-    if text.is_empty() || text.len() > LONGEST_CHAIN || text.starts_with(['-', '!']) {
+    if text.is_empty() || text.len() > LONGEST_NAME || text.starts_with(['-', '!']) {
         return Err(name.problem(expected));
     }
     if text.chars().any(char::is_whitespace) {

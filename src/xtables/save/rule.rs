@@ -3,6 +3,7 @@
 use super::command::{CommandLine, Kind, Loaded};
 use super::modules;
 use super::options::{Context, Options};
+use super::restore::LONGEST_NAME;
 use super::value;
 use crate::packet::{Family, Protocol};
 use crate::xtables::error::Problem;
@@ -131,6 +132,10 @@ fn check_nat_drop(target: &Loaded<'_>, table: TableName) -> Result<(), Problem> 
 
 fn other_target(target: Loaded<'_>, goto: bool, place: &Place<'_>) -> Result<Target, Problem> {
     let name = &*target.name.text;
+    if name.is_empty() || name.len() > LONGEST_NAME || name.contains(char::is_whitespace) {
+        let expected = "a name of 1 to 28 bytes without white space";
+        return Err(target.name.problem(expected));
+    }
     if (place.is_chain)(name) && target.words.is_empty() {
         let name = name.to_owned();
         return Ok(if goto {

@@ -97,13 +97,14 @@ impl Display for Quoted<'_> {
     }
 }
 
-/// A word in quotes only where it would be cut otherwise.
+/// A word in quotes only where it would be cut, or taken for a short option, otherwise.
 pub(super) struct Bare<'a>(pub &'a str);
 
 impl Display for Bare<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cut = |character: char| matches!(character, ' ' | '\t' | '\n' | '"');
-        if self.0.is_empty() || self.0.contains(cut) {
+        let cut = |character: char| matches!(character, ' ' | '\t' | '\n' | '\r' | '"');
+        let like_an_option = self.0.starts_with('-') && !self.0.starts_with("--");
+        if self.0.is_empty() || self.0.contains(cut) || like_an_option {
             return quote(f, self.0, &['"', '\\']);
         }
         f.write_str(self.0)
