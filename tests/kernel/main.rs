@@ -16,10 +16,14 @@ mod links;
 mod namespaces;
 mod programming;
 mod restore;
+mod safety;
 mod sets;
 
 fn main() -> ExitCode {
     let privilege = kernel::privilege();
+    if let Some(played) = safety::play() {
+        return played;
+    }
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> = [
         doctor::trials(),
@@ -29,6 +33,7 @@ fn main() -> ExitCode {
         programming::trials(),
         journeys::trials(),
         sets::trials(),
+        safety::trials(),
     ]
     .into_iter()
     .flatten()
