@@ -60,11 +60,20 @@ impl Room {
     ///
     /// What the machine lacks, or refuses.
     pub fn new(backend: Backend) -> Result<Self, KernelError> {
+        Self::with_tools(backend, Tools::LongLived)
+    }
+
+    /// The same, saying how the restore tools are run.
+    ///
+    /// # Errors
+    ///
+    /// As [`Room::new`].
+    pub fn with_tools(backend: Backend, tools: Tools) -> Result<Self, KernelError> {
         let namespace = Namespace::create()?;
         let links = Links::prepare(&namespace)?;
         let empty = Firewall::default();
         let mut room = Self {
-            programmer: Programmer::new(backend, Tools::LongLived),
+            programmer: Programmer::new(backend, tools),
             names: InterfaceNames::default(),
             points: points_of(&empty),
             observed: Observed::default(),
