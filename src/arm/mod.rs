@@ -64,3 +64,36 @@ pub enum Failure {
         message: String,
     },
 }
+
+/// Makes an arm. A kernel's arm belongs to the thread that makes it, which moves into its namespace.
+///
+/// # Errors
+///
+/// [`Failure::Broken`] where the machine lacks what the arm needs.
+pub fn make(name: ArmName) -> Result<Box<dyn Arm>, Failure> {
+    match name {
+        ArmName::Model => Ok(Box::new(model::ModelArm::default())),
+        ArmName::Legacy | ArmName::Nft => make_kernel(name),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn make_kernel(name: ArmName) -> Result<Box<dyn Arm>, Failure> {
+    let backend = match name {
+        ArmName::Nft => crate::kernel::Backend::Nft,
+        ArmName::Legacy | ArmName::Model => crate::kernel::Backend::Legacy,
+    };
+    match kernel::KernelArm::new(backend) {
+        Ok(arm) => Ok(Box::new(arm)),
+        Err(why) => Err(Failure::Broken {
+            arm: name,
+            message: why.to_string(),
+        }),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn make_kernel(name: ArmName) -> Result<Box<dyn Arm>, Failure> {
+    let message = "the kernel arms are Linux's".to_owned();
+    Err(Failure::Broken { arm: name, message })
+}

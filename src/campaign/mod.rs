@@ -1,1 +1,72 @@
 //! Many packets through many arms, every core busy.
+//!
+//! * `bench`: model and kernel measured side by side;
+//! * [`check`]: judge rulesets: aimed packets first, then random ones, on every backend;
+//! * [`tally`]: what is counted on the way;
+//! * [`finding`]: a divergence with both rule paths beside it.
+//!
+//! The packets of a batch hang on the seed and the batch's number alone, never on how many workers
+//! there are or which of them takes it: the same seed sends the same packets and finds the same.
+
+#[cfg(target_os = "linux")]
+pub mod bench;
+pub mod check;
+pub mod finding;
+mod source;
+pub mod tally;
+
+use crate::arm::{Arm, Failure};
+use crate::node::Node;
+use crate::verdict::ArmName;
+use crate::xtables::Firewall;
+
+/// What is judged: rules, and the node that they are loaded on.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// What reports call it.
+    pub name: String,
+    /// The node.
+    pub node: Node,
+    /// Its rules and sets.
+    pub firewall: Firewall,
+    /// What was assumed about the node and the sets, a sentence each.
+    pub assumptions: Vec<String>,
+    /// A firewall that the kernel is given in the place of the true one, to see whether that is noticed.
+    pub planted: Option<Firewall>,
+}
+
+/// What to do, besides on what.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The kernel arms, each held against the model.
+    pub backends: Vec<ArmName>,
+    /// How many packets are judged a subject, on each backend.
+    pub packets: u64,
+    /// Where chance starts.
+    pub seed: u64,
+    /// How many workers share the work.
+    pub jobs: usize,
+}
+
+/// Makes an arm. Called in the thread that will use it, for a kernel arm's namespaces are its own.
+pub type MakeArm<'a> = &'a (dyn Fn(ArmName) -> Result<Box<dyn Arm>, Failure> + Sync);
+
+/// Watches a check go on, and may end it early. Called from every worker.
+pub trait Watch: Sync {
+    /// So many more packets have been judged on one backend, and so many of them diverged.
+    fn judged(&self, subject: &str, packets: u64, diverged: u64);
+
+    /// Whether to end now, with what there is.
+    fn stop(&self) -> bool;
+}
+
+/// Watches nothing.
+pub struct Blind;
+
+impl Watch for Blind {
+    fn judged(&self, _: &str, _: u64, _: u64) {}
+
+    fn stop(&self) -> bool {
+        false
+    }
+}

@@ -181,9 +181,15 @@ pub struct Explain {
 #[command(after_help = "\
 Examples:
   calidiff bench
-      every ratio, from one run
-  calidiff bench --json > bench.json")]
+      every ratio, from one run, on the first of the seed's nodes
+  calidiff bench mine.save --sets mine.ipset --json > bench.json")]
 pub struct Bench {
+    #[command(flatten)]
+    /// What is measured on.
+    pub ground: Ground,
+    #[command(flatten)]
+    /// By which backends.
+    pub backends: Backends,
     /// Print the figures as JSON
     #[arg(long)]
     pub json: bool,

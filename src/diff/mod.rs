@@ -114,7 +114,8 @@ fn nearest_difference(possible: &[Possible], found: &Journey) -> Option<Differen
     nearest.map(|(_, difference)| difference)
 }
 
-/// Where two journeys part, and after how many common sights.
+/// Where two journeys part, and how far they went together: two for each sight in common, and one
+/// more where both are seen at the next point.
 fn first_difference(
     expected: &Journey,
     open: &[Open],
@@ -132,14 +133,15 @@ fn first_difference(
     for (index, (left, right)) in expected.sights.iter().zip(&found.sights).enumerate() {
         if let Some(parting) = sights_part(left, right, |headers| fill(headers, open, index, right))
         {
-            return own(index, parting);
+            let together = usize::from(left.point == right.point);
+            return own(2 * index + together, parting);
         }
     }
     let common = expected.sights.len().min(found.sights.len());
     if expected.sights.len() != found.sights.len() {
         let next = |journey: &Journey| journey.sights.get(common).map(|sight| sight.point);
         return own(
-            common,
+            2 * common,
             Parting::Point {
                 expected: next(expected),
                 found: next(found),
@@ -223,6 +225,24 @@ fn sights_part(left: &Sight, right: &Sight, fill: impl Fn(Headers) -> Headers) -
         });
     }
     None
+}
+
+impl Difference {
+    /// The difference without its values: what is compared, and where. Divergences of one cause share it.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        let whose = if self.answer.is_some() { "answer's " } else { "" };
+        match &self.parting {
+            Parting::Point { expected, found } => {
+                format!("{whose}way: {} / {}", place(*expected), place(*found))
+            }
+            Parting::Mark { point, .. } => format!("{whose}mark at {point}"),
+            Parting::Headers { point, .. } => format!("{whose}headers at {point}"),
+            Parting::Interfaces { point, .. } => format!("{whose}interfaces at {point}"),
+            Parting::Fate { expected, found } => format!("{whose}fate: {expected} / {found}"),
+            Parting::Answers { expected, found } => format!("{whose}answers: {expected} / {found}"),
+        }
+    }
 }
 
 impl fmt::Display for Difference {

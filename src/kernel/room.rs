@@ -4,6 +4,8 @@
 //! taking one apart is not. All its descriptors stay with its namespace, so one thread can drive several
 //! rooms in turn: [`Room::begin`] on all, then [`Room::finish`] on all overlaps their waiting.
 
+mod unobserved;
+
 use std::io;
 
 use super::conntrack;

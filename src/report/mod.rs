@@ -1,10 +1,15 @@
 //! What people read.
 //!
+//! * `bench`: what was measured;
+//! * [`check`]: what a check of rulesets found;
 //! * [`claims`]: the seed's claims;
-//! * [`doctor`]: what a machine can do and what it lacks;
+//! * `doctor`: what a machine can do and what it lacks;
 //! * [`explain`]: one packet's way through the chains;
 //! * [`palette`]: colours, sparingly.
 
+#[cfg(target_os = "linux")]
+pub mod bench;
+pub mod check;
 pub mod claims;
 #[cfg(target_os = "linux")]
 pub mod doctor;
