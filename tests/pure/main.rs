@@ -2,5 +2,6 @@
 
 mod house;
 mod model;
+mod infer;
 mod wire;
 mod xtables;
