@@ -5,17 +5,27 @@
 //! * [`ground`]: a node's ways, and the constants of a firewall with their neighbours;
 //! * [`question`]: a rule's questions, one field each; [`draft`]: whether a packet meets them;
 //! * [`edges`]: a packet's neighbours along a question;
+//! * [`tour`]: packets on every path of a node; [`random`]: packets from chance;
 //! * [`paths`]: the jumps from a hook to a rule; [`solve`]: a packet that meets many conditions;
-//! * [`random`]: packets from chance;
+//! * [`coverage`]: which rules packets reach, says the model; [`stop`]: what kept one from a rule;
+//! * [`search`]: a packet for one rule; [`aim`]: packets for every rule and boundary;
+//! * [`unhit`]: why no packet matches a rule; [`edit`]: the changes that prove it;
 //! * [`batch`]: packets put together that don't disturb each other.
 
+pub mod aim;
 pub mod batch;
 pub mod bits;
+pub mod coverage;
 pub mod draft;
 pub mod edges;
+pub mod edit;
 pub mod ground;
 pub mod paths;
 pub mod question;
 pub mod random;
+pub mod search;
 pub mod solve;
 pub mod standing;
+pub mod stop;
+pub mod tour;
+pub mod unhit;

@@ -21,6 +21,18 @@ pub struct Path {
     pub jumps: Vec<(String, usize)>,
 }
 
+impl Path {
+    /// The rules on the way to a rule, it itself the last.
+    pub fn rules<'p>(&'p self, rule: &'p RuleId) -> impl Iterator<Item = RuleId> + 'p {
+        let jumps = self.jumps.iter().map(|(chain, index)| RuleId {
+            chain: chain.clone(),
+            index: *index,
+            ..rule.clone()
+        });
+        jumps.chain([rule.clone()])
+    }
+}
+
 /// The shortest ways to every chain of a table.
 #[derive(Clone, Debug)]
 pub struct Paths {
@@ -100,12 +112,7 @@ pub fn conditions_of<'a>(firewall: &'a Firewall, path: &Path, rule: &RuleId) -> 
     if rule.table == TableName::Nat {
         all.push(Condition::is(Question::States(States::NEW)));
     }
-    let jumps = path.jumps.iter().map(|(chain, index)| RuleId {
-        chain: chain.clone(),
-        index: *index,
-        ..rule.clone()
-    });
-    for id in jumps.chain([rule.clone()]) {
+    for id in path.rules(rule) {
         if let Some(rule) = firewall.rule(&id) {
             for condition in conditions(rule) {
                 if !all.contains(&condition) {

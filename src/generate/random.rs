@@ -76,6 +76,20 @@ impl<'g, 'a, B: Bits> Stream<'g, 'a, B> {
         }
     }
 
+    /// A packet from nothing, with nothing unusual about its headers.
+    pub fn plain(&mut self, family: Family) -> Option<Draft> {
+        let origin = self.origin();
+        let source = self.source(family, origin)?;
+        let destination = self.destination(family)?;
+        let ports = self.ports(family);
+        let tcp = Transport::Tcp(Tcp {
+            ports,
+            flags: TcpFlags::SYN,
+            option: None,
+        });
+        Draft::new(Packet::new(origin, source, destination, tcp), Standing::New)
+    }
+
     /// A packet from nothing.
     pub fn fresh(&mut self, family: Family) -> Option<Draft> {
         let origin = self.origin();

@@ -86,7 +86,8 @@ impl Builder<'_> {
             let free = names.filter(|name| !self.hints.names.contains(name));
             let chosen: Vec<InterfaceName> = free.take(wanted).collect();
             let listed: Vec<String> = chosen.iter().map(|name| format!("`{name}`")).collect();
-            self.assume(format!("{} stand for `{prefix}+`.", listed.join(" and ")));
+            let stand = if listed.len() == 1 { "stands" } else { "stand" };
+            self.assume(format!("{} {stand} for `{prefix}+`.", listed.join(" and ")));
             chosen.into_iter().for_each(|name| self.add_interface(name));
             self.just_outside(prefix);
         }
@@ -188,7 +189,7 @@ impl Builder<'_> {
             let here = at.is_none_or(|at| at == name);
             (here && net.contains(address) && !is_edge(net, *address)).then_some(*address)
         });
-        let Some(address) = named.or_else(|| net.hosts().next()) else {
+        let Some(address) = named.or_else(|| net.hosts().find(|host| !is_edge(net, *host))) else {
             return;
         };
         if let Ok(address) = IpNet::new(address, net.prefix_len()) {
@@ -263,7 +264,10 @@ impl Builder<'_> {
         let net = interface.addresses.iter().find(|net| {
             Family::of(net.addr()) == family && net.prefix_len() + 2 <= net.max_prefix_len()
         });
-        let gateway = net.and_then(|net| net.hosts().find(|host| *host != net.addr()));
+        let gateway = net.and_then(|net| {
+            net.hosts()
+                .find(|host| *host != net.addr() && !is_edge(*net, *host))
+        });
         self.route(everywhere, uplink, gateway);
     }
 
