@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::hints::{Hints, SetUse, special};
-use crate::node::{Node, RouteKind};
+use crate::node::{Node, Route, RouteKind};
 use crate::packet::{Family, Protocol};
 use crate::xtables::Firewall;
 use crate::xtables::matches::PortRange;
@@ -76,61 +76,56 @@ fn parts(dimensions: &[Dimension], net: IpNet) -> Vec<Part> {
     dimensions.iter().map(part).collect()
 }
 
-/// A workload, another host and a network: another choice of them for every set.
+/// How many hosts are made up to be members.
+const STRANGERS: u8 = 24;
+
+/// Half of the workloads, of the hosts that rules name and of some strangers, by a draw that is
+/// another for every set, so that rules which ask for several sets at once, or for one and not the
+/// other, find an address; and a network of the set's own.
 fn nets(family: Family, number: usize, hints: &Hints, node: &Node) -> Vec<IpNet> {
-    let full = |route: &&crate::node::Route| {
+    let full = |route: &&Route| {
         route.destination.prefix_len() == route.destination.max_prefix_len()
             && matches!(route.to, RouteKind::Unicast { .. })
     };
-    let workloads = node
-        .routes
-        .iter()
-        .filter(full)
-        .map(|route| route.destination);
-    let hosts = hints
-        .hosts
-        .iter()
-        .copied()
-        .filter(|host| !special(*host))
-        .map(IpNet::from);
-    let networks = hints
-        .networks
-        .iter()
-        .copied()
-        .filter(|net| net.prefix_len() >= 8);
+    let workloads = node.routes.iter().filter(full).map(|route| route.destination);
+    let hosts = hints.hosts.iter().copied().filter(|host| !special(*host)).map(IpNet::from);
+    let strangers = (1..=STRANGERS).map(|host| IpNet::from(stranger(family, host)));
+    let candidates = workloads.chain(hosts.take(16)).chain(strangers);
     let mut nets: Vec<IpNet> = Vec::new();
-    let of_family = |net: &IpNet| Family::of(net.addr()) == family;
-    let picks = [
-        pick(workloads.filter(of_family), number),
-        pick(hosts.filter(of_family), number),
-        pick(networks.filter(of_family), number),
-        Some(spare(family, number)),
-    ];
-    for net in picks.into_iter().flatten() {
-        if !nets.contains(&net) {
+    for (place, net) in candidates.enumerate() {
+        if Family::of(net.addr()) == family && drawn(number, place) && !nets.contains(&net) {
             nets.push(net);
         }
     }
+    nets.push(own_network(family, number));
     nets
 }
 
-fn pick(nets: impl Iterator<Item = IpNet>, number: usize) -> Option<IpNet> {
-    let nets: Vec<IpNet> = nets.collect();
-    let place = number.checked_rem(nets.len())?;
-    nets.get(place).copied()
+/// Whether a candidate is drawn for a set: a coin by the middle bits of a product with the golden
+/// ratio's fraction (Knuth, volume 3, 6.4).
+fn drawn(set: usize, place: usize) -> bool {
+    let pair = (set as u64) << 32 | place as u64;
+    let mixed = pair.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40 & 1 == 1
+}
+
+fn stranger(family: Family, host: u8) -> IpAddr {
+    match family {
+        Family::V4 => IpAddr::from([198, 51, 100, host]),
+        Family::V6 => IpAddr::from([0x2001, 0xdb8, 0x64, 0, 0, 0, 0, u16::from(host)]),
+    }
 }
 
 /// A network of its own for every set, so that no two sets are the same.
-fn spare(family: Family, number: usize) -> IpNet {
+fn own_network(family: Family, number: usize) -> IpNet {
     let [_, third] = u16::try_from(number).unwrap_or(u16::MAX).to_be_bytes();
     let net = match family {
         Family::V4 => IpNet::new(IpAddr::from([203, 0, 113, third.wrapping_mul(8)]), 29),
-        Family::V6 => IpNet::new(
-            IpAddr::from([0xfd00, 0x5e75, u16::from(third), 0, 0, 0, 0, 0]),
-            64,
-        ),
+        Family::V6 => {
+            IpNet::new(IpAddr::from([0x2001, 0xdb8, 0x5e75, u16::from(third), 0, 0, 0, 0]), 64)
+        }
     };
-    net.map(|net| net.trunc()).unwrap_or_default()
+    net.unwrap_or_default()
 }
 
 fn sentence(set: &Set) -> String {
@@ -143,11 +138,16 @@ fn sentence(set: &Set) -> String {
             _ => None,
         });
     let members: Vec<String> = members.collect();
+    let shown = members.len().min(4);
+    let more = match members.len() - shown {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
     format!(
-        "The set `{}` was not given: it is taken for a hash:{} of {}.",
+        "The set `{}` was not given: it is taken for a hash:{} of {}{more}.",
         set.name,
         kinds.join(","),
-        members.join(", ")
+        members[..shown].join(", ")
     )
 }
 
