@@ -8,12 +8,13 @@ use super::bits::Seeded;
 use super::coverage::Coverage;
 use super::draft::Draft;
 use super::edges::edges;
+use super::field::Fields;
 use super::ground::Ground;
 use super::paths::AllPaths;
 use super::question::conditions;
 use super::random::Stream;
 use super::search::Search;
-use super::standing::Shot;
+use super::standing::{Shot, Standing};
 use super::tour::tour;
 use crate::model::Machine;
 use crate::xtables::RuleId;
@@ -33,6 +34,13 @@ pub enum Boundary {
         /// Whether the neighbour still meets it.
         inside: bool,
     },
+    /// What it says to the packet when connection tracking thinks this of it.
+    Standing(Standing),
+    /// What it says to the packet when it comes with the marks that rules use all set, or all others.
+    Marked {
+        /// Whether those that rules use.
+        used: bool,
+    },
 }
 
 impl fmt::Display for Boundary {
@@ -47,6 +55,9 @@ impl fmt::Display for Boundary {
                 question,
                 inside: false,
             } => write!(f, "just outside {question}"),
+            Self::Standing(standing) => write!(f, "{standing}"),
+            Self::Marked { used: true } => f.write_str("marked with all bits that rules use"),
+            Self::Marked { used: false } => f.write_str("marked with all other bits"),
         }
     }
 }
@@ -100,15 +111,56 @@ pub fn aim(ground: &Ground<'_>, machine: &mut Machine, seed: u64) -> Aimed {
     }
     for rule in rules {
         let witness = coverage.witness(&rule).cloned();
-        let found = witness.is_some();
-        if !found {
+        if witness.is_none() {
             aimed.aimed.missed.push(rule.clone());
         }
+        let hit = witness.is_some();
         if let Some(draft) = witness.or_else(|| search.solved(&rule)) {
-            aimed.boundaries(&rule, &draft, ground, &mut coverage);
+            for (boundary, near) in neighbours(&rule, &draft, ground) {
+                let mut reached = coverage.note(&near).reaches(&rule);
+                let mut sent = near;
+                if hit && !reached {
+                    let fields = Fields::of_difference(&draft, &sent);
+                    let other = search.reach(&rule, &sent, fields, &mut coverage);
+                    reached = other.is_some();
+                    sent = other.unwrap_or(sent);
+                }
+                aimed.pair(&rule, boundary, sent, reached);
+            }
         }
     }
     aimed.aimed
+}
+
+/// The packet itself, its neighbours along every question of a rule, and the packet in every standing
+/// and with marks.
+fn neighbours(rule: &RuleId, draft: &Draft, ground: &Ground<'_>) -> Vec<(Boundary, Draft)> {
+    let mut all = vec![(Boundary::Match, draft.clone())];
+    for condition in ground
+        .firewall
+        .rule(rule)
+        .map(conditions)
+        .unwrap_or_default()
+    {
+        for near in edges(condition.question, draft, ground) {
+            let boundary = Boundary::Near {
+                question: condition.to_string(),
+                inside: near.meets(&condition, ground),
+            };
+            all.push((boundary, near));
+        }
+    }
+    for (_, standing) in Standing::NAMES {
+        let other = Draft::new(draft.base.clone(), standing);
+        all.extend(other.map(|other| (Boundary::Standing(standing), other)));
+    }
+    let bits = ground.mark_bits(rule.family);
+    for (used, bits) in [(true, bits), (false, !bits)] {
+        let marked = draft.with(|packet| packet.mark.0 |= bits);
+        all.extend(marked.map(|marked| (Boundary::Marked { used }, marked)));
+    }
+    all.retain(|(_, near)| near.is_followed(ground));
+    all
 }
 
 #[derive(Default)]
@@ -129,38 +181,7 @@ impl Collector {
         place
     }
 
-    fn boundaries(
-        &mut self,
-        rule: &RuleId,
-        draft: &Draft,
-        ground: &Ground<'_>,
-        coverage: &mut Coverage<'_>,
-    ) {
-        self.pair(rule, Boundary::Match, draft.clone(), coverage);
-        let asked = ground
-            .firewall
-            .rule(rule)
-            .map(conditions)
-            .unwrap_or_default();
-        for condition in asked {
-            for near in edges(condition.question, draft, ground) {
-                let boundary = Boundary::Near {
-                    question: condition.to_string(),
-                    inside: near.meets(&condition, ground),
-                };
-                self.pair(rule, boundary, near, coverage);
-            }
-        }
-    }
-
-    fn pair(
-        &mut self,
-        rule: &RuleId,
-        boundary: Boundary,
-        draft: Draft,
-        coverage: &mut Coverage<'_>,
-    ) {
-        let reached = coverage.note(&draft).reaches(rule);
+    fn pair(&mut self, rule: &RuleId, boundary: Boundary, draft: Draft, reached: bool) {
         let shot = self.place(draft);
         self.aimed.pairs.push(Pair {
             rule: rule.clone(),

@@ -119,11 +119,12 @@ impl Draft {
             }
             Question::Text(test) => contains(packet, test),
             Question::Cast(cast) => match cast {
-                PacketType::Unicast => !is_cast(packet, ground, AddressTypes::one(3).0 | MULTICAST),
-                PacketType::Broadcast => is_cast(packet, ground, AddressTypes::one(3).0),
+                PacketType::Unicast => !is_cast(packet, ground, BROADCAST | MULTICAST),
+                PacketType::Broadcast => is_cast(packet, ground, BROADCAST),
                 PacketType::Multicast => is_cast(packet, ground, MULTICAST),
                 PacketType::OtherHost => false,
             },
+            Question::Keeps(other, fields) => fields.all(|field| field.same(self, other)),
             Question::Beyond(_) => true,
         }
     }
@@ -132,7 +133,19 @@ impl Draft {
         ground.way(self.shot.packet.destination)
     }
 
+    /// Whether the model follows such a packet: not what the node sends to all or to a group, of which
+    /// the kernel sends copies.
+    #[must_use]
+    pub fn is_followed(&self, ground: &Ground<'_>) -> bool {
+        let packet = &self.shot.packet;
+        let many = types_of(packet.destination, ground) & (MULTICAST | BROADCAST) != 0;
+        packet.origin != Origin::Node || !many
+    }
+
     fn passes(&self, hook: Hook, ground: &Ground<'_>) -> bool {
+        if !self.is_followed(ground) {
+            return false;
+        }
         let from_node = self.shot.packet.origin == Origin::Node;
         let way = self.way(ground);
         match hook {
@@ -267,6 +280,7 @@ impl Draft {
     }
 }
 
+const BROADCAST: u16 = 1 << 3;
 const MULTICAST: u16 = 1 << 5;
 
 /// Whether an interface's name meets a pattern.
@@ -291,7 +305,7 @@ fn types_of(address: std::net::IpAddr, ground: &Ground<'_>) -> u16 {
         .filter(|(_, net)| net.addr().is_ipv4());
     let edge = nets.any(|(_, net)| net.prefix_len() < 31 && net.broadcast() == address);
     if address == broadcast || edge || address.is_unspecified() {
-        return AddressTypes::one(3).0;
+        return BROADCAST;
     }
     match ground.way(address) {
         Way::Local => AddressTypes::one(2).0,

@@ -77,6 +77,12 @@ pub fn edges(question: Question<'_>, draft: &Draft, ground: &Ground<'_>) -> Vec<
         }
         Question::Length(first, last) => maker.lengths(first, last),
         Question::Text(test) => maker.texts(test),
+        Question::Keeps(other, fields) => {
+            let copied = fields
+                .each()
+                .try_fold(draft.clone(), |draft, field| field.copy(other, &draft));
+            copied.into_iter().collect()
+        }
         Question::Beyond(_) => vec![draft.clone()],
     }
 }

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::question::{Question, conditions};
 use crate::node::{Node, RouteKind};
 use crate::packet::{Family, InterfaceName};
-use crate::xtables::matches::PortRange;
+use crate::xtables::matches::{HopsTest, PortRange};
 use crate::xtables::ruleset::AddressMask;
 use crate::xtables::set::{Part, Set};
 use crate::xtables::{Firewall, Target};
@@ -53,6 +53,7 @@ pub struct Ground<'a> {
     pub firewall: &'a Firewall,
     routes: Vec<(IpNet, Way)>,
     constants: [Constants; 2],
+    by_way: [Vec<(Way, Vec<IpAddr>)>; 2],
 }
 
 impl<'a> Ground<'a> {
@@ -64,9 +65,34 @@ impl<'a> Ground<'a> {
             firewall,
             routes: routes(node),
             constants: Default::default(),
+            by_way: Default::default(),
         };
         ground.constants = Family::BOTH.map(|family| Collector::collect(&ground, family));
+        ground.by_way = Family::BOTH.map(|family| ground.sorted_by_way(family));
         ground
+    }
+
+    fn sorted_by_way(&self, family: Family) -> Vec<(Way, Vec<IpAddr>)> {
+        let mut ways: Vec<(Way, Vec<IpAddr>)> = Vec::new();
+        for address in &self.constants(family).addresses {
+            let way = self.way(*address);
+            match ways.iter_mut().find(|(known, _)| *known == way) {
+                Some((_, addresses)) => addresses.push(*address),
+                None => ways.push((way, vec![*address])),
+            }
+        }
+        ways
+    }
+
+    /// The known addresses to which packets go a way.
+    #[must_use]
+    pub fn on_way(&self, family: Family, way: Way) -> &[IpAddr] {
+        let ways = match family {
+            Family::V4 => &self.by_way[0],
+            Family::V6 => &self.by_way[1],
+        };
+        let found = ways.iter().find(|(known, _)| *known == way);
+        found.map_or(&[], |(_, addresses)| addresses)
     }
 
     /// The constants of a family.
@@ -76,6 +102,31 @@ impl<'a> Ground<'a> {
             Family::V4 => &self.constants[0],
             Family::V6 => &self.constants[1],
         }
+    }
+
+    /// The bits of the mark that rules of a family ask for or write.
+    #[must_use]
+    pub fn mark_bits(&self, family: Family) -> u32 {
+        self.firewall
+            .ruleset(family)
+            .rules()
+            .fold(0, |bits, (_, rule)| {
+                let written = match &rule.target {
+                    Target::Mark(xmark) => xmark.mask | xmark.value,
+                    _ => 0,
+                };
+                let asked = conditions(rule).into_iter().fold(0, |bits, condition| {
+                    bits | match condition.question {
+                        Question::Mark(test) => test.mask,
+                        _ => 0,
+                    }
+                });
+                // A mask of all ones is how rules write that they mean the whole mark, not a bit of it.
+                [written, asked]
+                    .into_iter()
+                    .filter(|mask| *mask != u32::MAX)
+                    .fold(bits, |a, b| a | b)
+            })
     }
 
     /// The set of a name.
@@ -329,6 +380,13 @@ impl Collector {
             Question::Mark(test) => {
                 self.marks
                     .extend([test.value, test.mask, !test.mask, test.value ^ test.mask]);
+            }
+            Question::Hops(test) => {
+                let (HopsTest::Equal(hops)
+                | HopsTest::NotEqual(hops)
+                | HopsTest::Below(hops)
+                | HopsTest::Above(hops)) = test;
+                self.hops.extend(around_number(hops));
             }
             Question::Dscp(value) => {
                 self.traffic_classes

@@ -4,7 +4,7 @@
 //! * [`standing`]: what a packet is to connection tracking, wanted;
 //! * [`ground`]: a node's ways, and the constants of a firewall with their neighbours;
 //! * [`question`]: a rule's questions, one field each; [`draft`]: whether a packet meets them;
-//! * [`edges`]: a packet's neighbours along a question;
+//! * [`edges`]: a packet's neighbours along a question; [`field`]: in what two packets differ;
 //! * [`tour`]: packets on every path of a node; [`random`]: packets from chance;
 //! * [`paths`]: the jumps from a hook to a rule; [`solve`]: a packet that meets many conditions;
 //! * [`coverage`]: which rules packets reach, says the model; [`stop`]: what kept one from a rule;
@@ -19,6 +19,7 @@ pub mod coverage;
 pub mod draft;
 pub mod edges;
 pub mod edit;
+pub mod field;
 pub mod ground;
 pub mod paths;
 pub mod question;

@@ -108,18 +108,28 @@ impl AllPaths {
 /// conditions are the last ones.
 #[must_use]
 pub fn conditions_of<'a>(firewall: &'a Firewall, path: &Path, rule: &RuleId) -> Vec<Condition<'a>> {
+    let mut all = way_to(firewall, path, rule);
+    add(&mut all, firewall, rule);
+    all
+}
+
+/// All that a packet must meet to come by a path to a rule, whether it matches it or not.
+#[must_use]
+pub fn way_to<'a>(firewall: &'a Firewall, path: &Path, rule: &RuleId) -> Vec<Condition<'a>> {
     let mut all = vec![Condition::is(Question::At(path.hook))];
     if rule.table == TableName::Nat {
         all.push(Condition::is(Question::States(States::NEW)));
     }
-    for id in path.rules(rule) {
-        if let Some(rule) = firewall.rule(&id) {
-            for condition in conditions(rule) {
-                if !all.contains(&condition) {
-                    all.push(condition);
-                }
-            }
-        }
+    for id in path.rules(rule).take(path.jumps.len()) {
+        add(&mut all, firewall, &id);
     }
     all
+}
+
+fn add<'a>(all: &mut Vec<Condition<'a>>, firewall: &'a Firewall, rule: &RuleId) {
+    for condition in firewall.rule(rule).map(conditions).unwrap_or_default() {
+        if !all.contains(&condition) {
+            all.push(condition);
+        }
+    }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::draft::Draft;
+use super::field::Fields;
 use crate::packet::Protocol;
 use crate::xtables::matches::{
     AddressTypes, ChunkTest, FlagsTest, HopsTest, IcmpTest, MaskedMark, PacketType, PortRange,
@@ -66,6 +68,9 @@ pub enum Question<'a> {
     Text(&'a StringTest),
     /// `-m pkttype`.
     Cast(PacketType),
+    /// Does the packet have these fields as another one has them? No rule asks so; it keeps a
+    /// neighbour what it is while the rest of it is solved for.
+    Keeps(&'a Draft, Fields),
     /// What no choice of a packet answers: chance, time, earlier packets, sockets, bridges, unknown
     /// matches.
     Beyond(&'a Match),
@@ -291,6 +296,7 @@ impl fmt::Display for Question<'_> {
             Self::Length(first, last) => write!(f, "length {first}:{last}"),
             Self::Text(test) => write!(f, "text {:?}", String::from_utf8_lossy(&test.pattern)),
             Self::Cast(cast) => write!(f, "packet type {cast:?}"),
+            Self::Keeps(..) => write!(f, "kept fields"),
             Self::Beyond(one) => write!(f, "-m {}", module(one)),
         }
     }

@@ -70,7 +70,7 @@ impl<'g, 'a, B: Bits> Stream<'g, 'a, B> {
                 let family = self.bits.weighted(&self.families).unwrap_or(Family::V4);
                 self.fresh(family)
             };
-            if let Some(draft) = draft {
+            if let Some(draft) = draft.filter(|draft| draft.is_followed(self.ground)) {
                 return draft;
             }
         }
@@ -204,13 +204,7 @@ impl<'g, 'a, B: Bits> Stream<'g, 'a, B> {
     /// A known address whose packets go a way; sometimes a stranger beside it.
     fn address_on(&mut self, family: Family, way: Way) -> Option<IpAddr> {
         let ground = self.ground;
-        let addresses = &self.constants(family).addresses;
-        let known: Vec<IpAddr> = addresses
-            .iter()
-            .copied()
-            .filter(|address| ground.way(*address) == way)
-            .collect();
-        let address = *self.bits.pick(&known)?;
+        let address = *self.bits.pick(ground.on_way(family, way))?;
         if self.bits.chance(1, 8) {
             let beside = beside(address, self.bits.next());
             if ground.way(beside) == way {

@@ -9,8 +9,9 @@ use crate::xtables::{Firewall, Rule, RuleId, Target};
 use super::bits::Bits;
 use super::coverage::Coverage;
 use super::draft::Draft;
+use super::field::Fields;
 use super::ground::Ground;
-use super::paths::{AllPaths, Path, conditions_of};
+use super::paths::{AllPaths, Path, conditions_of, way_to};
 use super::question::{Condition, Question, conditions};
 use super::random::Stream;
 use super::solve::{Clause, solve};
@@ -20,6 +21,18 @@ use super::stop::{Stop, missed_mark, place, stop};
 const ATTEMPTS: usize = 16;
 /// How many lessons one start may take.
 const LESSONS: usize = 10;
+
+/// How many paths a neighbour is sent along.
+const NEAR_PATHS: usize = 4;
+
+/// What a packet shall do with a rule.
+#[derive(Clone, Copy)]
+enum Goal {
+    /// Come to it.
+    Reach,
+    /// Match it.
+    Match,
+}
 
 /// What a packet that did not come through teaches.
 enum Lesson<'a> {
@@ -64,6 +77,24 @@ impl<'g, 'a, B: Bits> Search<'g, 'a, B> {
         })
     }
 
+    /// A packet that reaches the rule and is like `near` in some fields.
+    pub fn reach(
+        &mut self,
+        rule: &RuleId,
+        near: &Draft,
+        fields: Fields,
+        coverage: &mut Coverage<'_>,
+    ) -> Option<Draft> {
+        let firewall = self.ground.firewall;
+        let paths = self.paths.to(rule);
+        paths.iter().take(NEAR_PATHS).find_map(|path| {
+            let mut asked = way_to(firewall, path, rule);
+            asked.push(Condition::is(Question::Keeps(near, fields)));
+            let wanted = asked.into_iter().map(|condition| vec![condition]).collect();
+            self.walk(rule, path, wanted, near.clone(), coverage, Goal::Reach)
+        })
+    }
+
     /// A packet that meets all that the shortest way to the rule asks, whether or not it gets there.
     pub fn solved(&mut self, rule: &RuleId) -> Option<Draft> {
         let firewall = self.ground.firewall;
@@ -101,18 +132,39 @@ impl<'g, 'a, B: Bits> Search<'g, 'a, B> {
         attempt: usize,
         coverage: &mut Coverage<'_>,
     ) -> Option<Draft> {
-        let mut clauses = clauses(self.ground.firewall, path, rule);
-        let mut start = self.start(rule.family, attempt)?;
+        let wanted = clauses(self.ground.firewall, path, rule);
+        let start = self.start(rule.family, attempt)?;
+        self.walk(rule, path, wanted, start, coverage, Goal::Match)
+    }
+
+    /// Solves, asks and learns until a packet comes to where it should.
+    fn walk<'c>(
+        &mut self,
+        rule: &RuleId,
+        path: &Path,
+        mut wanted: Vec<Clause<'c>>,
+        mut start: Draft,
+        coverage: &mut Coverage<'_>,
+        goal: Goal,
+    ) -> Option<Draft>
+    where
+        'a: 'c,
+    {
         for _ in 0..LESSONS {
-            let draft = solve(&clauses, start, self.ground, &mut self.bits)?;
-            if coverage.note(&draft).matches(rule) {
+            let draft = solve(&wanted, start, self.ground, &mut self.bits)?;
+            let visits = coverage.note(&draft);
+            let arrived = match goal {
+                Goal::Reach => visits.reaches(rule),
+                Goal::Match => visits.matches(rule),
+            };
+            if arrived {
                 return Some(draft);
             }
             let steps = coverage.steps(&draft);
             match self.lesson(&steps, path, rule, &draft) {
-                Lesson::Avoid(clause) => clauses.push(clause),
+                Lesson::Avoid(clause) => wanted.push(clause),
                 Lesson::Visit(conditions) => {
-                    clauses.extend(conditions.into_iter().map(|condition| vec![condition]));
+                    wanted.extend(conditions.into_iter().map(|condition| vec![condition]));
                 }
                 Lesson::Nothing => return None,
             }

@@ -5,6 +5,7 @@
 //! changes that remain are the explanation, and the packet is its proof: whoever doubts it makes the
 //! changes and sends the packet.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use ipnet::IpNet;
@@ -121,6 +122,12 @@ pub fn explain_unhit(node: &Node, firewall: &Firewall, rule: &RuleId, seed: u64)
     let paths = AllPaths::of(firewall).to(rule).len().clamp(1, PATHS);
     let proofs = (0..paths).filter_map(|number| case.prove(number));
     let shortest = proofs.min_by_key(|(edits, _)| edits.len());
+    let hit = matches!(&shortest, Some((edits, _)) if edits.is_empty());
+    let shortest = if hit {
+        shortest
+    } else {
+        case.newcomer().or(shortest)
+    };
     match shortest {
         Some((edits, draft)) => Explanation {
             reason: case.reason(&edits),
@@ -155,6 +162,28 @@ enum Look {
 }
 
 impl Case<'_> {
+    /// An interface that is met by the beginning of a name and that no rule names in full, where the
+    /// node has none; and the packet that matches because of it.
+    fn newcomer(&self) -> Option<(Vec<Edit>, Draft)> {
+        let rules = self.firewall.ruleset(self.rule.family).rules();
+        let asked = rules.flat_map(|(_, rule)| conditions(rule));
+        let patterns = asked.filter_map(|condition| match condition.question {
+            Question::In(InterfacePattern::Prefix(prefix))
+            | Question::Out(InterfacePattern::Prefix(prefix)) => Some(prefix),
+            _ => None,
+        });
+        let prefixes: BTreeSet<&String> = patterns.filter(|prefix| !prefix.is_empty()).collect();
+        prefixes.into_iter().find_map(|prefix| {
+            let names = (0..100).filter_map(|number| format!("{prefix}{number}").parse().ok());
+            let name = names
+                .into_iter()
+                .find(|name| self.node.interface(*name).is_none())?;
+            let edits = vec![Edit::Connect(newcomer(name, self.rule.family))];
+            let draft = self.hit(&edits, None)?;
+            Some((edits, draft))
+        })
+    }
+
     /// Changes and a packet, by the path of a number.
     fn prove(&self, path: usize) -> Option<(Vec<Edit>, Draft)> {
         let mut edits = Vec::new();
@@ -303,7 +332,7 @@ impl Case<'_> {
         for place in (0..needed.0.len()).rev() {
             let mut fewer = needed.0.clone();
             fewer.remove(place);
-            if let Some(draft) = self.hit(&fewer, &needed.1) {
+            if let Some(draft) = self.hit(&fewer, Some(&needed.1)) {
                 needed = (fewer, draft);
             }
         }
@@ -311,11 +340,13 @@ impl Case<'_> {
     }
 
     /// A packet that matches after some changes: this one, or another.
-    fn hit(&self, edits: &[Edit], draft: &Draft) -> Option<Draft> {
+    fn hit(&self, edits: &[Edit], draft: Option<&Draft>) -> Option<Draft> {
         let (node, firewall) = Edit::all(edits, self.node, self.firewall);
         let mut machine = Machine::new(&node, &firewall).ok()?;
         let mut coverage = Coverage::new(&mut machine);
-        if coverage.note(draft).matches(self.rule) {
+        if let Some(draft) = draft
+            && coverage.note(draft).matches(self.rule)
+        {
             return Some(draft.clone());
         }
         let paths = AllPaths::of(&firewall);
@@ -383,12 +414,7 @@ fn lacks(ground: &Ground<'_>, path: &Path, rule: &RuleId) -> Option<Edit> {
                     InterfacePattern::Prefix(prefix) => format!("{prefix}0").parse().ok()?,
                     InterfacePattern::Unnameable(_) => return None,
                 };
-                Some(Edit::Connect(Interface {
-                    name,
-                    addresses: vec![spare(rule.family)],
-                    reverse_path: ReversePath::Off,
-                    route_localnet: false,
-                }))
+                Some(Edit::Connect(newcomer(name, rule.family)))
             }
             _ => None,
         })
@@ -420,6 +446,16 @@ fn member(dimensions: &[Dimension], family: Family) -> Element {
         parts: dimensions.iter().map(part).collect(),
         nomatch: false,
         extensions: Vec::new(),
+    }
+}
+
+/// An interface that is added.
+fn newcomer(name: InterfaceName, family: Family) -> Interface {
+    Interface {
+        name,
+        addresses: vec![spare(family)],
+        reverse_path: ReversePath::Off,
+        route_localnet: false,
     }
 }
 

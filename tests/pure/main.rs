@@ -1,5 +1,6 @@
 //! What needs no privileges.
 
+mod aim;
 mod house;
 mod model;
 mod infer;

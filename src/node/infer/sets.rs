@@ -87,8 +87,17 @@ fn nets(family: Family, number: usize, hints: &Hints, node: &Node) -> Vec<IpNet>
         route.destination.prefix_len() == route.destination.max_prefix_len()
             && matches!(route.to, RouteKind::Unicast { .. })
     };
-    let workloads = node.routes.iter().filter(full).map(|route| route.destination);
-    let hosts = hints.hosts.iter().copied().filter(|host| !special(*host)).map(IpNet::from);
+    let workloads = node
+        .routes
+        .iter()
+        .filter(full)
+        .map(|route| route.destination);
+    let hosts = hints
+        .hosts
+        .iter()
+        .copied()
+        .filter(|host| !special(*host))
+        .map(IpNet::from);
     let strangers = (1..=STRANGERS).map(|host| IpNet::from(stranger(family, host)));
     let candidates = workloads.chain(hosts.take(16)).chain(strangers);
     let mut nets: Vec<IpNet> = Vec::new();
@@ -121,9 +130,10 @@ fn own_network(family: Family, number: usize) -> IpNet {
     let [_, third] = u16::try_from(number).unwrap_or(u16::MAX).to_be_bytes();
     let net = match family {
         Family::V4 => IpNet::new(IpAddr::from([203, 0, 113, third.wrapping_mul(8)]), 29),
-        Family::V6 => {
-            IpNet::new(IpAddr::from([0x2001, 0xdb8, 0x5e75, u16::from(third), 0, 0, 0, 0]), 64)
-        }
+        Family::V6 => IpNet::new(
+            IpAddr::from([0x2001, 0xdb8, 0x5e75, u16::from(third), 0, 0, 0, 0]),
+            64,
+        ),
     };
     net.unwrap_or_default()
 }
