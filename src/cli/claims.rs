@@ -1,0 +1,61 @@
+//! `calidiff claims`: what became of each claim of the seed.
+
+use miette::miette;
+
+use super::args::Claims;
+use super::status::{Ending, Status};
+use super::terminal;
+use crate::arm::{self, Arm};
+use crate::claims::bench::Bench;
+use crate::claims::seed::{self, Document};
+use crate::claims::{Claim, Finding, all, check};
+use crate::report::claims;
+use crate::verdict::ArmName;
+
+/// Checks the claims and prints the findings.
+///
+/// # Errors
+///
+/// A name that no claim has; a machine that lacks what the kernel arms need.
+pub fn run(options: &Claims) -> Result<Status, Ending> {
+    let wanted = wanted(&options.names)?;
+    let [slave1, slave2] = seed::nodes().map_err(Ending::bad_input)?;
+    let mut arms = Vec::new();
+    for name in [ArmName::Model].into_iter().chain(options.backends.arms()) {
+        arms.push(arm::make(name)?);
+    }
+    let asked: Vec<&mut dyn Arm> = arms.iter_mut().map(|arm| arm.as_mut() as _).collect();
+    let mut bench = Bench::new(asked, slave1, slave2, Document::find());
+    let findings = wanted
+        .iter()
+        .map(|claim| check(claim, &mut bench))
+        .collect::<Result<Vec<Finding>, _>>()
+        .map_err(|trouble| Ending::lacking(miette!("{trouble}")))?;
+    if options.json {
+        let json = claims::json(&findings).map_err(|error| Ending::lacking(miette!("{error}")))?;
+        println!("{json}");
+    } else {
+        print!("{}", claims::text(&findings, &terminal::palette()));
+    }
+    Ok(if findings.iter().all(Finding::as_expected) {
+        Status::Agreed
+    } else {
+        Status::Diverged
+    })
+}
+
+/// The claims of these names, each once, in their order; all of them where none is named.
+fn wanted(names: &[String]) -> Result<Vec<Claim>, Ending> {
+    let mut claims = all();
+    for name in names {
+        if !claims.iter().any(|claim| claim.id.eq_ignore_ascii_case(name)) {
+            return Err(Ending::bad_input(miette!(
+                "there is no claim {name}: expected C1 to C70, or X1 to X20"
+            )));
+        }
+    }
+    if !names.is_empty() {
+        claims.retain(|claim| names.iter().any(|name| claim.id.eq_ignore_ascii_case(name)));
+    }
+    Ok(claims)
+}

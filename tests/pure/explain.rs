@@ -1,0 +1,70 @@
+//! What `calidiff explain` says of packets on the seed's nodes, by the model alone.
+
+use std::process::Command;
+
+/// Explains a packet and compares the text with the accepted one.
+fn explain(name: &str, arguments: &[&str]) {
+    let output = Command::new(env!("CARGO_BIN_EXE_calidiff"))
+        .arg("explain")
+        .args(arguments)
+        .output()
+        .expect("calidiff can be started");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{errors}");
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/explain"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.set_info(&arguments);
+    settings.bind(|| insta::assert_snapshot!(name, String::from_utf8_lossy(&output.stdout)));
+}
+
+#[test]
+fn a_workload_opens_a_connection_to_elsewhere() {
+    explain(
+        "workload-to-elsewhere",
+        &["--packet", "in=cali0ef24b1 tcp 172.16.1.1:40000 > 10.0.0.9:443"],
+    );
+}
+
+#[test]
+fn elsewhere_opens_a_connection_to_a_workload() {
+    explain(
+        "elsewhere-to-workload",
+        &["--packet", "in=eth0 tcp 10.0.0.9:40000 > 172.16.1.1:80"],
+    );
+}
+
+#[test]
+fn elsewhere_answers_a_workload() {
+    explain(
+        "answer-to-workload",
+        &[
+            "--packet",
+            "in=eth0 tcp 10.0.0.9:443 > 172.16.1.1:40000 flags=ACK",
+            "--connection",
+            "tcp 172.16.1.1:40000 > 10.0.0.9:443 replied",
+        ],
+    );
+}
+
+#[test]
+fn a_workload_asks_its_node_for_an_address() {
+    explain(
+        "workload-asks-dhcp",
+        &["--packet", "in=cali0ef24b1 udp 0.0.0.0:68 > 255.255.255.255:67"],
+    );
+}
+
+#[test]
+fn a_node_speaks_to_its_own_workload() {
+    explain(
+        "node-to-workload",
+        &[
+            "--node",
+            "slave2",
+            "--packet",
+            "from=node tcp 192.168.40.12:40000 > 172.16.1.3:3306",
+        ],
+    );
+}

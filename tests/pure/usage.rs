@@ -1,0 +1,123 @@
+//! What people see who type something wrong: the message, and exit status 2.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// Runs calidiff in a folder, without colour, and not in a terminal.
+fn calidiff(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_calidiff"))
+        .args(arguments)
+        .current_dir(folder)
+        .env("NO_COLOR", "1")
+        .env("LC_ALL", "C.UTF-8")
+        .output()
+        .expect("calidiff can be started")
+}
+
+/// What it says where the input is bad: standard error alone, nothing on standard output.
+fn refusal(folder: &Path, arguments: &[&str]) -> String {
+    let output = calidiff(folder, arguments);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert_eq!(output.stdout, b"", "nothing is half done");
+    said
+}
+
+fn folder_with(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).expect("a writable folder");
+    }
+    folder
+}
+
+#[test]
+fn no_command() {
+    let folder = folder_with(&[]);
+    let said = refusal(folder.path(), &[]);
+    for command in ["check", "claims", "explain", "bench", "doctor"] {
+        assert!(said.contains(&format!("\n  {command} ")), "{said}");
+    }
+}
+
+#[test]
+fn an_unknown_backend() {
+    let folder = folder_with(&[]);
+    insta::assert_snapshot!(refusal(folder.path(), &["check", "--backend", "bpf"]), @"");
+}
+
+#[test]
+fn no_packets_at_all() {
+    let folder = folder_with(&[]);
+    insta::assert_snapshot!(refusal(folder.path(), &["check", "--packets", "0"]), @"");
+}
+
+#[test]
+fn a_dump_that_is_not_there() {
+    let folder = folder_with(&[]);
+    insta::assert_snapshot!(refusal(folder.path(), &["check", "mine.save"]), @"");
+}
+
+#[test]
+fn a_dump_with_a_word_that_no_rule_has() {
+    let dump = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp --dport htpt -j ACCEPT\nCOMMIT\n";
+    let folder = folder_with(&[("mine.save", dump)]);
+    insta::assert_snapshot!(refusal(folder.path(), &["check", "mine.save"]), @"");
+}
+
+#[test]
+fn a_dump_that_is_no_text() {
+    let folder = folder_with(&[]);
+    std::fs::write(folder.path().join("mine.save"), b"*filter\n\xff\n").expect("a writable folder");
+    insta::assert_snapshot!(refusal(folder.path(), &["check", "mine.save"]), @"");
+}
+
+#[test]
+fn two_dumps_of_one_family() {
+    let dump = "*filter\nCOMMIT\n";
+    let folder = folder_with(&[("one.save", dump), ("two.save", dump)]);
+    insta::assert_snapshot!(refusal(folder.path(), &["check", "one.save", "two.save"]), @"");
+}
+
+#[test]
+fn sets_with_a_member_that_is_none() {
+    let sets = "create s hash:ip family inet\nadd s 10.0.0.256\n";
+    let folder = folder_with(&[("mine.save", "*filter\nCOMMIT\n"), ("mine.ipset", sets)]);
+    let arguments = ["check", "mine.save", "--sets", "mine.ipset"];
+    insta::assert_snapshot!(refusal(folder.path(), &arguments), @"");
+}
+
+#[test]
+fn sets_without_a_dump() {
+    let folder = folder_with(&[]);
+    insta::assert_snapshot!(refusal(folder.path(), &["check", "--sets", "mine.ipset"]), @"");
+}
+
+#[test]
+fn a_node_with_a_field_that_nodes_lack() {
+    let node = "name: mine\ninterfaces:\n  - name: eth0\n    adresses: [10.0.0.1/24]\n";
+    let folder = folder_with(&[("mine.save", "*filter\nCOMMIT\n"), ("mine.yaml", node)]);
+    let arguments = ["check", "mine.save", "--node", "mine.yaml"];
+    insta::assert_snapshot!(refusal(folder.path(), &arguments), @"");
+}
+
+#[test]
+fn a_node_without_its_dump() {
+    let folder = folder_with(&[]);
+    insta::assert_snapshot!(refusal(folder.path(), &["check", "--node", "mine.yaml"]), @"");
+}
+
+#[test]
+fn a_packet_without_a_destination() {
+    let folder = folder_with(&[]);
+    let arguments = ["explain", "--packet", "in=eth0 tcp 10.0.0.1:1 >"];
+    insta::assert_snapshot!(refusal(folder.path(), &arguments), @"");
+}
+
+#[test]
+fn a_claim_that_nobody_made() {
+    let folder = folder_with(&[]);
+    insta::assert_snapshot!(refusal(folder.path(), &["claims", "C71"]), @"");
+}
