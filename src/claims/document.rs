@@ -74,14 +74,13 @@ fn quoted(bench: &Bench<'_>, fragments: &[&str]) -> (bool, Vec<String>) {
             fragments.iter().map(|one| (*one).to_owned()).collect(),
         );
     };
-    let lines: Vec<_> = fragments.iter().map(|one| document.line_of(one)).collect();
-    let all_there = lines.iter().all(Option::is_some);
-    let quotes = lines
-        .iter()
+    let excerpts: Vec<Option<String>> = fragments.iter().map(|one| document.excerpt(one)).collect();
+    let all_there = excerpts.iter().all(Option::is_some);
+    let quotes = excerpts
+        .into_iter()
         .zip(fragments)
-        .map(|(line, fragment)| match line {
-            Some((number, line)) => format!("line {number}: {line}"),
-            None => format!("`{fragment}` is not in the text"),
+        .map(|(excerpt, fragment)| {
+            excerpt.unwrap_or_else(|| format!("`{fragment}` is not in the text"))
         });
     (all_there, quotes.collect())
 }

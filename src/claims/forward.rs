@@ -17,7 +17,7 @@ use super::{Claim, Kind, Part, Trouble};
 pub const CLAIMS: &[Claim] = &[
     Claim {
         id: "C49",
-        kind: Kind::Variant,
+        kind: Kind::Packet,
         says: "An untracked packet that raw accepted is accepted by cali-FORWARD.",
         expected: True,
         because: "",
@@ -367,7 +367,7 @@ fn c57(bench: &mut Bench<'_>) -> Result<Vec<Part>, Trouble> {
 
 fn c58(bench: &mut Bench<'_>) -> Result<Vec<Part>, Trouble> {
     let stand = with_host_endpoint(bench)?;
-    let accepted = |one: &Seen<'_>| one.matched(Filter, "cali-fh-eth0", 6);
+    let accepted = |one: &Seen<'_>| one.matched(Filter, "cali-fh-eth0", 5);
     let cleared = |one: &Seen<'_>| {
         let before = |rule| {
             one.step(Filter, "cali-th-eth0", rule)

@@ -37,8 +37,8 @@ use bench::Bench;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// By packets on the rules as the seed shows them, or with a foreign rule or policy around them
-    /// that makes the answer visible; each part says so.
+    /// By packets on the rules as the seed shows them; a part for which something was changed around
+    /// them, so that the answer can be seen, says so.
     Packet,
     /// By the rules themselves: their order, number and names.
     Static,

@@ -184,8 +184,11 @@ fn c60(bench: &mut Bench<'_>) -> Result<Vec<Part>, Trouble> {
 fn c61(bench: &mut Bench<'_>) -> Result<Vec<Part>, Trouble> {
     let slave1 = bench.slave1();
     let shut = closed(&slave1)?;
-    let returned =
-        |one: &Seen<'_>| one.matched(Filter, CHAIN, 4) && one.endpoint_chains().is_empty();
+    let returned = |one: &Seen<'_>| {
+        one.matched(Filter, CHAIN, 4)
+            && !one.matched(Filter, CHAIN, 5)
+            && one.endpoint_chains().is_empty()
+    };
     Ok(vec![
         bench.shoot(&slave1, "it is delivered", &[TO_WORKLOAD], &|seen| {
             returned(&seen[0]) && seen[0].sent_by("cali0ef24b1")

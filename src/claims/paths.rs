@@ -76,8 +76,8 @@ pub const CLAIMS: &[Claim] = &[
         kind: Kind::Packet,
         says: "Up to the routing decision all packets that come in are treated alike.",
         expected: InPart,
-        because: "the tables are the same, but raw marks what comes by a workload's interface and \
-                  spares it the host endpoints' chain",
+        because: "raw marks what comes by a workload's interface, and spares it the host endpoints' \
+                  chain",
         check: c17,
     },
     Claim {

@@ -46,6 +46,9 @@ pub fn saved(name: &str) -> Option<&'static str> {
     file.map(|(_, text)| *text)
 }
 
+/// How many characters of a line are quoted before and behind a fragment.
+const EXCERPT_MARGIN: usize = 40;
+
 /// The seed document's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
@@ -90,6 +93,21 @@ impl Document {
     pub fn line_of(&self, fragment: &str) -> Option<(usize, &str)> {
         let found = self.lines.iter().position(|line| line.contains(fragment))?;
         Some((found + 1, self.lines[found].trim()))
+    }
+
+    /// A fragment with what stands around it on its line, in at most some hundred characters.
+    #[must_use]
+    pub fn excerpt(&self, fragment: &str) -> Option<String> {
+        let (number, line) = self.line_of(fragment)?;
+        let (before, after) = line.split_once(fragment)?;
+        let skipped = before.chars().count().saturating_sub(EXCERPT_MARGIN);
+        let before: String = before.chars().skip(skipped).collect();
+        let kept: String = after.chars().take(EXCERPT_MARGIN).collect();
+        let dots = |cut: bool| if cut { "…" } else { "" };
+        let (start, end) = (dots(skipped > 0), dots(kept.len() < after.len()));
+        Some(format!(
+            "line {number}: {start}{before}{fragment}{kept}{end}"
+        ))
     }
 
     /// Every rule that it prints, with its line's number.
@@ -172,6 +190,17 @@ mod tests {
         let printed = document.rules().map(|(_, rule)| rule.to_owned());
         assert_eq!(printed.collect::<BTreeSet<String>>(), of_the_seed()?);
         Ok(())
+    }
+
+    #[test]
+    fn an_excerpt_is_cut_at_both_ends() {
+        let long = "x".repeat(60);
+        let document = Document::new(&format!("first\n  {long} here {long}\nhere again\n"));
+        let cut = "x".repeat(39);
+        let expected = format!("line 2: …{cut} here {cut}…");
+        assert_eq!(document.excerpt("here"), Some(expected));
+        assert_eq!(document.excerpt("first"), Some("line 1: first".to_owned()));
+        assert_eq!(document.excerpt("there"), None);
     }
 
     #[test]

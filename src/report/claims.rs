@@ -117,7 +117,7 @@ impl Page<'_> {
         let palette = *self.palette;
         self.text.push('\n');
         let counts = format!(
-            "{} claims: {} true, {} false, {} in part, {} unjudged.",
+            "Claims checked: {}. True: {}, false: {}, in part: {}, unjudged: {}.",
             summary.claims, summary.r#true, summary.r#false, summary.in_part, summary.unjudged
         );
         self.line(0, palette.title, &counts);
@@ -325,7 +325,7 @@ mod tests {
                         C1   packet    true      true      -         true\n     \
                         It is so.\n     yes  it goes\n          on slave1:\n          in=eth0 …\n            \
                         model, nft: sent by eth0, mark 0x1\n\n\
-                        1 claims: 1 true, 0 false, 0 in part, 0 unjudged.\n\
+                        Claims checked: 1. True: 1, false: 0, in part: 0, unjudged: 0.\n\
                         Every outcome is as expected, on every arm.\nNot asked: legacy.\n";
         assert_eq!(page, expected);
     }
