@@ -231,7 +231,11 @@ impl Difference {
     /// The difference without its values: what is compared, and where. Divergences of one cause share it.
     #[must_use]
     pub fn kind(&self) -> String {
-        let whose = if self.answer.is_some() { "answer's " } else { "" };
+        let whose = if self.answer.is_some() {
+            "answer's "
+        } else {
+            ""
+        };
         match &self.parting {
             Parting::Point { expected, found } => {
                 format!("{whose}way: {} / {}", place(*expected), place(*found))

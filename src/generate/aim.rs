@@ -159,7 +159,7 @@ fn neighbours(rule: &RuleId, draft: &Draft, ground: &Ground<'_>) -> Vec<(Boundar
         let marked = draft.with(|packet| packet.mark.0 |= bits);
         all.extend(marked.map(|marked| (Boundary::Marked { used }, marked)));
     }
-    all.retain(|(_, near)| near.is_followed(ground));
+    all.retain(|(_, near)| near.has_transport());
     all
 }
 

@@ -133,19 +133,25 @@ impl Draft {
         ground.way(self.shot.packet.destination)
     }
 
-    /// Whether the model follows such a packet: not what the node sends to all or to a group, of which
-    /// the kernel sends copies.
+    /// Whether its protocol is a transport's: a packet here has no extension headers besides the
+    /// fragment's, so their numbers can't stand in IPv6's protocol field.
     #[must_use]
-    pub fn is_followed(&self, ground: &Ground<'_>) -> bool {
+    pub fn has_transport(&self) -> bool {
         let packet = &self.shot.packet;
-        let many = types_of(packet.destination, ground) & (MULTICAST | BROADCAST) != 0;
-        packet.origin != Origin::Node || !many
+        let quoted = match packet.transport {
+            Transport::Icmp(icmp) => icmp.quoted,
+            _ => None,
+        };
+        let mut protocols = [
+            Some(packet.protocol()),
+            quoted.map(|quoted| quoted.protocol),
+        ]
+        .into_iter()
+        .flatten();
+        packet.family() == Family::V4 || !protocols.any(Protocol::is_extension_header)
     }
 
     fn passes(&self, hook: Hook, ground: &Ground<'_>) -> bool {
-        if !self.is_followed(ground) {
-            return false;
-        }
         let from_node = self.shot.packet.origin == Origin::Node;
         let way = self.way(ground);
         match hook {

@@ -70,7 +70,7 @@ impl<'g, 'a, B: Bits> Stream<'g, 'a, B> {
                 let family = self.bits.weighted(&self.families).unwrap_or(Family::V4);
                 self.fresh(family)
             };
-            if let Some(draft) = draft.filter(|draft| draft.is_followed(self.ground)) {
+            if let Some(draft) = draft.filter(Draft::has_transport) {
                 return draft;
             }
         }

@@ -144,19 +144,7 @@ impl<'a> Salvo<'a> {
         match *owner {
             Owner::Packet(index) => {
                 self.current = index;
-                let postrouting = self.points.of(self.packets[index].family());
-                let postrouting = postrouting.last(Hook::Postrouting);
-                let journey = &mut self.journeys[index];
-                // A node's own broadcast or multicast passes POSTROUTING once more, as the copy that
-                // the node itself would get (net/ipv4/ip_output.c, `ip_mc_output`).
-                let copy = sight.point.hook == Hook::Postrouting
-                    && journey.sights.last().is_some_and(|last| {
-                        Some(last.point) == postrouting
-                            && last.out_interface != Some(InterfaceName::LOOPBACK)
-                    });
-                if !copy {
-                    journey.sights.push(sight);
-                }
+                self.journeys[index].sights.push(sight);
             }
             Owner::Answer(index) => {
                 self.current = index;
@@ -262,6 +250,8 @@ fn fate(points: &Points, origin: Origin, sights: &[Sight]) -> Fate {
     }
     match (last.point.hook, last.out_interface) {
         (Hook::Input, _) => Fate::Local,
+        // What `lo` takes out comes back in; what doesn't was refused there before any hook.
+        (Hook::Postrouting, Some(InterfaceName::LOOPBACK)) => Fate::Unrouted(Some(last.point)),
         (Hook::Postrouting, Some(interface)) => Fate::Sent(interface),
         (Hook::Prerouting, _) => Fate::Unrouted(Some(last.point)),
         _ => Fate::Dropped(last.point),

@@ -36,6 +36,14 @@ pub(super) fn sort(address: u128) -> Sort {
     }
 }
 
+/// Whether an address is a group's, or everyone's on a link.
+pub(super) fn is_group(family: Family, address: u128) -> bool {
+    match family {
+        Family::V4 => bits::v4(address).is_multicast() || bits::v4(address).is_broadcast(),
+        Family::V6 => sort(address) == Sort::Multicast,
+    }
+}
+
 impl Sort {
     /// `IPV6_ADDR_UNICAST`.
     pub(super) fn is_unicast(self) -> bool {

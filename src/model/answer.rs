@@ -144,7 +144,7 @@ fn reset<W: Witness>(
             }),
         )
     };
-    let Some(departure) = run.departure(packet.family, packet.source, None)? else {
+    let Some(departure) = run.departure(packet.family, packet.source, None) else {
         return Ok(());
     };
     let may_leave = packet.family == Family::V6
@@ -243,7 +243,7 @@ fn speaker_v4<W: Witness>(run: &Run<'_, W>, packet: &Traveller<'_>) -> Result<Sp
     if packet.source == 0 {
         return Ok(None);
     }
-    let Some(departure) = run.departure(Family::V4, packet.source, None)? else {
+    let Some(departure) = run.departure(Family::V4, packet.source, None) else {
         return Ok(None);
     };
     if !packet.to_node {
@@ -288,7 +288,7 @@ fn speaker_v6<W: Witness>(run: &Run<'_, W>, packet: &Traveller<'_>) -> Result<Sp
     if let Some(Target::Anycast(_)) = ground.find(Family::V6, packet.source) {
         return Ok(None);
     }
-    let Some(departure) = run.departure(Family::V6, packet.source, toward)? else {
+    let Some(departure) = run.departure(Family::V6, packet.source, toward) else {
         return Ok(None);
     };
     let own = matches!(

@@ -20,17 +20,19 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// These connections. Of two with one key the first has it.
+    /// These connections. Of two with one key the first has it. One whose two keys are the same (an
+    /// address that speaks to itself) is found as its reply, which the kernel hangs up last and so
+    /// before the original (`__nf_conntrack_hash_insert`).
     #[must_use]
     pub fn new(connections: &[Connection]) -> Self {
         let mut found = FxHashMap::default();
         for (index, connection) in connections.iter().enumerate() {
             found
-                .entry(connection.original)
-                .or_insert((index, Direction::Original));
-            found
                 .entry(connection.reply)
                 .or_insert((index, Direction::Reply));
+            found
+                .entry(connection.original)
+                .or_insert((index, Direction::Original));
         }
         Self {
             found,
@@ -249,7 +251,7 @@ fn classify(connections: &Connections, hook: Hook, packet: &Traveller<'_>) -> Tr
         Transport::UdpLite(_) if checks => Tracking::None,
         Transport::Other(protocol) if is_stray_icmp(protocol) => Tracking::None,
         // `ipv6_skip_exthdr` finds no transport behind "no next header".
-        Transport::Other(Protocol(59)) if packet.family == Family::V6 => Tracking::None,
+        Transport::Other(Protocol::NO_NEXT_HEADER) if packet.family == Family::V6 => Tracking::None,
         _ => track_flow(connections, packet),
     }
 }
@@ -305,8 +307,7 @@ fn suits(packet: &Traveller<'_>, entry: &Entry, direction: Direction) -> bool {
         // Shorter than it says (`udp_error`).
         Transport::Udp(_) | Transport::UdpLite(_) => !packet.is_truncated(),
         Transport::Sctp { chunk, .. } => {
-            packet.body.holds(if chunk == 1 { 32 } else { 16 })
-                && sctp_suits(chunk, entry, direction)
+            packet.body.holds(if chunk == 1 { 32 } else { 16 }) && sctp_suits(chunk, entry)
         }
         Transport::Icmp(icmp) => entry.confirmed || is_query(packet.family, icmp.kind),
         Transport::Other(_) => true,
@@ -384,13 +385,15 @@ fn tcp_suits(flags: TcpFlags, entry: &Entry, direction: Direction) -> bool {
 }
 
 /// `sctp_new` and the checks of the verification tag behind it: INIT, HEARTBEAT, HEARTBEAT ACK and
-/// SHUTDOWN ACK may begin a connection. Of connections that exist the entry's state is NONE, from which
-/// nothing leads on in the reply direction but chunks that change no state.
-fn sctp_suits(chunk: u8, entry: &Entry, direction: Direction) -> bool {
-    match (entry.confirmed, direction) {
-        (false, _) => matches!(chunk, 1 | 4 | 5 | 8),
-        (true, Direction::Original) => true,
-        (true, Direction::Reply) => !matches!(chunk, 1 | 2 | 4..=11 | 14),
+/// SHUTDOWN ACK may begin a connection. To one that exists (waiting for a cookie, or established, with
+/// the verification tags that our packets bear) every chunk belongs but an INIT ACK, whose initiate tag
+/// ours has not.
+fn sctp_suits(chunk: u8, entry: &Entry) -> bool {
+    const INIT_ACK: u8 = 2;
+    if entry.confirmed {
+        chunk != INIT_ACK
+    } else {
+        matches!(chunk, 1 | 4 | 5 | 8)
     }
 }
 
@@ -421,9 +424,11 @@ fn track_icmp(connections: &Connections, packet: &Traveller<'_>, icmp: Icmp) -> 
 
 /// Ties an ICMP error to the connection of the packet that it quotes (`nf_conntrack_inet_error`).
 fn relate(connections: &Connections, packet: &Traveller<'_>, quoted: &Tuple) -> Tracking {
+    // Nothing that a connection could be of follows (`ipv6_skip_exthdr` in net/ipv6/exthdrs_core.c).
+    let empty = packet.family == Family::V6 && quoted.protocol == Protocol::NO_NEXT_HEADER;
     let found = quoted
         .inverse()
-        .filter(|_| !packet.zoned)
+        .filter(|_| !packet.zoned && !empty)
         .and_then(|inverse| connections.find(&inverse));
     let Some((connection, direction)) = found else {
         return Tracking::None;

@@ -17,6 +17,9 @@ use crate::packet::{
 };
 use crate::xtables::Hook;
 
+/// The group to which every node belongs (RFC 1112).
+const ALL_NODES: std::net::Ipv4Addr = std::net::Ipv4Addr::new(224, 0, 0, 1);
+
 /// Where a packet that the node sends goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Departure {
@@ -24,6 +27,9 @@ pub(super) struct Departure {
     pub(super) interface: InterfaceName,
     /// The next hop, as a number; 0 for the destination itself.
     pub(super) gateway: u128,
+    /// Whether the node is one of many that the packet is for, so that a copy passes POSTROUTING
+    /// before the packet does, to come back (`ip_mc_output` in net/ipv4/ip_output.c).
+    pub(super) copied: bool,
 }
 
 impl<W: Witness> Run<'_, W> {
@@ -114,7 +120,7 @@ impl<W: Witness> Run<'_, W> {
     /// What the node itself sends, by a raw socket that writes the internet header.
     fn send(&mut self, packet: &Packet, log: &mut Log) -> Result<Fate, Unjudged> {
         let mut packet = Traveller::new(packet, Socket::Root);
-        let Some(departure) = self.route_raw(&packet)? else {
+        let Some(departure) = self.route_raw(&packet) else {
             return Ok(Fate::Unrouted(None));
         };
         let longest = if departure.interface == InterfaceName::LOOPBACK {
@@ -133,7 +139,7 @@ impl<W: Witness> Run<'_, W> {
     }
 
     /// The route of a raw packet: by its destination alone, because the socket is bound to no source.
-    fn route_raw(&self, packet: &Traveller<'_>) -> Result<Option<Departure>, Unjudged> {
+    fn route_raw(&self, packet: &Traveller<'_>) -> Option<Departure> {
         self.departure(packet.family, packet.destination, None)
     }
 
@@ -143,36 +149,55 @@ impl<W: Witness> Run<'_, W> {
         family: Family,
         destination: u128,
         toward: Option<InterfaceName>,
-    ) -> Result<Option<Departure>, Unjudged> {
-        let many = || Unjudged::Other("the node sends to all or to a group".to_owned());
-        let to_group = match family {
-            Family::V4 => {
-                let v4 = bits::v4(destination);
-                v4.is_multicast() || v4.is_broadcast()
-            }
-            Family::V6 => addresses::sort(destination) == Sort::Multicast,
-        };
-        if to_group {
-            return Err(many());
-        }
+    ) -> Option<Departure> {
         let to_node = Departure {
             interface: InterfaceName::LOOPBACK,
             gateway: 0,
+            copied: false,
         };
         // "This host" is the node (`ip_route_output_key_hash_rcu`; `rawv6_sendmsg`).
         if destination == 0 {
-            return Ok(Some(to_node));
+            return Some(to_node);
         }
-        Ok(
-            match self.parts.ground.find_toward(family, destination, toward) {
-                Some(Target::Local(_) | Target::Anycast(_)) => Some(to_node),
-                Some(Target::Broadcast(_)) => return Err(many()),
-                Some(Target::Unicast {
-                    interface, gateway, ..
-                }) => Some(Departure { interface, gateway }),
-                None | Some(Target::Blackhole | Target::Unreachable | Target::Prohibit) => None,
+        if addresses::is_group(family, destination) {
+            return self.departure_to_group(family, destination);
+        }
+        match self.parts.ground.find_toward(family, destination, toward)? {
+            Target::Local(_) | Target::Anycast(_) => Some(to_node),
+            Target::Broadcast(interface) => Some(Departure {
+                interface,
+                gateway: 0,
+                copied: interface != InterfaceName::LOOPBACK,
+            }),
+            Target::Unicast {
+                interface, gateway, ..
+            } => Some(Departure {
+                interface,
+                gateway,
+                copied: false,
+            }),
+            Target::Blackhole | Target::Unreachable | Target::Prohibit => None,
+        }
+    }
+
+    /// The way to all or to a group. IPv4 takes the route as to anyone, without its gateway; the node
+    /// belongs to all, and to the group of all nodes (`__mkroute_output` in net/ipv4/route.c). IPv6 has
+    /// a route to all groups for each interface, of which the first comes first (`addrconf_add_mroute`).
+    fn departure_to_group(&self, family: Family, destination: u128) -> Option<Departure> {
+        let ground = self.parts.ground;
+        let interface = match family {
+            Family::V4 => match ground.find(family, destination)? {
+                Target::Unicast { interface, .. } => interface,
+                _ => return None,
             },
-        )
+            Family::V6 => ground.first_link()?,
+        };
+        let v4 = bits::v4(destination);
+        Some(Departure {
+            interface,
+            gateway: 0,
+            copied: family == Family::V4 && (v4.is_broadcast() || v4 == ALL_NODES),
+        })
     }
 
     /// From the node, with a route.
@@ -194,6 +219,12 @@ impl<W: Witness> Run<'_, W> {
     /// Out of the node, or back into it over `lo`.
     fn leave(&mut self, packet: &mut Traveller<'_>, log: &mut Log) -> Result<Fate, Unjudged> {
         packet.out_interface = packet.leaves_by;
+        if packet.copied {
+            let mut copy = packet.clone();
+            self.pass(Hook::Postrouting, &mut copy, log)?;
+            // Both belong to one connection, which the copy may have had translated.
+            packet.tracking = copy.tracking;
+        }
         if self.pass(Hook::Postrouting, packet, log)? == Passage::Lost {
             return Ok(self.lost(packet.family, log));
         }
@@ -232,7 +263,7 @@ impl<W: Witness> Run<'_, W> {
         let near =
             packet.family == Family::V6 && addresses::sort(packet.destination) == Sort::LinkLocal;
         let toward = if near { packet.leaves_by } else { None };
-        let Ok(Some(departure)) = self.departure(packet.family, packet.destination, toward) else {
+        let Some(departure) = self.departure(packet.family, packet.destination, toward) else {
             return false;
         };
         let ground = self.parts.ground;
@@ -249,6 +280,7 @@ impl<W: Witness> Run<'_, W> {
 fn set_departure(packet: &mut Traveller<'_>, departure: Departure) {
     packet.leaves_by = Some(departure.interface);
     packet.gateway = departure.gateway;
+    packet.copied = departure.copied;
     packet.to_node = departure.interface == InterfaceName::LOOPBACK;
 }
 
@@ -268,9 +300,7 @@ fn check(packet: &Packet) -> Result<(), Unjudged> {
         if known.contains(&protocol) {
             return other("the packet names a transport and has zeros in its place");
         }
-        // Hop-by-hop, routing, fragment, authentication, destination, mobility, HIP, shim.
-        let extension = matches!(protocol.0, 0 | 43 | 44 | 51 | 60 | 135 | 139 | 140);
-        if packet.source.is_ipv6() && extension {
+        if packet.source.is_ipv6() && protocol.is_extension_header() {
             return other("the packet names an extension header and has zeros in its place");
         }
     }

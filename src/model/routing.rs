@@ -326,6 +326,11 @@ impl Ground {
         self.forwards[side(family)]
     }
 
+    /// The node's first interface besides `lo`.
+    pub(super) fn first_link(&self) -> Option<InterfaceName> {
+        self.links.get(1).map(|link| link.name)
+    }
+
     /// The interface of a name.
     pub(super) fn link(&self, name: InterfaceName) -> Option<&Link> {
         self.links.iter().find(|link| link.name == name)

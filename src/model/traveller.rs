@@ -139,6 +139,8 @@ pub(super) struct Traveller<'p> {
     pub(super) leaves_by: Option<InterfaceName>,
     /// The next hop, as a number; 0 for the destination itself.
     pub(super) gateway: u128,
+    /// Whether a copy passes POSTROUTING before it does: what the node sends to many of which it is one.
+    pub(super) copied: bool,
 }
 
 impl<'p> Traveller<'p> {
@@ -170,6 +172,7 @@ impl<'p> Traveller<'p> {
             verified: false,
             leaves_by: None,
             gateway: 0,
+            copied: false,
         }
     }
 

@@ -26,12 +26,21 @@ impl Protocol {
     pub const AH: Self = Self(51);
     /// Internet control messages of IPv6.
     pub const ICMP6: Self = Self(58);
+    /// In IPv6: nothing follows.
+    pub const NO_NEXT_HEADER: Self = Self(59);
     /// Datagram congestion control.
     pub const DCCP: Self = Self(33);
     /// Stream control transmission.
     pub const SCTP: Self = Self(132);
     /// UDP with partial checksums.
     pub const UDP_LITE: Self = Self(136);
+
+    /// Whether IPv6 takes the number for a further header of its own, before the transport: hop-by-hop,
+    /// routing, fragment, authentication, destination, mobility, HIP, shim6 (RFC 7045, section 1.3).
+    #[must_use]
+    pub fn is_extension_header(self) -> bool {
+        matches!(self.0, 0 | 43 | 44 | 51 | 60 | 135 | 139 | 140)
+    }
 
     /// Whether its header starts with two port numbers that iptables can match.
     #[must_use]

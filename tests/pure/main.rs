@@ -2,7 +2,7 @@
 
 mod aim;
 mod house;
-mod model;
 mod infer;
+mod model;
 mod wire;
 mod xtables;

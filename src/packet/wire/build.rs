@@ -113,7 +113,7 @@ fn push_transport(packet: &Packet, tag: Tag, bytes: &mut Vec<u8>, head: usize, l
             push_ports(ports, bytes);
             bytes.extend_from_slice(&[0; 4]);
         }
-        Transport::Sctp { ports, chunk } => push_sctp(ports, chunk, bytes),
+        Transport::Sctp { ports, chunk } => push_sctp(ports, chunk, packet.payload.len(), bytes),
         Transport::Icmp(icmp) => push_icmp(icmp, tag, bytes),
         Transport::Other(_) => bytes.extend_from_slice(&[0; 16]),
     }
@@ -152,18 +152,22 @@ fn tcp_option(kind: u8) -> [u8; 4] {
 }
 
 /// The common header and one chunk; INIT with the fields that make it whole (RFC 9260, section 3.3.2).
-fn push_sctp(ports: Ports, chunk: u8, bytes: &mut Vec<u8>) {
+/// The payload is the chunk's own, for what follows a chunk is another one.
+fn push_sctp(ports: Ports, chunk: u8, payload: usize, bytes: &mut Vec<u8>) {
     const INIT: u8 = 1;
     push_ports(ports, bytes);
     // Only INIT bears no verification tag (RFC 9260, section 8.5.1).
     let verification: u32 = if chunk == INIT { 0 } else { 1 };
     bytes.extend_from_slice(&verification.to_be_bytes());
     bytes.extend_from_slice(&[0; 4]);
+    let head: u16 = if chunk == INIT { 20 } else { 4 };
+    let length = u16::try_from(payload)
+        .unwrap_or(u16::MAX)
+        .saturating_add(head);
+    bytes.extend_from_slice(&[chunk, 0]);
+    bytes.extend_from_slice(&length.to_be_bytes());
     if chunk == INIT {
-        bytes.extend_from_slice(&[INIT, 0, 0, 20, 0, 0, 0, 1, 0, 0, 0xff, 0xff]);
-        bytes.extend_from_slice(&[0, 1, 0, 1, 0, 0, 0, 1]);
-    } else {
-        bytes.extend_from_slice(&[chunk, 0, 0, 4]);
+        bytes.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0xff, 0xff, 0, 1, 0, 1, 0, 0, 0, 1]);
     }
 }
 
