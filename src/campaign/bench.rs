@@ -10,7 +10,7 @@ use super::source::Source;
 use super::{Options, Subject};
 use crate::arm::Failure;
 use crate::journey::Fate;
-use crate::kernel::{Backend, KernelError, Room};
+use crate::kernel::{Backend, KernelError, Room, Tools};
 use crate::mark::Mark;
 use crate::model::{Connections, Machine};
 use crate::packet::{Batch, Origin, Packet};
@@ -174,7 +174,16 @@ fn kernel(subject: &Subject, name: ArmName, forwarded: &Batch) -> Result<Backend
             1_000
         }
     };
-    let spawning = in_a_thread(|| rulesets(subject, &few, &Room::spawning, backend, 1, count(1)));
+    let spawning = in_a_thread(|| {
+        rulesets(
+            subject,
+            &few,
+            &|backend| Room::with_tools(backend, Tools::Spawned),
+            backend,
+            1,
+            count(1),
+        )
+    });
     let working =
         || in_a_thread(|| rulesets(subject, &few, &Room::new, backend, pool, count(pool)));
     let one_worker = working().map_err(broken)?;

@@ -8,7 +8,6 @@ use nix::unistd::read;
 use super::Room;
 use crate::kernel::error::KernelError;
 use crate::kernel::inject::arrive;
-use crate::kernel::program::{Backend, Programmer, Tools};
 use crate::packet::wire::{Tag, build};
 use crate::packet::{Origin, Packet};
 
@@ -16,17 +15,6 @@ use crate::packet::{Origin, Packet};
 const READ_AFTER: usize = 128;
 
 impl Room {
-    /// A room that spawns a tool for each ruleset, as a harness would that has no better way.
-    ///
-    /// # Errors
-    ///
-    /// As [`Room::new`].
-    pub fn spawning(backend: Backend) -> Result<Self, KernelError> {
-        let mut room = Self::new(backend)?;
-        room.programmer = Programmer::new(backend, Tools::Spawned);
-        Ok(room)
-    }
-
     /// Lets packets arrive and reads what comes out of the devices: how many left the node. After
     /// [`Room::stop_observing`] these are confirmed, sent and read as on any router.
     ///
