@@ -135,7 +135,7 @@ Examples:
 pub struct Claims {
     /// Only these, by name
     #[arg(value_name = "CLAIM")]
-    pub names: Vec<String>,
+    pub claims: Vec<String>,
     #[command(flatten)]
     /// By which backends.
     pub backends: Backends,
@@ -206,4 +206,14 @@ pub struct Doctor {
     /// Print the findings as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn no_two_options_are_in_each_others_way() {
+        super::Cli::command().debug_assert();
+    }
 }

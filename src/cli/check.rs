@@ -5,13 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::args::{Backend, Backends, Check};
+use super::args::Check;
 use super::ground;
 use super::status::{Ending, Status};
 use crate::arm;
 use crate::campaign::{Options, Subject, Watch, check};
 use crate::report;
-use crate::verdict::ArmName;
 
 /// How many packets each backend judges on a ruleset, unless said.
 const PACKETS: u64 = 500_000;
@@ -59,24 +58,11 @@ pub fn run(arguments: &Check) -> Result<Status, Ending> {
 fn options(arguments: &Check) -> Options {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Options {
-        backends: arms_of(&arguments.backends),
+        backends: arguments.backends.arms(),
         packets: arguments.packets.unwrap_or(PACKETS),
         seed: arguments.seed,
         jobs: arguments.jobs.map_or(cores, usize::from),
     }
-}
-
-/// The arms of the backends that a command was given, each once, in order.
-#[must_use]
-pub fn arms_of(backends: &Backends) -> Vec<ArmName> {
-    let arm = |backend: &Backend| match backend {
-        Backend::Legacy => ArmName::Legacy,
-        Backend::Nft => ArmName::Nft,
-    };
-    let mut arms: Vec<ArmName> = backends.names.iter().map(arm).collect();
-    arms.sort_unstable();
-    arms.dedup();
-    arms
 }
 
 /// What people see while it runs: a bar on a terminal, a line every ten million verdicts elsewhere.

@@ -18,7 +18,7 @@ use crate::verdict::ArmName;
 ///
 /// A name that no claim has; a machine that lacks what the kernel arms need.
 pub fn run(options: &Claims) -> Result<Status, Ending> {
-    let wanted = wanted(&options.names)?;
+    let wanted = wanted(&options.claims)?;
     let [slave1, slave2] = seed::nodes().map_err(Ending::bad_input)?;
     let mut arms = Vec::new();
     for name in [ArmName::Model].into_iter().chain(options.backends.arms()) {
@@ -48,7 +48,10 @@ pub fn run(options: &Claims) -> Result<Status, Ending> {
 fn wanted(names: &[String]) -> Result<Vec<Claim>, Ending> {
     let mut claims = all();
     for name in names {
-        if !claims.iter().any(|claim| claim.id.eq_ignore_ascii_case(name)) {
+        if !claims
+            .iter()
+            .any(|claim| claim.id.eq_ignore_ascii_case(name))
+        {
             return Err(Ending::bad_input(miette!(
                 "there is no claim {name}: expected C1 to C70, or X1 to X20"
             )));

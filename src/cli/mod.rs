@@ -11,7 +11,9 @@
 pub mod args;
 pub mod bench;
 pub mod check;
+pub mod claims;
 pub mod doctor;
+pub mod explain;
 pub mod ground;
 pub mod machine;
 pub mod status;
@@ -45,8 +47,7 @@ fn run(command: &Command) -> Result<Status, Ending> {
         Command::Check(arguments) => check::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
         Command::Doctor(options) => doctor::run(options),
-        Command::Claims(_) | Command::Explain(_) => Err(Ending::lacking(miette::miette!(
-            "this command has no room behind it yet"
-        ))),
+        Command::Claims(options) => claims::run(options),
+        Command::Explain(options) => explain::run(options),
     }
 }

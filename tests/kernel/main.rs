@@ -14,6 +14,7 @@ mod doctor;
 mod journeys;
 mod links;
 mod namespaces;
+mod planted;
 mod programming;
 mod restore;
 mod safety;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         namespaces::trials(),
         links::trials(),
         restore::trials(),
+        planted::trials(),
         programming::trials(),
         journeys::trials(),
         sets::trials(),
