@@ -75,16 +75,29 @@ const ICMP6: [(&str, u8, u8); 21] = [
     ("redirect", 137, 0),
 ];
 
-/// What may follow an element, with the number of words behind it.
-const EXTENSIONS: [(&str, usize); 8] = [
-    ("timeout", 1),
-    ("packets", 1),
-    ("bytes", 1),
-    ("comment", 1),
-    ("skbmark", 1),
-    ("skbprio", 1),
-    ("skbqueue", 1),
-    ("wildcard", 0),
+/// What the word behind an extension must be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Value {
+    /// There is none.
+    No,
+    /// A number.
+    Number,
+    /// Two numbers with this sign between them.
+    Pair(char),
+    /// Any text.
+    Text,
+}
+
+/// What may follow an element.
+const EXTENSIONS: [(&str, Value); 8] = [
+    ("timeout", Value::Number),
+    ("packets", Value::Number),
+    ("bytes", Value::Number),
+    ("comment", Value::Text),
+    ("skbmark", Value::Pair('/')),
+    ("skbprio", Value::Pair(':')),
+    ("skbqueue", Value::Number),
+    ("wildcard", Value::No),
 ];
 
 /// Where an element of a list of sets is put.
@@ -124,10 +137,12 @@ pub(super) fn read(set: &Set, words: &[Word]) -> Result<(Element, Place), Proble
             "before" if set.method == Method::List => place = Place::Before(argument()?.clone()),
             "after" if set.method == Method::List => place = Place::After(argument()?.clone()),
             name => match EXTENSIONS.iter().find(|(known, _)| *known == name) {
-                Some((_, 0)) => element.extensions.push(word.text.clone()),
-                Some(_) => {
-                    let value = argument()?.text.clone();
-                    element.extensions.extend([word.text.clone(), value]);
+                Some((_, Value::No)) => element.extensions.push(word.text.clone()),
+                Some((_, value)) => {
+                    let argument = argument()?;
+                    check_value(*value, argument)?;
+                    let words = [word.text.clone(), argument.text.clone()];
+                    element.extensions.extend(words);
                 }
                 None => {
                     let names: Vec<&str> = EXTENSIONS.iter().map(|(name, _)| *name).collect();
@@ -138,6 +153,29 @@ pub(super) fn read(set: &Set, words: &[Word]) -> Result<(Element, Place), Proble
         }
     }
     Ok((element, place))
+}
+
+fn check_value(value: Value, word: &Word) -> Result<(), Problem> {
+    let is_number = |text: &str| parse_number(text).is_some();
+    let fits = match value {
+        Value::No | Value::Text => true,
+        Value::Number => is_number(&word.text),
+        Value::Pair(sign) => match word.text.split_once(sign) {
+            Some((one, other)) => hexadecimal(one) && hexadecimal(other),
+            None => hexadecimal(&word.text),
+        },
+    };
+    match (fits, value) {
+        (true, _) => Ok(()),
+        (false, Value::Pair(sign)) => Err(word.problem(format!("two numbers parted by `{sign}`"))),
+        (false, _) => Err(word.problem("a number")),
+    }
+}
+
+/// `skbprio` has hexadecimal digits without `0x` (lib/parse.c, `ipset_parse_skbprio`).
+fn hexadecimal(text: &str) -> bool {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
 /// The parts of an element, one a dimension; of `bitmap:ip,mac` the second may be missing.

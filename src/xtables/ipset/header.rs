@@ -48,33 +48,42 @@ const KINDS: [(&str, &str); 16] = [
     ("list:set", "setlist"),
 ];
 
+/// What an option's word must be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Value {
+    /// There is none.
+    No,
+    /// A number.
+    Number,
+    /// An address.
+    Address,
+}
+
 /// Options that are kept to the letter, in the order in which ipset prints them (lib/args.c and the
-/// `IPSET_CREATE` of each kind), with the number of words behind them.
-const OPTIONS: [(&str, usize); 11] = [
-    ("hashsize", 1),
-    ("maxelem", 1),
-    ("bitmask", 1),
-    ("size", 1),
-    ("timeout", 1),
-    ("counters", 0),
-    ("comment", 0),
-    ("forceadd", 0),
-    ("skbinfo", 0),
-    ("bucketsize", 1),
-    ("initval", 1),
+/// `IPSET_CREATE` of each kind).
+const OPTIONS: [(&str, Value); 11] = [
+    ("hashsize", Value::Number),
+    ("maxelem", Value::Number),
+    ("bitmask", Value::Address),
+    ("size", Value::Number),
+    ("timeout", Value::Number),
+    ("counters", Value::No),
+    ("comment", Value::No),
+    ("forceadd", Value::No),
+    ("skbinfo", Value::No),
+    ("bucketsize", Value::Number),
+    ("initval", Value::Number),
 ];
 
-/// Old options that ipset takes and ignores, with the number of words behind them.
-const IGNORED: [(&str, usize); 3] = [("probes", 1), ("resize", 1), ("gc", 1)];
+/// Old options that ipset takes and ignores, each with a number behind it.
+const IGNORED: [&str; 3] = ["probes", "resize", "gc"];
 
 /// The longest name of a set, in bytes (`IPSET_MAXNAMELEN` less its zero).
 const LONGEST_NAME: usize = 31;
 
 /// A set of this name and kind, with no options yet.
 pub(super) fn new_set(name: &Word, kind: &Word) -> Result<Set, Problem> {
-    if name.text.len() > LONGEST_NAME {
-        return Err(name.problem("a set's name of 1 to 31 bytes"));
-    }
+    check_name(name)?;
     let known = KINDS
         .iter()
         .find(|(new, old)| *new == kind.text || *old == kind.text);
@@ -98,6 +107,15 @@ pub(super) fn new_set(name: &Word, kind: &Word) -> Result<Set, Problem> {
         options: Vec::new(),
         elements: Vec::new(),
     })
+}
+
+/// Refuses what no set can be called, and what its own print would not give back.
+pub(super) fn check_name(name: &Word) -> Result<(), Problem> {
+    let strange = |character: char| character.is_whitespace() || character.is_control();
+    match name.text.len() > LONGEST_NAME || name.text.contains(strange) {
+        true => Err(name.problem("a set's name of 1 to 31 bytes without white space")),
+        false => Ok(()),
+    }
 }
 
 fn named<T: Copy>(names: &[(&str, T)], name: &str) -> Option<T> {
@@ -126,10 +144,15 @@ pub(super) fn kind(set: &Set) -> String {
 
 /// Reads the options behind a kind.
 pub(super) fn read_options(set: &mut Set, words: &[Word]) -> Result<(), Problem> {
-    // The family comes first whereever it stands: a range is read against it.
+    // The family comes first wherever it stands: a range is read against it.
     let mut rest = words.iter();
     while let Some(word) = rest.next() {
         if word.text == "family" {
+            if !has_family(set) {
+                return Err(
+                    word.because("is no option of this kind", "a kind of hash of addresses")
+                );
+            }
             set.family = family(next(word, &mut rest)?)?;
         }
     }
@@ -147,24 +170,44 @@ pub(super) fn read_options(set: &mut Set, words: &[Word]) -> Result<(), Problem>
                 let mask = next(word, &mut rest)?;
                 set.markmask = Some(number(mask, 0, u64::from(u32::MAX))? as u32);
             }
-            name => match named(&OPTIONS, name).or_else(|| named(&IGNORED, name)) {
-                Some(0) => set.options.push(word.text.clone()),
-                Some(_) => {
-                    let value = next(word, &mut rest)?;
-                    if named(&IGNORED, name).is_none() {
-                        set.options.extend([word.text.clone(), value.text.clone()]);
-                    }
-                }
-                None => {
-                    let names: Vec<&str> = OPTIONS.iter().map(|(name, _)| *name).collect();
-                    let expected =
-                        format!("family, range, netmask, markmask, {}", names.join(", "));
-                    return Err(word.because("is no option of a set", expected));
-                }
-            },
+            name if IGNORED.contains(&name) => {
+                number(next(word, &mut rest)?, 0, u64::MAX)?;
+            }
+            _ => other_option(set, word, &mut rest)?,
         }
     }
     Ok(())
+}
+
+fn other_option(
+    set: &mut Set,
+    word: &Word,
+    rest: &mut std::slice::Iter<'_, Word>,
+) -> Result<(), Problem> {
+    let Some(value) = named(&OPTIONS, &word.text) else {
+        let names: Vec<&str> = OPTIONS.iter().map(|(name, _)| *name).collect();
+        let expected = format!("family, range, netmask, markmask, {}", names.join(", "));
+        return Err(word.because("is no option of a set", expected));
+    };
+    if set.options.contains(&word.text) {
+        return Err(word.because("is given twice", "it once"));
+    }
+    set.options.push(word.text.clone());
+    if value == Value::No {
+        return Ok(());
+    }
+    let argument = next(word, rest)?;
+    match value {
+        Value::Address => drop(element::addresses(argument, &argument.text, set.family)?),
+        _ => drop(number(argument, 0, u64::MAX)?),
+    }
+    set.options.push(argument.text.clone());
+    Ok(())
+}
+
+/// Whether sets of a kind are told apart by family.
+fn has_family(set: &Set) -> bool {
+    set.method == Method::Hash && set.dimensions != [Dimension::Mac]
 }
 
 fn next<'w>(word: &Word, rest: &mut std::slice::Iter<'w, Word>) -> Result<&'w Word, Problem> {
@@ -211,8 +254,7 @@ pub(super) fn options(set: &Set) -> String {
     if let Some(range) = &set.range {
         let _ = write!(text, " range {}", element::Shown(range));
     }
-    let only_mac = set.dimensions == [Dimension::Mac];
-    if set.method == Method::Hash && !only_mac {
+    if has_family(set) {
         let family = match set.family {
             Family::V4 => "inet",
             Family::V6 => "inet6",
@@ -236,7 +278,7 @@ pub(super) fn options(set: &Set) -> String {
 fn option(set: &Set, name: &str) -> Option<String> {
     let place = set.options.iter().position(|word| word == name)?;
     match named(&OPTIONS, name)? {
-        0 => Some(format!(" {name}")),
+        Value::No => Some(format!(" {name}")),
         _ => Some(format!(" {name} {}", set.options.get(place + 1)?)),
     }
 }

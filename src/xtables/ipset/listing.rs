@@ -2,23 +2,29 @@
 
 use super::element;
 use super::header;
+use super::orders;
 use super::words::{self, Line, Word};
 use crate::xtables::error::Problem;
-use crate::xtables::set::Set;
+use crate::xtables::set::{Method, Set};
 
 /// Reads all blocks of a text.
 pub(super) fn read(text: &str) -> Result<Vec<Set>, Problem> {
     let mut sets: Vec<Set> = Vec::new();
     let mut name: Option<Word> = None;
     let mut in_members = false;
-    for line in words::lines(text).filter(|line| !line.is_empty()) {
-        let field = field(line);
+    for line in words::lines(text) {
+        let in_list = in_members && sets.last().is_some_and(|set| set.method == Method::List);
+        // Among a list's members `#` begins a name.
+        if line.text.is_empty() || (line.is_empty() && !in_list) {
+            continue;
+        }
+        let field = field(line).filter(|(name, value)| !in_members || begins_a_block(name, *value));
         match (field, sets.last_mut()) {
             (Some(("Name", value)), _) => {
                 in_members = false;
                 name = Some(single(line, value)?);
             }
-            (Some(("Type", value)), _) if !in_members => {
+            (Some(("Type", value)), _) => {
                 let kind = single(line, value)?;
                 let name = name
                     .take()
@@ -28,12 +34,11 @@ pub(super) fn read(text: &str) -> Result<Vec<Set>, Problem> {
                 }
                 sets.push(header::new_set(&name, &kind)?);
             }
-            (Some(("Header", value)), Some(set)) if !in_members => {
+            (Some(("Header", value)), Some(set)) => {
                 header::read_options(set, &words::words(value)?)?;
             }
             (Some(("Members", _)), Some(_)) => in_members = true,
-            (Some(("Revision" | "Size in memory" | "References" | "Number of entries", _)), _)
-                if !in_members => {}
+            (Some(("Revision" | "Size in memory" | "References" | "Number of entries", _)), _) => {}
             (_, Some(set)) if in_members => {
                 let (element, _) = element::read(set, &words::words(line)?)?;
                 set.elements.push(element);
@@ -66,6 +71,12 @@ fn field(line: Line<'_>) -> Option<(&str, Line<'_>)> {
     ))
 }
 
+/// Whether a line among members is the next block's first, and no member that is called `Name:`.
+fn begins_a_block(name: &str, value: Line<'_>) -> bool {
+    let is_extension = matches!(value.text, "nomatch" | "wildcard");
+    name == "Name" && !value.text.is_empty() && !value.text.contains(' ') && !is_extension
+}
+
 fn single(line: Line<'_>, value: Line<'_>) -> Result<Word, Problem> {
     match words::words(value)?.as_slice() {
         [word] => Ok(word.clone()),
@@ -81,7 +92,7 @@ fn stray(line: Line<'_>, expected: &str) -> Problem {
 /// and references.
 #[must_use]
 pub fn print_list(sets: &[Set]) -> String {
-    let blocks: Vec<String> = sets.iter().map(block).collect();
+    let blocks: Vec<String> = orders::lists_last(sets).map(block).collect();
     blocks.join("\n")
 }
 

@@ -6,7 +6,7 @@ use super::element::{self, Place};
 use super::header;
 use super::words::{self, Line, Word};
 use crate::xtables::error::Problem;
-use crate::xtables::set::{Element, Part, Set};
+use crate::xtables::set::{Element, Method, Part, Set};
 
 /// What has been ordered so far.
 #[derive(Default)]
@@ -87,17 +87,10 @@ impl Restore {
 
     fn add(&mut self, name: &Word, words: &[Word], exist: bool) -> Result<(), Problem> {
         let place = self.place(name)?;
+        let (element, at) = element::read(&self.sets[place], words)?;
+        self.check_member(&element, &words[0])?;
         let set = &mut self.sets[place];
-        let (element, at) = element::read(set, words)?;
         let members = self.members.entry(set.name.clone()).or_default();
-        if let Some(Part::Set(member)) = element.parts.first()
-            && !self.sets.iter().any(|set| set.name == *member)
-        {
-            return Err(
-                words[0].because("is no set up to here", "a set that a line before creates")
-            );
-        }
-        let set = &mut self.sets[place];
         match members.get(&element.parts) {
             Some(before) if exist => set.elements[*before] = element,
             Some(_) => return Err(words[0].because("is in the set already", "it once")),
@@ -112,6 +105,27 @@ impl Restore {
             }
         }
         Ok(())
+    }
+
+    /// A list holds sets that are there and are no lists (net/netfilter/ipset/ip_set_list_set.c).
+    fn check_member(&self, element: &Element, word: &Word) -> Result<(), Problem> {
+        let Some(Part::Set(member)) = element.parts.first() else {
+            return Ok(());
+        };
+        match self.sets.iter().find(|set| set.name == *member) {
+            Some(set) if set.method == Method::List => {
+                Err(word.because("is a list itself", "a set that is no list"))
+            }
+            Some(_) => Ok(()),
+            None => Err(word.because("is no set up to here", "a set that a line before creates")),
+        }
+    }
+
+    /// Whether a list holds a set.
+    fn is_held(&self, name: &str) -> bool {
+        let member = vec![Part::Set(name.to_owned())];
+        let mut all = self.members.values();
+        all.any(|members| members.contains_key(&member))
     }
 
     fn delete(&mut self, name: &Word, words: &[Word], exist: bool) -> Result<(), Problem> {
@@ -146,6 +160,9 @@ impl Restore {
     fn destroy(&mut self, names: &[Word]) -> Result<(), Problem> {
         for name in names {
             let place = self.place(name)?;
+            if self.is_held(&name.text) {
+                return Err(name.because("is in a list", "a set that no list holds"));
+            }
             self.sets.remove(place);
             self.members.remove(&name.text);
         }
@@ -157,9 +174,14 @@ impl Restore {
     }
 
     fn rename(&mut self, from: &Word, to: &Word) -> Result<(), Problem> {
+        header::check_name(to)?;
         let place = self.place(from)?;
         if self.place(to).is_ok() {
             return Err(to.because("is there already", "a set's new name"));
+        }
+        // The kernel renames no set that something refers to (ip_set_core.c, `ip_set_rename`).
+        if self.is_held(&from.text) {
+            return Err(from.because("is in a list", "a set that no list holds"));
         }
         self.sets[place].name = to.text.clone();
         if let Some(members) = self.members.remove(&from.text) {
@@ -168,9 +190,13 @@ impl Restore {
         Ok(())
     }
 
-    /// Two sets exchange their names.
+    /// Two sets of the same kind of elements exchange their names; a list goes on holding the name.
     fn swap(&mut self, one: &Word, other: &Word) -> Result<(), Problem> {
         let (first, second) = (self.place(one)?, self.place(other)?);
+        let kind = |set: &Set| (set.dimensions.clone(), set.family);
+        if kind(&self.sets[first]) != kind(&self.sets[second]) {
+            return Err(other.because("is of another kind", "a set of the same kind"));
+        }
         self.sets[first].name = other.text.clone();
         self.sets[second].name = one.text.clone();
         let members = self.members.remove(&one.text).unwrap_or_default();
@@ -212,11 +238,11 @@ fn number(set: &Set, members: &mut FxHashMap<Vec<Part>, usize>) {
         .collect();
 }
 
-/// All sets as `ipset save` prints them: each created and filled, in order.
+/// All sets as `ipset save` prints them: each created and filled, lists behind what they hold.
 #[must_use]
 pub fn print_save(sets: &[Set]) -> String {
     let mut text = String::new();
-    for set in sets {
+    for set in lists_last(sets) {
         let (name, kind, options) = (&set.name, header::kind(set), header::options(set));
         let space = if options.is_empty() { "" } else { " " };
         text.push_str(&format!("create {name} {kind}{space}{options}\n"));
@@ -225,4 +251,11 @@ pub fn print_save(sets: &[Set]) -> String {
         }
     }
     text
+}
+
+/// The order in which the kernel dumps sets (ip_set_core.c, `ip_set_dump_do`).
+pub(super) fn lists_last(sets: &[Set]) -> impl Iterator<Item = &Set> {
+    let is_list = |set: &&Set| set.method == Method::List;
+    let others = sets.iter().filter(move |set| !is_list(set));
+    others.chain(sets.iter().filter(is_list))
 }

@@ -30,10 +30,10 @@ impl Line<'_> {
 pub(super) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
     let mut offset = 0;
     text.split('\n').map(move |line| {
-        let begins = offset + line.len() - line.trim_start().len();
+        let begins = offset + line.len() - line.trim_ascii_start().len();
         offset += line.len() + 1;
         Line {
-            text: line.trim(),
+            text: line.trim_ascii(),
             offset: begins,
         }
     })
