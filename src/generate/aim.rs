@@ -119,7 +119,8 @@ pub fn aim(ground: &Ground<'_>, machine: &mut Machine, seed: u64) -> Aimed {
             for (boundary, near) in neighbours(&rule, &draft, ground) {
                 let mut reached = coverage.note(&near).reaches(&rule);
                 let mut sent = near;
-                if hit && !reached {
+                let near_by = matches!(boundary, Boundary::Near { .. });
+                if hit && near_by && !reached {
                     let fields = Fields::of_difference(&draft, &sent);
                     let other = search.reach(&rule, &sent, fields, &mut coverage);
                     reached = other.is_some();

@@ -138,28 +138,24 @@ impl Draft {
     #[must_use]
     pub fn has_transport(&self) -> bool {
         let packet = &self.shot.packet;
-        let quoted = match packet.transport {
-            Transport::Icmp(icmp) => icmp.quoted,
-            _ => None,
-        };
-        let mut protocols = [
-            Some(packet.protocol()),
-            quoted.map(|quoted| quoted.protocol),
-        ]
-        .into_iter()
-        .flatten();
+        let mut protocols = keys(packet).map(|key| key.protocol);
         packet.family() == Family::V4 || !protocols.any(Protocol::is_extension_header)
     }
 
     fn passes(&self, hook: Hook, ground: &Ground<'_>) -> bool {
-        let from_node = self.shot.packet.origin == Origin::Node;
+        let packet = &self.shot.packet;
         let way = self.way(ground);
-        match hook {
-            Hook::Prerouting => !from_node || way == Way::Local,
-            Hook::Input => way == Way::Local,
-            Hook::Forward => !from_node && matches!(way, Way::Out(_)),
-            Hook::Output => from_node && way != Way::Nowhere,
-            Hook::Postrouting => from_node || matches!(way, Way::Out(_)),
+        match (hook, packet.origin) {
+            (Hook::Prerouting, Origin::Arrives(_)) => true,
+            (Hook::Prerouting | Hook::Input, Origin::Node) => way == Way::Local,
+            (Hook::Input, Origin::Arrives(name)) => {
+                way == Way::Local && ground.may_come_from(packet.source, name)
+            }
+            (Hook::Forward | Hook::Postrouting, Origin::Arrives(name)) => {
+                matches!(way, Way::Out(_)) && ground.may_come_from(packet.source, name)
+            }
+            (Hook::Output | Hook::Postrouting, Origin::Node) => way != Way::Nowhere,
+            (Hook::Forward, Origin::Node) | (Hook::Output, Origin::Arrives(_)) => false,
         }
     }
 
@@ -172,7 +168,12 @@ impl Draft {
     }
 
     fn leaves_by(&self, ground: &Ground<'_>) -> Option<InterfaceName> {
-        match self.way(ground) {
+        let destination = self.shot.packet.destination;
+        let way = match self.shot.packet.origin {
+            Origin::Node => ground.way_out(destination),
+            Origin::Arrives(_) => ground.way(destination),
+        };
+        match way {
             Way::Out(name) => Some(name),
             Way::Local => {
                 (self.shot.packet.origin == Origin::Node).then_some(InterfaceName::LOOPBACK)

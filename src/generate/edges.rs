@@ -145,10 +145,27 @@ impl Maker<'_, '_> {
     fn hooks(&self, hook: Hook) -> Vec<Draft> {
         match hook {
             Hook::Prerouting => self.arrivals(),
-            Hook::Input => self.to(&|way| way == Way::Local),
-            Hook::Forward | Hook::Postrouting => self.to(&|way| matches!(way, Way::Out(_))),
+            Hook::Input => self.and_from(self.to(&|way| way == Way::Local)),
+            Hook::Forward => {
+                let mut drafts = self.and_from(self.to(&|way| matches!(way, Way::Out(_))));
+                drafts.extend(self.arrivals());
+                drafts
+            }
+            Hook::Postrouting => self.and_from(self.to(&|way| matches!(way, Way::Out(_)))),
             Hook::Output => self.each([Origin::Node], |packet, origin| packet.origin = origin),
         }
+    }
+
+    /// The drafts, and with sources that may come by their interface.
+    fn and_from(&self, mut drafts: Vec<Draft>) -> Vec<Draft> {
+        let Origin::Arrives(name) = self.packet().origin else {
+            return drafts;
+        };
+        let back = self.ground.on_way(self.packet().family(), Way::Out(name));
+        let sources = back.iter().take(MEMBERS);
+        let from = |source: &IpAddr| self.draft.with(|packet| packet.source = *source);
+        drafts.extend(sources.filter_map(from));
+        drafts
     }
 
     /// Destinations of one address a way.

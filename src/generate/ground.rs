@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 
 use super::question::{Question, conditions};
-use crate::node::{Node, RouteKind};
+use crate::node::{Node, ReversePath, RouteKind};
 use crate::packet::{Family, InterfaceName};
 use crate::xtables::matches::{HopsTest, PortRange};
 use crate::xtables::ruleset::AddressMask;
@@ -140,14 +140,41 @@ impl<'a> Ground<'a> {
         self.node.interfaces.iter().map(|interface| interface.name)
     }
 
-    /// Where packets to an address go, the longest prefix first.
+    /// Where packets to an address go that come from elsewhere: those to all or to a group are the
+    /// node's as well.
     #[must_use]
     pub fn way(&self, address: IpAddr) -> Way {
         if address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST) {
             return Way::Local;
         }
+        self.way_out(address)
+    }
+
+    /// Where the node's own packets to an address go, by the longest prefix.
+    #[must_use]
+    pub fn way_out(&self, address: IpAddr) -> Way {
         let found = self.routes.iter().find(|(net, _)| net.contains(&address));
         found.map_or(Way::Nowhere, |(_, way)| *way)
+    }
+
+    /// Whether routing lets a source address arrive by an interface: not the node's own, and what the
+    /// reverse path filter allows; of IPv6 everything.
+    #[must_use]
+    pub fn may_come_from(&self, source: IpAddr, name: InterfaceName) -> bool {
+        if source.is_ipv6() {
+            return true;
+        }
+        let back = self.way(source);
+        let filter = self
+            .node
+            .interface(name)
+            .map(|interface| interface.reverse_path);
+        back != Way::Local
+            && match filter.unwrap_or_default() {
+                ReversePath::Off => true,
+                ReversePath::Loose => back != Way::Nowhere,
+                ReversePath::Strict => back == Way::Out(name),
+            }
     }
 
     /// The families for which the node has addresses, and hence packets.

@@ -23,7 +23,7 @@ const ATTEMPTS: usize = 16;
 const LESSONS: usize = 10;
 
 /// How many paths a neighbour is sent along.
-const NEAR_PATHS: usize = 4;
+const NEAR_PATHS: usize = 2;
 
 /// What a packet shall do with a rule.
 #[derive(Clone, Copy)]

@@ -84,7 +84,7 @@ fn on_the_seed_every_rule_is_hit_or_its_shadow_is_named() -> Outcome {
         for (rule, _) in rules {
             let of_rule = || aimed.pairs.iter().filter(|pair| pair.rule == rule);
             let matched = of_rule().any(|pair| pair.boundary == Boundary::Match && pair.reached);
-            assert_ne!(matched, aimed.missed.contains(&rule), "{rule}");
+            assert!(matched || aimed.missed.contains(&rule), "{rule}");
             assert!(of_rule().count() >= 7, "{rule} has too few boundaries");
         }
     }
