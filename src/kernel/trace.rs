@@ -112,6 +112,19 @@ impl Tracer {
     }
 }
 
+/// Gives the log group back at once. Closing the socket is not enough: a child that another thread has
+/// just forked holds a copy of it until it executes its program, and so long the group stays bound.
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        if self.backend == Backend::Legacy {
+            let mut writer = Writer::default();
+            write_command(&mut writer, 0, libc::NFULNL_CFG_CMD_UNBIND);
+            // Where the kernel refuses, the group goes with the last copy of the socket.
+            let _ = self.socket.request(&writer, "leave the trace's log group");
+        }
+    }
+}
+
 fn write_command(writer: &mut Writer, family: u8, command: libc::c_int) {
     let head = Head {
         subsystem: libc::NFNL_SUBSYS_ULOG as u8,

@@ -10,6 +10,7 @@ use calidiff::kernel::doctor::{Finding, Weight};
 use calidiff::kernel::{self, KernelError, Privilege};
 use libtest_mimic::{Arguments, Failed, Trial};
 
+mod claims;
 mod doctor;
 mod journeys;
 mod links;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> = [
+        claims::trials(),
         doctor::trials(),
         namespaces::trials(),
         links::trials(),

@@ -1,6 +1,7 @@
 //! What needs no privileges.
 
 mod aim;
+mod claims;
 mod house;
 mod infer;
 mod model;
