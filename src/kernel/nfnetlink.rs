@@ -377,3 +377,55 @@ impl Socket {
         Messages::of(&self.buffer[..length])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut writer = Writer::default();
+        let head = |kind, flags| Head {
+            subsystem: 4,
+            kind,
+            flags,
+            family: 10,
+            resource: 7,
+        };
+        writer.message(head(1, ACKNOWLEDGE), |writer| {
+            writer.text(1, "abcd");
+            writer.nest(2, |writer| {
+                writer.number(3, 0x0102_0304);
+                writer.attribute(4, &[9]);
+            });
+        });
+        writer.message(head(2, 0), |_| {});
+        assert_eq!(writer.awaited, 1, "the second asks for no answer");
+        let messages: Vec<Message> = Messages::of(&writer.bytes).collect();
+        let [first, second] = messages.as_slice() else {
+            panic!("two messages expected");
+        };
+        assert_eq!((first.subsystem, first.kind, first.family()), (4, 1, 10));
+        assert_eq!((second.kind, second.sequence), (2, 2));
+        assert_eq!(second.attributes().count(), 0);
+        let attributes: Vec<_> = first.attributes().collect();
+        assert_eq!(attributes[0], (1, &b"abcd\0"[..]));
+        assert_eq!(attributes[1].0, 2);
+        let inner: Vec<_> = Attributes {
+            bytes: attributes[1].1,
+        }
+        .collect();
+        assert_eq!(inner, [(3, &[1, 2, 3, 4][..]), (4, &[9][..])]);
+        assert_eq!(number(inner[0].1), Some(0x0102_0304));
+    }
+
+    #[test]
+    fn broken_lengths_end_the_reading() {
+        let too_long = [200, 0, 1, 0, 1, 2, 3, 4];
+        assert_eq!(Attributes { bytes: &too_long }.count(), 0);
+        let too_short = [2, 0, 1, 0];
+        assert_eq!(Attributes { bytes: &too_short }.count(), 0);
+        assert_eq!(Messages::of(&[0; 15]).count(), 0);
+        assert_eq!(Messages::of(&[0; 16]).count(), 0);
+    }
+}

@@ -7,6 +7,7 @@
 mod unobserved;
 
 use std::io;
+use std::time::Duration;
 
 use super::conntrack;
 use super::error::KernelError;
@@ -26,8 +27,12 @@ use crate::packet::{Batch, Connection, Family, InterfaceName, Origin, Packet};
 use crate::verdict::NotProgrammed;
 use crate::xtables::{Firewall, RuleId, ipset, save};
 
-/// How often the log is flushed again for a packet that a soft interrupt may still hold.
-const LOOPBACK_PATIENCE: usize = 100;
+/// How often the log is flushed again for a packet that left by `lo` and has not come back: a soft
+/// interrupt that was put off runs in a thread of the kernel's. First others are let run, then time
+/// passes; what still has not come back was refused.
+const LOOPBACK_YIELDS: usize = 8;
+const LOOPBACK_PAUSES: usize = 8;
+const LOOPBACK_PAUSE: Duration = Duration::from_micros(100);
 
 /// What the observers' table is at the moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -346,13 +351,17 @@ impl Room {
                 whole &= self.log.read(|record| salvo.see(record))? != Progress::Lost;
             }
         }
-        for _ in 0..LOOPBACK_PATIENCE {
+        for attempt in 0..LOOPBACK_YIELDS + LOOPBACK_PAUSES {
             self.injector.send_fence()?;
             whole &= self.log.read(|record| salvo.see(record))? == Progress::Fenced;
             if !whole || !salvo.awaits_loopback() {
                 break;
             }
-            std::thread::yield_now();
+            if attempt < LOOPBACK_YIELDS {
+                std::thread::yield_now();
+            } else {
+                std::thread::sleep(LOOPBACK_PAUSE);
+            }
         }
         salvo.conclude();
         Ok(whole.then(|| salvo.used_loopback()))

@@ -257,3 +257,192 @@ fn fate(points: &Points, origin: Origin, sights: &[Sight]) -> Fate {
         _ => Fate::Dropped(last.point),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::observers::point_byte;
+    use crate::mark::Mark;
+    use crate::packet::wire::build;
+    use crate::packet::{Ports, Tcp, TcpFlags, Tuple};
+    use crate::xtables::{Firewall, save};
+
+    /// What the kernel's observers would do, by hand.
+    struct Watch {
+        points: BothPoints,
+        names: InterfaceNames,
+        packets: Vec<Packet>,
+        records: Vec<(Point, u32, Vec<u8>)>,
+    }
+
+    const RULES: &str = "*filter\n-A FORWARD -j DROP\n-A OUTPUT -j DROP\nCOMMIT\n";
+    const ETH0: u32 = 2;
+
+    impl Watch {
+        fn new(packets: Vec<Packet>) -> Self {
+            let v4 = save::parse("rules", RULES, Family::V4).expect("rules");
+            let empty = Firewall::default();
+            let mut names = InterfaceNames::default();
+            names.insert(1, InterfaceName::LOOPBACK);
+            names.insert(ETH0, "eth0".parse().expect("a name"));
+            Self {
+                points: BothPoints {
+                    v4: Points::of(&v4),
+                    v6: Points::of(&empty.v6),
+                },
+                names,
+                packets,
+                records: Vec::new(),
+            }
+        }
+
+        /// A packet, tagged, is seen at the entry of a hook or after its filter table.
+        fn see(&mut self, packet: &Packet, tag: u16, hook: Hook, after_filter: bool, out: u32) {
+            let point = Point {
+                hook,
+                after: after_filter.then_some(crate::xtables::TableName::Filter),
+            };
+            let mut bytes = Vec::new();
+            build(packet, Tag::of_bits(tag), &mut bytes).expect("one family");
+            self.records.push((point, out, bytes));
+        }
+
+        fn journeys(&self) -> Vec<Journey> {
+            let mut journeys: Vec<Journey> = self.packets.iter().map(|_| unseen()).collect();
+            let mut salvo = Salvo::new(&self.points, &self.names, &self.packets, &mut journeys);
+            for (point, out, bytes) in &self.records {
+                let all = self.points.v4.all();
+                let index = all.iter().position(|one| one == point).expect("a point");
+                salvo.see(Record {
+                    family: Family::V4,
+                    place: point_byte(index),
+                    mark: Mark::NONE,
+                    in_interface: 0,
+                    out_interface: *out,
+                    bytes,
+                });
+            }
+            salvo.conclude();
+            journeys
+        }
+    }
+
+    fn arrives() -> Origin {
+        Origin::Arrives("eth0".parse().expect("a name"))
+    }
+
+    fn tcp(origin: Origin, flags: TcpFlags) -> Packet {
+        let ports = Ports {
+            source: 1,
+            destination: 2,
+        };
+        let tcp = Tcp {
+            ports,
+            flags,
+            option: None,
+        };
+        let (source, destination) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
+        Packet::new(origin, source, destination, Transport::Tcp(tcp))
+    }
+
+    fn icmp_error(origin: Origin) -> Packet {
+        let quoted: Tuple = tcp(origin, TcpFlags::SYN).tuple();
+        let icmp = Icmp {
+            kind: 3,
+            code: 3,
+            identifier: 0,
+            quoted: Some(quoted),
+        };
+        let (source, destination) = ([10, 0, 0, 2].into(), [10, 0, 0, 1].into());
+        Packet::new(origin, source, destination, Transport::Icmp(icmp))
+    }
+
+    #[test]
+    fn the_last_sight_says_how_a_journey_ended() {
+        let syn = tcp(arrives(), TcpFlags::SYN);
+        let own = tcp(Origin::Node, TcpFlags::SYN);
+        let mut watch = Watch::new(vec![
+            syn.clone(),
+            syn.clone(),
+            syn.clone(),
+            syn.clone(),
+            own.clone(),
+            syn.clone(),
+            own.clone(),
+        ]);
+        watch.see(&syn, 1, Hook::Prerouting, false, 0);
+        watch.see(&syn, 2, Hook::Forward, false, ETH0);
+        watch.see(&syn, 3, Hook::Input, false, 0);
+        watch.see(&syn, 4, Hook::Postrouting, false, ETH0);
+        watch.see(&own, 5, Hook::Output, false, ETH0);
+        let fates: Vec<Fate> = watch.journeys().iter().map(|one| one.fate).collect();
+        let entry = |hook| Point { hook, after: None };
+        let expected = [
+            Fate::Unrouted(Some(entry(Hook::Prerouting))),
+            Fate::Dropped(entry(Hook::Forward)),
+            Fate::Local,
+            Fate::Sent("eth0".parse().expect("a name")),
+            Fate::Dropped(entry(Hook::Output)),
+            Fate::Unhooked,
+            Fate::Unrouted(None),
+        ];
+        assert_eq!(fates, expected);
+    }
+
+    #[test]
+    fn a_reset_answers_the_packet_before_and_other_strangers_are_left_out() {
+        let syn = tcp(arrives(), TcpFlags::SYN);
+        let mut watch = Watch::new(vec![syn.clone(), syn.clone()]);
+        let reset = tcp(Origin::Node, TcpFlags::RST);
+        let stranger = tcp(Origin::Node, TcpFlags::SYN);
+        watch.see(&stranger, 0, Hook::Output, false, ETH0);
+        watch.see(&syn, 1, Hook::Forward, false, ETH0);
+        watch.see(&syn, 2, Hook::Forward, false, ETH0);
+        watch.see(&reset, 0, Hook::Output, false, ETH0);
+        watch.see(&reset, 0, Hook::Output, true, ETH0);
+        watch.see(&stranger, 0, Hook::Output, false, ETH0);
+        watch.see(&reset, 0, Hook::Postrouting, false, ETH0);
+        let journeys = watch.journeys();
+        assert_eq!(journeys[0].answers, []);
+        assert_eq!(journeys[1].sights.len(), 1);
+        let [answer] = journeys[1].answers.as_slice() else {
+            panic!("one answer expected");
+        };
+        assert_eq!(answer.sights.len(), 3);
+        assert_eq!(answer.fate, Fate::Sent("eth0".parse().expect("a name")));
+    }
+
+    #[test]
+    fn an_icmp_error_answers_what_it_quotes_unless_we_sent_it() {
+        let syn = tcp(arrives(), TcpFlags::SYN);
+        let sent_error = icmp_error(arrives());
+        let mut watch = Watch::new(vec![syn.clone(), sent_error.clone()]);
+        watch.see(&syn, 1, Hook::Forward, false, ETH0);
+        watch.see(&sent_error, 2, Hook::Prerouting, false, 0);
+        // The builder quotes the outer tag; the kernel's answer has an identification of its own.
+        watch.see(&icmp_error(Origin::Node), 1, Hook::Output, false, ETH0);
+        let answer = watch.records.last_mut().expect("a record");
+        answer.2[4..6].copy_from_slice(&[0, 2]);
+        let journeys = watch.journeys();
+        assert_eq!(journeys[1].sights.len(), 1);
+        assert_eq!(journeys[1].answers, []);
+        assert_eq!(journeys[0].answers.len(), 1);
+    }
+
+    #[test]
+    fn what_lo_takes_comes_back_or_is_unrouted() {
+        let own = tcp(Origin::Node, TcpFlags::SYN);
+        let mut watch = Watch::new(vec![own.clone()]);
+        watch.see(&own, 1, Hook::Output, false, 1);
+        watch.see(&own, 1, Hook::Postrouting, false, 1);
+        let postrouting = Point {
+            hook: Hook::Postrouting,
+            after: None,
+        };
+        let refused = Fate::Unrouted(Some(postrouting));
+        assert_eq!(watch.journeys()[0].fate, refused);
+        watch.see(&own, 1, Hook::Prerouting, false, 0);
+        watch.see(&own, 1, Hook::Input, false, 0);
+        assert_eq!(watch.journeys()[0].fate, Fate::Local);
+    }
+}
