@@ -13,6 +13,7 @@ pub fn run(arguments: &Bench) -> Result<Status, Ending> {
     const SEED: u64 = 1;
     let subjects = super::ground::read(&arguments.ground)?;
     let backends = arguments.backends.arms();
+    super::machine::enter()?;
     for subject in subjects.iter().take(1) {
         let figures = crate::campaign::bench::measure(subject, &backends, SEED)?;
         if arguments.json {
@@ -31,7 +32,5 @@ pub fn run(arguments: &Bench) -> Result<Status, Ending> {
 /// Always.
 #[cfg(not(target_os = "linux"))]
 pub fn run(_: &Bench) -> Result<Status, Ending> {
-    Err(Ending::lacking(miette::miette!(
-        "the kernel arms are Linux's"
-    )))
+    super::machine::enter().map(|()| Status::Lacking)
 }

@@ -4,7 +4,7 @@ use miette::miette;
 
 use super::args::Claims;
 use super::status::{Ending, Status};
-use super::terminal;
+use super::{machine, terminal};
 use crate::arm::{self, Arm};
 use crate::claims::bench::Bench;
 use crate::claims::seed::{self, Document};
@@ -20,6 +20,7 @@ use crate::verdict::ArmName;
 pub fn run(options: &Claims) -> Result<Status, Ending> {
     let wanted = wanted(&options.claims)?;
     let [slave1, slave2] = seed::nodes().map_err(Ending::bad_input)?;
+    machine::enter()?;
     let mut arms = Vec::new();
     for name in [ArmName::Model].into_iter().chain(options.backends.arms()) {
         arms.push(arm::make(name)?);

@@ -4,7 +4,7 @@ use miette::miette;
 
 use super::args::Explain;
 use super::status::{Ending, Status};
-use super::{ground, terminal};
+use super::{ground, machine, terminal};
 use crate::arm;
 use crate::campaign::Subject;
 use crate::packet::{Connection, Packet};
@@ -23,6 +23,7 @@ pub fn run(options: &Explain) -> Result<Status, Ending> {
     let mut kernels = Vec::new();
     let model = tell(ArmName::Model, &subject, &packet, &connections)?;
     if options.kernel {
+        machine::enter()?;
         for name in options.backends.arms() {
             kernels.push(tell(name, &subject, &packet, &connections)?);
         }

@@ -1,10 +1,10 @@
 //! The commands: what they take, and how they end.
 //!
 //! * [`args`]: every command's options and help;
-//! * [`check`], [`bench`]: one file a command;
+//! * [`check`], [`claims`], [`explain`], [`bench`], [`doctor`]: one file a command;
 //! * [`ground`]: the rulesets that a command is asked about;
 //! * [`status`]: what the exit status says;
-//! * [`doctor`]: `calidiff doctor`;
+//! * [`progress`]: how far long work has come, and its early end;
 //! * [`machine`]: what the commands need of the machine;
 //! * [`terminal`]: what standard output can show.
 
@@ -16,6 +16,7 @@ pub mod doctor;
 pub mod explain;
 pub mod ground;
 pub mod machine;
+pub mod progress;
 pub mod status;
 pub mod terminal;
 

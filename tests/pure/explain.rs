@@ -23,7 +23,10 @@ fn explain(name: &str, arguments: &[&str]) {
 fn a_workload_opens_a_connection_to_elsewhere() {
     explain(
         "workload-to-elsewhere",
-        &["--packet", "in=cali0ef24b1 tcp 172.16.1.1:40000 > 10.0.0.9:443"],
+        &[
+            "--packet",
+            "in=cali0ef24b1 tcp 172.16.1.1:40000 > 10.0.0.9:443",
+        ],
     );
 }
 
@@ -52,7 +55,10 @@ fn elsewhere_answers_a_workload() {
 fn a_workload_asks_its_node_for_an_address() {
     explain(
         "workload-asks-dhcp",
-        &["--packet", "in=cali0ef24b1 udp 0.0.0.0:68 > 255.255.255.255:67"],
+        &[
+            "--packet",
+            "in=cali0ef24b1 udp 0.0.0.0:68 > 255.255.255.255:67",
+        ],
     );
 }
 
