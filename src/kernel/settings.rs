@@ -17,6 +17,9 @@ use crate::node::{Interface, Node, ReversePath};
 /// * No redirects: transit that leaves the way it came would send one, then none.
 /// * No router advertisements, duplicate address detection, solicitations, or link-local addresses
 ///   of the kernel's own making: they are packets that nobody sent.
+/// * A router reports the groups that it is in, twice, and rules count that. In version 1 of the protocol
+///   the first report leaves while the link comes up, before there are rules, and the second at a random
+///   time within this many milliseconds: in 12 days on average (mcast.c, `igmp6_join_group`).
 /// * No memory for fragments: a lone fragment ends at reassembly at once instead of waiting 30 s to
 ///   expire in another packet's time (inet_fragment.c, `inet_frag_find`; the low mark first, because
 ///   the high one can't go below it).
@@ -42,6 +45,11 @@ const SETTINGS: &[(&str, &str)] = &[
     ("ipv6/conf/default/router_solicitations", "0"),
     ("ipv6/conf/all/addr_gen_mode", "1"),
     ("ipv6/conf/default/addr_gen_mode", "1"),
+    ("ipv6/conf/default/force_mld_version", "1"),
+    (
+        "ipv6/conf/default/mldv1_unsolicited_report_interval",
+        "2147483647",
+    ),
 ];
 
 /// The settings of `net.ipv4.conf`, the same for `all`, `default` and, by inheriting, every

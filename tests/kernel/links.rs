@@ -1,7 +1,11 @@
 //! A node's interfaces, addresses and routes, as `ip` sees them.
 
 use std::error::Error;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::os::fd::AsFd;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use calidiff::kernel::{Links, Namespace};
 use calidiff::node::{Interface, Node, ReversePath, Route, RouteKind};
@@ -19,6 +23,7 @@ pub fn trials() -> Vec<Trial> {
             a_changed_namespace_equals_a_fresh_one,
         ),
         trial("links::a_name_in_use_is_freed", a_name_in_use_is_freed),
+        trial("links::a_node_keeps_quiet", a_node_keeps_quiet),
         trial(
             "links::two_namespaces_share_one_thread",
             two_namespaces_share_one_thread,
@@ -259,5 +264,42 @@ fn two_namespaces_share_one_thread() -> Result<(), Box<dyn Error>> {
     assert_lines(&seen()?, &["eth0 inet 172.16.1.1/24", "eth0 forwarding 1"]);
     there.enter()?;
     assert_lines(&seen()?, &["eth0 inet 172.16.1.2/24", "eth0 forwarding 0"]);
+    Ok(())
+}
+
+/// The packets that leave by the node's interfaces within a time.
+fn leaving(links: &Links, time: Duration) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
+    let mut packets = Vec::new();
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        for tun in links.tuns() {
+            let mut file = File::from(tun.as_fd().try_clone_to_owned()?);
+            let mut packet = vec![0; 2048];
+            match file.read(&mut packet) {
+                Ok(bytes) => packets.push(packet[..bytes].to_vec()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(packets)
+}
+
+/// What the kernel sends by itself would be counted by the rules; a router's reports of the groups
+/// that it is in (MLD) go on for a second where nothing is done about it.
+fn a_node_keeps_quiet() -> Result<(), Box<dyn Error>> {
+    let namespace = Namespace::create()?;
+    let mut links = Links::prepare(&namespace)?;
+    links.shape(&namespace, &first_node()?)?;
+    // What left while the links came up was before any rules.
+    for tun in links.tuns() {
+        while File::from(tun.as_fd().try_clone_to_owned()?)
+            .read(&mut [0; 2048])
+            .is_ok()
+        {}
+    }
+    let said = leaving(&links, Duration::from_millis(2_500))?;
+    assert!(said.is_empty(), "{} packets: {said:02x?}", said.len());
     Ok(())
 }
