@@ -1,6 +1,7 @@
 //! Numbers and hardware addresses as the tools read and write them.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// A number in C's notation: decimal, `0x` hexadecimal, `0` octal (`xtables_strtoul`, base 0).
 pub(super) fn parse_number(text: &str) -> Option<u64> {
@@ -43,6 +44,24 @@ impl fmt::UpperHex for Mac {
     }
 }
 
+/// An address as `inet_ntop` writes it: unlike Rust, it shows the last 32 bits of `::1.2.3.4` as IPv4's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Address(pub IpAddr);
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V6(address)
+                if matches!(address.segments(), [0, 0, 0, 0, 0, 0, 1..=u16::MAX, _]) =>
+            {
+                let last = Ipv4Addr::from(address.to_bits() as u32);
+                write!(f, "::{last}")
+            }
+            address => write!(f, "{address}"),
+        }
+    }
+}
+
 /// One thing, or two with a sign between them.
 pub(super) fn write_range<T: fmt::Display + PartialEq>(
     f: &mut fmt::Formatter<'_>,
@@ -76,6 +95,21 @@ mod tests {
         assert_eq!(parse_number("0"), Some(0));
         for wrong in ["", "-1", "+1", "08", "0x", "1a", "0x+1", "٣"] {
             assert_eq!(parse_number(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_written_as_inet_ntop_does() {
+        for text in [
+            "::1.2.3.4",
+            "::ffff:1.2.3.4",
+            "::1",
+            "::",
+            "fd00::102:304",
+            "10.0.0.1",
+        ] {
+            let address = text.parse().expect("an address");
+            assert_eq!(Address(address).to_string(), text);
         }
     }
 

@@ -113,6 +113,15 @@ fn sets_of(ruleset: &Ruleset) -> String {
     .collect()
 }
 
+/// The first lines that differ.
+fn first_difference(one: &str, other: &str) -> String {
+    let mut lines = one.lines().zip(other.lines());
+    match lines.find(|(one, other)| one != other) {
+        Some((one, other)) => format!("first\n{one}\n{other}"),
+        None => "one ends earlier".to_owned(),
+    }
+}
+
 /// By how many of the backends text and reprint are saved alike, or what differs.
 fn compare(text: &str, ruleset: &Ruleset, sets: &str, counters: bool) -> Result<usize, String> {
     let reprint = save::print(ruleset, Style { counters });
@@ -128,10 +137,18 @@ fn compare(text: &str, ruleset: &Ruleset, sets: &str, counters: bool) -> Result<
         let again = load(backend, ruleset.family, sets, &reprint, counters)
             .map_err(|message| format!("{backend} refuses the reprint: {message}\n{reprint}"))?;
         if original != again {
-            let differing = original.lines().zip(again.lines());
-            let first = differing.into_iter().find(|(one, other)| one != other);
             return Err(format!(
-                "{backend} saves them differently, first {first:?}\n{original}\n---\n{again}"
+                "{backend} saves them differently, {}",
+                first_difference(&original, &again)
+            ));
+        }
+        let reread = save::parse("saved", &original, ruleset.family)
+            .map_err(|error| format!("what {backend} saves is refused: {error}"))?;
+        let ours = save::print(&reread, Style { counters });
+        if ours != original {
+            return Err(format!(
+                "{backend}'s own text is printed otherwise, {}",
+                first_difference(&original, &ours)
             ));
         }
         compared += 1;

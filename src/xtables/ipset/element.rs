@@ -11,7 +11,9 @@ use crate::packet::{Family, Protocol};
 use crate::xtables::error::Problem;
 use crate::xtables::matches::PortRange;
 use crate::xtables::names;
-use crate::xtables::scalar::{Mac, looks_like_a_host, parse_mac, parse_number, write_range};
+use crate::xtables::scalar::{
+    Address, Mac, looks_like_a_host, parse_mac, parse_number, write_range,
+};
 use crate::xtables::set::{Dimension, Element, Method, Part, Set};
 
 /// Names of ICMP's types and codes; the first of a pair is printed (lib/icmp.c).
@@ -344,10 +346,12 @@ impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Part::Net(net) if net.prefix_len() == net.max_prefix_len() => {
-                write!(f, "{}", net.addr())
+                write!(f, "{}", Address(net.addr()))
             }
-            Part::Net(net) => write!(f, "{net}"),
-            Part::Addresses(first, last) => write!(f, "{first}-{last}"),
+            Part::Net(net) => write!(f, "{}/{}", Address(net.addr()), net.prefix_len()),
+            Part::Addresses(first, last) => {
+                write!(f, "{}-{}", Address(*first), Address(*last))
+            }
             Part::Port(protocol, range) => {
                 write_protocol(f, *protocol)?;
                 write_range(f, range.first, range.last, '-')

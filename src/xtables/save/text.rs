@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::value;
 use crate::xtables::matches::{Not, PortRange};
 use crate::xtables::ruleset::{AddressMask, InterfacePattern};
-use crate::xtables::scalar::write_range;
+use crate::xtables::scalar::{Address, write_range};
 
 /// A line in the making: words, each with a space before it unless it is the first.
 #[derive(Debug, Default)]
@@ -145,7 +145,7 @@ pub(super) struct Network(pub AddressMask);
 
 impl Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.0.address, Mask(self.0.mask))
+        write!(f, "{}/{}", Address(self.0.address), Mask(self.0.mask))
     }
 }
 
@@ -155,8 +155,8 @@ pub(super) struct Host(pub AddressMask);
 impl Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match value::prefix_length(self.0.mask) {
-            Some(32) if self.0.mask.is_ipv4() => write!(f, "{}", self.0.address),
-            Some(128) => write!(f, "{}", self.0.address),
+            Some(32) if self.0.mask.is_ipv4() => write!(f, "{}", Address(self.0.address)),
+            Some(128) => write!(f, "{}", Address(self.0.address)),
             _ => Network(self.0).fmt(f),
         }
     }
@@ -169,7 +169,7 @@ impl Display for Mask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match value::prefix_length(self.0) {
             Some(length) => write!(f, "{length}"),
-            None => write!(f, "{}", self.0),
+            None => write!(f, "{}", Address(self.0)),
         }
     }
 }

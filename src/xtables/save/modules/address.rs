@@ -10,6 +10,7 @@ use crate::xtables::save::lex::Word;
 use crate::xtables::save::options::{Context, OptionSpec, Options, option};
 use crate::xtables::save::text::{Listed, Text};
 use crate::xtables::save::value;
+use crate::xtables::scalar::Address;
 
 pub(super) static MATCHES: [Module<Match>; 3] = [
     module("addrtype", ADDRTYPE, read_addrtype),
@@ -115,7 +116,11 @@ pub(super) fn write_iprange(text: &mut Text, test: &IprangeTest) {
     ] {
         if let Some(not) = range {
             let (first, last) = not.value;
-            text.negatable(name, not.negated, format_args!("{first}-{last}"));
+            text.negatable(
+                name,
+                not.negated,
+                format_args!("{}-{}", Address(first), Address(last)),
+            );
         }
     }
 }

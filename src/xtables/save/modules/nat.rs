@@ -12,6 +12,7 @@ use crate::xtables::save::lex::Word;
 use crate::xtables::save::options::{Context, OptionSpec, Options, option};
 use crate::xtables::save::text::{Mask, Text};
 use crate::xtables::save::value;
+use crate::xtables::scalar::Address;
 use crate::xtables::target::{NatRange, Target};
 
 pub(super) static TARGETS: [Module<Target>; 5] = [
@@ -186,8 +187,8 @@ fn to(range: &NatRange) -> String {
         let brackets = first.is_ipv6() && range.ports.is_some();
         let (open, close) = if brackets { ("[", "]") } else { ("", "") };
         let _ = match first == last {
-            true => write!(to, "{open}{first}{close}"),
-            false => write!(to, "{open}{first}-{last}{close}"),
+            true => write!(to, "{open}{}{close}", Address(first)),
+            false => write!(to, "{open}{}-{}{close}", Address(first), Address(last)),
         };
     }
     if let Some(ports) = range.ports {
@@ -205,5 +206,5 @@ fn to(range: &NatRange) -> String {
 
 pub(super) fn write_netmap(text: &mut Text, address: IpAddr, mask: IpAddr) {
     jump(text, "NETMAP");
-    text.option("to", format_args!("{address}/{}", Mask(mask)));
+    text.option("to", format_args!("{}/{}", Address(address), Mask(mask)));
 }
