@@ -193,6 +193,21 @@ mod tests {
     }
 
     #[test]
+    fn the_fixtures_are_read_again_from_one_file() -> Result<(), Box<dyn std::error::Error>> {
+        for node in nodes()? {
+            let yaml = text::write(&node)?;
+            let again = text::read("again.yaml", &yaml, &|_| {
+                Err(std::io::ErrorKind::NotFound.into())
+            })?;
+            assert_eq!(again.node, node.node);
+            assert_eq!(again.completed, node.completed);
+            assert_eq!(again.firewall.sets, node.firewall.sets);
+            assert_eq!(text::write(&again)?, yaml);
+        }
+        Ok(())
+    }
+
+    #[test]
     fn an_excerpt_is_cut_at_both_ends() {
         let long = "x".repeat(60);
         let document = Document::new(&format!("first\n  {long} here {long}\nhere again\n"));

@@ -1,5 +1,8 @@
 //! `calidiff claims`: what became of each claim of the seed.
 
+use std::io::IsTerminal as _;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use miette::miette;
 
 use super::args::Claims;
@@ -27,8 +30,8 @@ pub fn run(options: &Claims) -> Result<Status, Ending> {
     }
     let asked: Vec<&mut dyn Arm> = arms.iter_mut().map(|arm| arm.as_mut() as _).collect();
     let mut bench = Bench::new(asked, slave1, slave2, Document::find());
-    let findings = wanted
-        .iter()
+    let findings = progress(&wanted)
+        .wrap_iter(wanted.iter())
         .map(|claim| check(claim, &mut bench))
         .collect::<Result<Vec<Finding>, _>>()
         .map_err(|trouble| Ending::lacking(miette!("{trouble}")))?;
@@ -43,6 +46,19 @@ pub fn run(options: &Claims) -> Result<Status, Ending> {
     } else {
         Status::Diverged
     })
+}
+
+/// What people see while the kernel is asked: a bar on a terminal, nothing elsewhere.
+fn progress(wanted: &[Claim]) -> ProgressBar {
+    let bar = ProgressBar::new(wanted.len() as u64);
+    if !std::io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    let style = ProgressStyle::with_template("{bar:30} {pos} of {len} claims, {eta} left");
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar
 }
 
 /// The claims of these names, each once, in their order; all of them where none is named.

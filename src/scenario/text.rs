@@ -266,6 +266,8 @@ fn printed<T: Display>(values: &[T]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const SCENARIO: &str = "\
@@ -339,5 +341,20 @@ packets:
         }
         let complaint = complaint(SCENARIO, "add friends 10.0.0.9\n");
         assert!(complaint.starts_with("small.ipset:1:"), "{complaint}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_change_to_a_file_stops_the_reading(
+            start in 0..SCENARIO.len(), length in 0_usize..20, inserted in "[ -~\n]{0,12}"
+        ) {
+            let end = (start + length).min(SCENARIO.len());
+            let mut text = SCENARIO.to_owned();
+            text.replace_range(start..end, &inserted);
+            if let Err(error) = read_with(&text, SETS) {
+                let message = error.to_string();
+                prop_assert!(message.starts_with("small."), "{}", message);
+            }
+        }
     }
 }
