@@ -245,7 +245,11 @@ impl<'p> Traveller<'p> {
             Some(Defect::TransportChecksum) => {
                 !matches!(self.packet.transport, Transport::Other(_))
             }
-            Some(Defect::Truncated(_)) => self.is_truncated() && !self.lacks_only_zeros(),
+            Some(Defect::Truncated(_)) => {
+                !matches!(self.packet.transport, Transport::Other(_))
+                    && self.is_truncated()
+                    && !self.lacks_only_zeros()
+            }
             _ => false,
         }
     }
