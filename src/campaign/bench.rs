@@ -69,6 +69,7 @@ pub fn measure(subject: &Subject, backends: &[ArmName], seed: u64) -> Result<Fig
         packets: 8_000,
         seed,
         jobs: 1,
+        explain: false,
     };
     let source = Source::new(subject, &options);
     let batches: Vec<Batch> = (0..)

@@ -158,7 +158,11 @@ pub fn check(
     let mut total = workers.pop().unwrap_or_default();
     workers.into_iter().for_each(|worker| total.add(worker));
     let backends = total.report(subject, options, make)?;
-    let never_hit = never_hit(subject, options.seed, &backends, make)?;
+    let never_hit = if options.explain {
+        never_hit(subject, options.seed, &backends, make)?
+    } else {
+        Vec::new()
+    };
     Ok(SubjectReport {
         name: subject.name.clone(),
         assumptions: subject.assumptions.clone(),

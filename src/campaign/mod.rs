@@ -46,6 +46,8 @@ pub struct Options {
     pub seed: u64,
     /// How many workers share the work.
     pub jobs: usize,
+    /// Whether the rules that were never hit are explained, and the explanations put to the test.
+    pub explain: bool,
 }
 
 /// Makes an arm. Called in the thread that will use it, for a kernel arm's namespaces are its own.

@@ -56,6 +56,7 @@ fn options(arguments: &Check) -> Options {
     Options {
         backends: arguments.backends.arms(),
         packets: arguments.packets.unwrap_or(PACKETS),
+        explain: true,
         seed: arguments.seed,
         jobs: arguments.jobs.map_or(cores, usize::from),
     }

@@ -51,6 +51,7 @@ fn judge(subject: &Subject, backends: &[ArmName]) -> Result<SubjectReport, Box<d
         packets: PACKETS,
         seed: 7,
         jobs: 1,
+        explain: false,
     };
     Ok(check(subject, &options, &arm::make, &Blind)?)
 }
