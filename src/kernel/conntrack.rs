@@ -74,6 +74,37 @@ impl Table {
         Ok(())
     }
 
+    /// Throws these entries away, the only ones there are: one by one where they are few, because the
+    /// kernel finds one by its tuple, but walks its whole table to throw away all.
+    pub(super) fn remove(&mut self, connections: &[Connection]) -> Result<(), KernelError> {
+        const FEW: usize = 100;
+        if connections.len() > FEW {
+            return self.flush();
+        }
+        self.writer.clear();
+        for (index, connection) in connections.iter().enumerate() {
+            let head = head(DELETE, connection, index + 1 == connections.len());
+            self.writer.message(head, |writer| {
+                writer.nest(attribute::TUPLE_ORIGINAL, |writer| {
+                    write_tuple(writer, connection.original);
+                });
+            });
+        }
+        if connections.is_empty() {
+            return Ok(());
+        }
+        let doing = "remove an entry of the connection table";
+        match self.socket.request(&self.writer, doing) {
+            // A packet may have ended its connection.
+            Err(KernelError::System { source, .. })
+                if source.raw_os_error() == Some(libc::ENOENT) =>
+            {
+                self.flush()
+            }
+            other => other,
+        }
+    }
+
     /// Throws every entry away.
     pub(super) fn flush(&mut self) -> Result<(), KernelError> {
         self.writer.clear();
@@ -90,15 +121,20 @@ impl Table {
     }
 }
 
-fn write_new(writer: &mut Writer, connection: &Connection, acknowledged: bool) {
-    let head = Head {
+/// The head of a request about one connection.
+fn head(kind: u8, connection: &Connection, acknowledged: bool) -> Head {
+    Head {
         subsystem: SUBSYSTEM,
-        kind: NEW,
-        flags: (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16
-            | if acknowledged { ACKNOWLEDGE } else { 0 },
+        kind,
+        flags: if acknowledged { ACKNOWLEDGE } else { 0 },
         family: family_number(connection.original.family()),
         resource: 0,
-    };
+    }
+}
+
+fn write_new(writer: &mut Writer, connection: &Connection, acknowledged: bool) {
+    let mut head = head(NEW, connection, acknowledged);
+    head.flags |= (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
     let original = connection.original;
     // Where addresses are translated the kernel itself derives the reply from the untranslated one.
     let plain = original.inverse().unwrap_or(connection.reply);

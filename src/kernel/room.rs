@@ -42,6 +42,14 @@ struct Observed {
     palette: Palette,
 }
 
+/// Whether packets have left entries of their own in the connection table: only those that passed `lo`
+/// can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Confirmed {
+    Nothing,
+    Something,
+}
+
 /// A namespace with everything in it.
 pub struct Room {
     namespace: Namespace,
@@ -170,9 +178,12 @@ impl Room {
     /// The outer error is a fault of the machine, the inner one the ruleset's own fate.
     pub fn finish(&mut self) -> Result<Result<(), NotProgrammed>, KernelError> {
         let outcome = self.programmer.finish(&self.namespace)?;
-        if outcome.is_ok() && self.observed.points.as_ref() != Some(&self.points) {
-            self.observed.points = Some(self.points.clone());
-            self.write_tables()?;
+        if outcome.is_ok() {
+            let before = self.observed.points.replace(self.points.clone());
+            if let Err(error) = self.place_changed(before.as_ref()) {
+                self.observed.points = None;
+                return Err(error);
+            }
         }
         Ok(outcome)
     }
@@ -187,15 +198,29 @@ impl Room {
         self.write_tables()
     }
 
-    fn write_tables(&mut self) -> Result<(), KernelError> {
+    /// Places the observers of the families whose points are others than before.
+    fn place_changed(&mut self, before: Option<&BothPoints>) -> Result<(), KernelError> {
         for family in Family::BOTH {
-            let points = self.observed.points.as_ref();
-            let points = points.map(|points| points.of(family));
-            self.writer.clear();
-            observers::write_table(&mut self.writer, family, points, &self.observed.palette);
-            self.nftables.request(&self.writer, "place the observers")?;
+            let before = before.map(|points| points.of(family));
+            if before != Some(self.points.of(family)) {
+                self.write_table(family)?;
+            }
         }
         Ok(())
+    }
+
+    fn write_tables(&mut self) -> Result<(), KernelError> {
+        Family::BOTH
+            .into_iter()
+            .try_for_each(|family| self.write_table(family))
+    }
+
+    fn write_table(&mut self, family: Family) -> Result<(), KernelError> {
+        let points = self.observed.points.as_ref();
+        let points = points.map(|points| points.of(family));
+        self.writer.clear();
+        observers::write_table(&mut self.writer, family, points, &self.observed.palette);
+        self.nftables.request(&self.writer, "place the observers")
     }
 
     fn write_palettes(&mut self) -> Result<(), KernelError> {
@@ -218,21 +243,31 @@ impl Room {
     pub fn fire(&mut self, batch: &Batch, journeys: &mut Vec<Journey>) -> Result<(), KernelError> {
         journeys.clear();
         journeys.resize_with(batch.packets.len(), unseen);
-        self.connections.insert(&batch.connections)?;
-        let mut tracked = !batch.connections.is_empty();
-        let mut rest = batch.packets.as_slice();
-        let mut rest_of_journeys = journeys.as_mut_slice();
-        while !rest.is_empty() {
-            let count = self.preset(rest)?;
-            let (packets, packets_left) = rest.split_at(count);
-            let (seen, unseen_left) = rest_of_journeys.split_at_mut(count);
-            tracked |= self.fire_salvo(packets, seen)?;
-            (rest, rest_of_journeys) = (packets_left, unseen_left);
+        let fired = self
+            .connections
+            .insert(&batch.connections)
+            .and_then(|()| self.fire_all(&batch.packets, journeys));
+        let cleared = match fired {
+            Ok(Confirmed::Nothing) => self.connections.remove(&batch.connections),
+            Ok(Confirmed::Something) | Err(_) => self.connections.flush(),
+        };
+        fired.and(cleared)
+    }
+
+    fn fire_all(
+        &mut self,
+        mut packets: &[Packet],
+        mut journeys: &mut [Journey],
+    ) -> Result<Confirmed, KernelError> {
+        let mut confirmed = Confirmed::Nothing;
+        while !packets.is_empty() {
+            let count = self.preset(packets)?;
+            let (salvo, packets_left) = packets.split_at(count);
+            let (seen, unseen) = journeys.split_at_mut(count);
+            confirmed = confirmed.max(self.fire_salvo(salvo, seen)?);
+            (packets, journeys) = (packets_left, unseen);
         }
-        if tracked {
-            self.connections.flush()?;
-        }
-        Ok(())
+        Ok(confirmed)
     }
 
     /// Sends one packet again, as [`Room::fire`] does, and says which rules matched.
@@ -312,12 +347,13 @@ impl Room {
         Ok(count)
     }
 
-    /// Sends packets, each with a number of its own, and says whether connections were confirmed.
+    /// Sends packets, each with a number of its own; in halves where records were lost, though what
+    /// the rules themselves remember has then moved on.
     fn fire_salvo(
         &mut self,
         packets: &[Packet],
         journeys: &mut [Journey],
-    ) -> Result<bool, KernelError> {
+    ) -> Result<Confirmed, KernelError> {
         if let Some(confirmed) = self.try_salvo(packets, journeys)? {
             return Ok(confirmed);
         }
@@ -330,7 +366,7 @@ impl Room {
         let middle = packets.len() / 2;
         let (first, second) = journeys.split_at_mut(middle);
         let confirmed = self.fire_salvo(&packets[..middle], first)?;
-        Ok(self.fire_salvo(&packets[middle..], second)? || confirmed)
+        Ok(confirmed.max(self.fire_salvo(&packets[middle..], second)?))
     }
 
     /// `None` where records were lost.
@@ -338,7 +374,7 @@ impl Room {
         &mut self,
         packets: &[Packet],
         journeys: &mut [Journey],
-    ) -> Result<Option<bool>, KernelError> {
+    ) -> Result<Option<Confirmed>, KernelError> {
         let pace = self.log.packets_between_readings();
         let mut salvo = Salvo::new(&self.points, &self.names, packets, journeys);
         let mut whole = true;
@@ -364,7 +400,12 @@ impl Room {
             }
         }
         salvo.conclude();
-        Ok(whole.then(|| salvo.used_loopback()))
+        let confirmed = if salvo.used_loopback() {
+            Confirmed::Something
+        } else {
+            Confirmed::Nothing
+        };
+        Ok(whole.then_some(confirmed))
     }
 }
 

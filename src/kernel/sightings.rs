@@ -172,7 +172,9 @@ impl<'a> Salvo<'a> {
 
     /// Whether a packet has been seen on `lo`, where connections are confirmed.
     pub(super) fn used_loopback(&self) -> bool {
-        let by_loopback = |sight: &Sight| sight.in_interface == Some(InterfaceName::LOOPBACK);
+        let loopback = Some(InterfaceName::LOOPBACK);
+        let by_loopback =
+            |sight: &Sight| sight.in_interface == loopback || sight.out_interface == loopback;
         self.journeys
             .iter()
             .any(|journey| journey.sights.iter().any(by_loopback))
