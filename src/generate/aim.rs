@@ -21,6 +21,8 @@ use crate::xtables::RuleId;
 
 /// How many random packets are tried before single rules are searched for.
 const SCOUTS: usize = 2000;
+/// How often a rule is searched for: each search starts from other packets.
+const SEARCHES: usize = 4;
 
 /// What a packet is meant to show of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -104,9 +106,11 @@ pub fn aim(ground: &Ground<'_>, machine: &mut Machine, seed: u64) -> Aimed {
     }
     let mut search = Search::new(ground, &paths, stream, Seeded::new(!seed));
     let rules: Vec<RuleId> = coverage.rules().to_vec();
-    for rule in &rules {
-        if coverage.witness(rule).is_none() {
-            search.find(rule, &mut coverage);
+    for _ in 0..SEARCHES {
+        for rule in &rules {
+            if coverage.witness(rule).is_none() {
+                search.find(rule, &mut coverage);
+            }
         }
     }
     for rule in rules {
