@@ -95,11 +95,19 @@ fn node_of(
 
 fn text_of(path: &Path) -> Result<(String, String), Ending> {
     let name = path.display().to_string();
-    match std::fs::read_to_string(path) {
+    let bytes = std::fs::read(path)
+        .map_err(|why| Ending::bad_input(miette::miette!("cannot read {name}: {why}")))?;
+    match String::from_utf8(bytes) {
         Ok(text) => Ok((name, text)),
-        Err(why) => Err(Ending::bad_input(miette::miette!(
-            "cannot read {name}: {why}"
-        ))),
+        Err(why) => {
+            let at = why.utf8_error().valid_up_to();
+            let (before, rest) = why.as_bytes().split_at(at);
+            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+            Err(Ending::bad_input(miette::miette!(
+                "{name}:{line}: no text: expected UTF-8, found the byte {:#04x}",
+                rest[0]
+            )))
+        }
     }
 }
 
