@@ -207,6 +207,25 @@ pub enum Unjudged {
     Other(String),
 }
 
+/// One of the questions that a rule asks of a packet: which part of the rule it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Asked {
+    /// `-s`.
+    Source,
+    /// `-d`.
+    Destination,
+    /// `-i`.
+    InInterface,
+    /// `-o`.
+    OutInterface,
+    /// `-p`.
+    Protocol,
+    /// `-f`.
+    Fragment,
+    /// The match of this index in [`crate::xtables::Rule::matches`].
+    Match(u16),
+}
+
 /// What one rule did with a packet, or why it did nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -220,8 +239,8 @@ pub struct Step {
     pub chain: String,
     /// Which rule, from 0; `None` for the chain's end (its policy, or the return from a user's chain).
     pub rule: Option<usize>,
-    /// Whether it matched, and if not, which of its questions failed.
-    pub matched: Result<(), String>,
+    /// Whether it matched, and if not, which of its questions the packet failed.
+    pub matched: Result<(), Asked>,
     /// What it did, in the tools' words: `MARK`, `jump cali-INPUT`, `DROP`, `policy ACCEPT`, `return`.
     pub did: String,
     /// The mark before.

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use super::bits;
 use super::conclude;
 use super::program::{
-    Action, Asked, Chain, ChainIndex, Masked, MaskedMark, Program, Question, Rule, SetQuestion,
-    Span, Stage, Translation,
+    Action, Chain, ChainIndex, Masked, MaskedMark, Program, Question, Rule, SetQuestion, Span,
+    Stage, Translation,
 };
 use super::refuse;
 use super::sets::Sets;
-use crate::journey::Points;
+use crate::journey::{Asked, Points};
 use crate::packet::{Family, InterfaceName};
 use crate::verdict::NotProgrammed;
 use crate::xtables::matches::{

@@ -46,5 +46,4 @@ mod witness;
 
 pub use conntrack::Connections;
 pub use machine::Machine;
-pub use program::Asked;
 pub use witness::{Visit, Visited};

@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use super::sets::SetIndex;
+use crate::journey::Asked;
 use crate::mark::Mark;
 use crate::packet::{Family, Protocol};
 use crate::xtables::matches::{
@@ -12,25 +13,6 @@ use crate::xtables::matches::{
 };
 use crate::xtables::target::{Connmark, HopsChange, NatRange, Reject, TrafficClass};
 use crate::xtables::{Hook, Policy, RuleId, TableName};
-
-/// Which part of a rule a question comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Asked {
-    /// `-s`.
-    Source,
-    /// `-d`.
-    Destination,
-    /// `-i`.
-    InInterface,
-    /// `-o`.
-    OutInterface,
-    /// `-p`.
-    Protocol,
-    /// `-f`.
-    Fragment,
-    /// The match of this index in [`crate::xtables::Rule::matches`].
-    Match(u16),
-}
 
 /// A number under a mask, or its negation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Who watches the rules being asked: nobody, the packet generator, or a reader who wants every step.
 
-use super::program::{Action, Asked, ChainIndex, Program};
-use crate::journey::Step;
+use super::program::{Action, ChainIndex, Program};
+use crate::journey::{Asked, Step};
 use crate::mark::Mark;
 use crate::packet::Family;
 use crate::xtables::{Hook, Policy};
@@ -80,7 +80,7 @@ impl Witness for Steps {
         let chain = program.chain(place.chain);
         let matched = match failed {
             None => Ok(()),
-            Some(question) => Err(describe(program, question)),
+            Some(question) => Err(program.asked[question as usize]),
         };
         let did = if matched.is_ok() {
             did(program, &program.rules[rule as usize].action)
@@ -118,18 +118,6 @@ impl Witness for Steps {
             before: mark,
             after: mark,
         });
-    }
-}
-
-fn describe(program: &Program, question: u32) -> String {
-    match program.asked[question as usize] {
-        Asked::Source => "-s".to_owned(),
-        Asked::Destination => "-d".to_owned(),
-        Asked::InInterface => "-i".to_owned(),
-        Asked::OutInterface => "-o".to_owned(),
-        Asked::Protocol => "-p".to_owned(),
-        Asked::Fragment => "-f".to_owned(),
-        Asked::Match(place) => format!("match {}", place + 1),
     }
 }
 

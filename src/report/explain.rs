@@ -6,12 +6,12 @@
 use std::fmt::{self, Display, Write as _};
 
 use crate::diff::{Comparison, compare};
-use crate::journey::{Answer, Fate, Journey, Possible, Step};
+use crate::journey::{Answer, Asked, Fate, Journey, Possible, Step};
 use crate::mark::Mark;
 use crate::packet::{Connection, InterfaceName, Packet};
 use crate::report::palette::Palette;
 use crate::verdict::ArmName;
-use crate::xtables::{Firewall, RuleId, save};
+use crate::xtables::{Firewall, Match, Rule, RuleId, save};
 
 /// What one arm tells of a packet.
 #[derive(Clone, Debug)]
@@ -173,11 +173,26 @@ impl Page<'_> {
                     "{columns}    {number:>3} yes {rule}{mark}{change}{mark:#}"
                 ));
             }
-            Err(why) => {
+            Err(asked) => {
+                let why = self.failed(step, index, *asked);
                 self.line(format_args!(
                     "{columns}{quiet}    {number:>3}  no {rule}  ({why}){quiet:#}"
                 ));
             }
+        }
+    }
+
+    /// The question that the packet failed, and of a mark what it was instead.
+    fn failed(&self, step: &Step, index: usize, asked: Asked) -> String {
+        let Some(rule) = self.explanation.firewall.rule(&place(step, index)) else {
+            return String::new();
+        };
+        let question = text_of_rule(step, &only(rule, asked));
+        let about_mark = matches!(asked, Asked::Match(at)
+            if matches!(rule.matches.get(usize::from(at)), Some(Match::Mark(_))));
+        match about_mark {
+            true => format!("not {question}: the mark is {}", step.before),
+            false => format!("not {question}"),
         }
     }
 
@@ -310,29 +325,50 @@ impl Display for Way {
     }
 }
 
-/// A rule's text without its chain, which stands above it.
+/// A rule's text; what the rule did, where there is no such rule.
 fn rule_text(firewall: &Firewall, step: &Step, index: usize) -> String {
-    let id = RuleId {
-        family: step.family,
-        table: step.table,
-        chain: step.chain.clone(),
-        index,
-    };
-    let Some(rule) = firewall.rule(&id) else {
-        return step.did.clone();
-    };
-    let text = save::print_rule(&step.chain, rule, step.family);
-    let head = format!("-A {} ", step.chain);
-    text.strip_prefix(&head).unwrap_or(&text).to_owned()
+    match firewall.rule(&place(step, index)) {
+        Some(rule) => text_of_rule(step, rule),
+        None => step.did.clone(),
+    }
 }
 
-fn place_of(step: &Step) -> RuleId {
+/// A rule's text without its chain, which stands above it.
+fn text_of_rule(step: &Step, rule: &Rule) -> String {
+    let text = save::print_rule(&step.chain, rule, step.family);
+    let head = save::print_rule(&step.chain, &Rule::default(), step.family);
+    let text = text.strip_prefix(&head).unwrap_or(&text);
+    text.trim_start().to_owned()
+}
+
+/// A rule that asks nothing but one of another's questions, and does nothing.
+fn only(rule: &Rule, asked: Asked) -> Rule {
+    let mut one = Rule::default();
+    match asked {
+        Asked::Source => one.source = rule.source,
+        Asked::Destination => one.destination = rule.destination,
+        Asked::InInterface => one.in_interface.clone_from(&rule.in_interface),
+        Asked::OutInterface => one.out_interface.clone_from(&rule.out_interface),
+        Asked::Protocol => one.protocol = rule.protocol,
+        Asked::Fragment => one.fragment = rule.fragment,
+        Asked::Match(at) => one
+            .matches
+            .extend(rule.matches.get(usize::from(at)).cloned()),
+    }
+    one
+}
+
+fn place(step: &Step, index: usize) -> RuleId {
     RuleId {
         family: step.family,
         table: step.table,
         chain: step.chain.clone(),
-        index: step.rule.unwrap_or(0),
+        index,
     }
+}
+
+fn place_of(step: &Step) -> RuleId {
+    place(step, step.rule.unwrap_or(0))
 }
 
 fn is_match(step: &Step) -> bool {

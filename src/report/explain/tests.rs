@@ -48,7 +48,7 @@ fn steps() -> Vec<Step> {
     vec![
         step("INPUT", Some(0), "jump cali-INPUT", 0, 0),
         Step {
-            matched: Err("the protocol is 6".to_owned()),
+            matched: Err(Asked::Protocol),
             ..step("cali-INPUT", Some(0), "", 0, 0)
         },
         step("cali-INPUT", Some(1), "MARK", 0, 0x100_0000),
@@ -115,7 +115,7 @@ fn the_models_way_alone() {
       INPUT
           1 yes -j cali-INPUT
       cali-INPUT
-          1  no -p udp -j ACCEPT  (the protocol is 6)
+          1  no -p udp -j ACCEPT  (not -p udp)
           2 yes -j MARK --set-xmark 0x1000000/0x1000000  mark 0x0 -> 0x1000000
           3 yes -p tcp -j DROP
 
