@@ -2,8 +2,10 @@
 
 mod aim;
 mod claims;
+mod explain;
 mod house;
 mod infer;
 mod model;
+mod usage;
 mod wire;
 mod xtables;

@@ -45,40 +45,66 @@ fn no_command() {
 #[test]
 fn an_unknown_backend() {
     let folder = folder_with(&[]);
-    insta::assert_snapshot!(refusal(folder.path(), &["check", "--backend", "bpf"]), @"");
+    insta::assert_snapshot!(refusal(folder.path(), &["check", "--backend", "bpf"]), @r"
+    error: invalid value 'bpf' for '--backend <NAMES>'
+      [possible values: legacy, nft]
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]
 fn no_packets_at_all() {
     let folder = folder_with(&[]);
-    insta::assert_snapshot!(refusal(folder.path(), &["check", "--packets", "0"]), @"");
+    insta::assert_snapshot!(refusal(folder.path(), &["check", "--packets", "0"]), @r"
+    error: invalid value '0' for '--packets <N>': 0 is not in 1..18446744073709551615
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]
 fn a_dump_that_is_not_there() {
     let folder = folder_with(&[]);
-    insta::assert_snapshot!(refusal(folder.path(), &["check", "mine.save"]), @"");
+    insta::assert_snapshot!(refusal(folder.path(), &["check", "mine.save"]), @r"
+      × cannot read mine.save: No such file or directory (os error 2)
+    ");
 }
 
 #[test]
 fn a_dump_with_a_word_that_no_rule_has() {
     let dump = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp --dport htpt -j ACCEPT\nCOMMIT\n";
     let folder = folder_with(&[("mine.save", dump)]);
-    insta::assert_snapshot!(refusal(folder.path(), &["check", "mine.save"]), @"");
+    insta::assert_snapshot!(refusal(folder.path(), &["check", "mine.save"]), @r"
+     × mine.save:3:25: `htpt`; expected a port: a number from 0 to 65535 or a
+     │ well-known service's name
+      ╭─[mine.save:3:25]
+    2 │ :INPUT ACCEPT [0:0]
+    3 │ -A INPUT -p tcp --dport htpt -j ACCEPT
+      ·                         ──┬─
+      ·                           ╰── expected a port: a number from 0 to 65535 or a well-known service's name
+    4 │ COMMIT
+      ╰────
+    ");
 }
 
 #[test]
 fn a_dump_that_is_no_text() {
     let folder = folder_with(&[]);
     std::fs::write(folder.path().join("mine.save"), b"*filter\n\xff\n").expect("a writable folder");
-    insta::assert_snapshot!(refusal(folder.path(), &["check", "mine.save"]), @"");
+    insta::assert_snapshot!(refusal(folder.path(), &["check", "mine.save"]), @r"
+      × mine.save:2: no text: expected UTF-8, found the byte 0xff
+    ");
 }
 
 #[test]
 fn two_dumps_of_one_family() {
     let dump = "*filter\nCOMMIT\n";
     let folder = folder_with(&[("one.save", dump), ("two.save", dump)]);
-    insta::assert_snapshot!(refusal(folder.path(), &["check", "one.save", "two.save"]), @"");
+    insta::assert_snapshot!(refusal(folder.path(), &["check", "one.save", "two.save"]), @r"
+    × two.save is a second dump of iptables-save
+    help: one node has one dump of each family; check two nodes by two commands
+    ");
 }
 
 #[test]
@@ -86,13 +112,29 @@ fn sets_with_a_member_that_is_none() {
     let sets = "create s hash:ip family inet\nadd s 10.0.0.256\n";
     let folder = folder_with(&[("mine.save", "*filter\nCOMMIT\n"), ("mine.ipset", sets)]);
     let arguments = ["check", "mine.save", "--sets", "mine.ipset"];
-    insta::assert_snapshot!(refusal(folder.path(), &arguments), @"");
+    insta::assert_snapshot!(refusal(folder.path(), &arguments), @r"
+     × mine.ipset:2:7: `10.0.0.256`; expected an IPv4 address, a prefix or a
+     │ range such as 10.0.0.1-10.0.0.9
+      ╭─[mine.ipset:2:7]
+    1 │ create s hash:ip family inet
+    2 │ add s 10.0.0.256
+      ·       ─────┬────
+      ·            ╰── expected an IPv4 address, a prefix or a range such as 10.0.0.1-10.0.0.9
+      ╰────
+    ");
 }
 
 #[test]
 fn sets_without_a_dump() {
     let folder = folder_with(&[]);
-    insta::assert_snapshot!(refusal(folder.path(), &["check", "--sets", "mine.ipset"]), @"");
+    insta::assert_snapshot!(refusal(folder.path(), &["check", "--sets", "mine.ipset"]), @r"
+    error: the following required arguments were not provided:
+      <DUMP>...
+
+    Usage: calidiff check --sets <FILE> <DUMP>...
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]
@@ -100,24 +142,44 @@ fn a_node_with_a_field_that_nodes_lack() {
     let node = "name: mine\ninterfaces:\n  - name: eth0\n    adresses: [10.0.0.1/24]\n";
     let folder = folder_with(&[("mine.save", "*filter\nCOMMIT\n"), ("mine.yaml", node)]);
     let arguments = ["check", "mine.save", "--node", "mine.yaml"];
-    insta::assert_snapshot!(refusal(folder.path(), &arguments), @"");
+    insta::assert_snapshot!(refusal(folder.path(), &arguments), @r"
+     × mine.yaml:4:5: unknown field `adresses`, expected one of name, addresses,
+     │ reverse_path, route_localnet
+      ╭─[mine.yaml:4:5]
+    3 │   - name: eth0
+    4 │     adresses: [10.0.0.1/24]
+      ·     ────┬───
+      ·         ╰── here
+      ╰────
+    ");
 }
 
 #[test]
 fn a_node_without_its_dump() {
     let folder = folder_with(&[]);
-    insta::assert_snapshot!(refusal(folder.path(), &["check", "--node", "mine.yaml"]), @"");
+    insta::assert_snapshot!(refusal(folder.path(), &["check", "--node", "mine.yaml"]), @r"
+    × `--node mine.yaml` names no node of the seed (slave1, slave2), and a node
+    │ file needs a dump beside it
+    help: give a dump: calidiff check DUMP --node FILE
+    ");
 }
 
 #[test]
 fn a_packet_without_a_destination() {
     let folder = folder_with(&[]);
     let arguments = ["explain", "--packet", "in=eth0 tcp 10.0.0.1:1 >"];
-    insta::assert_snapshot!(refusal(folder.path(), &arguments), @"");
+    insta::assert_snapshot!(refusal(folder.path(), &arguments), @r"
+     × column 25: found the end, expected a destination address behind `>`
+      ╭────
+    1 │ in=eth0 tcp 10.0.0.1:1 >
+      ╰────
+    ");
 }
 
 #[test]
 fn a_claim_that_nobody_made() {
     let folder = folder_with(&[]);
-    insta::assert_snapshot!(refusal(folder.path(), &["claims", "C71"]), @"");
+    insta::assert_snapshot!(refusal(folder.path(), &["claims", "C71"]), @r"
+      × there is no claim C71: expected C1 to C70, or X1 to X20
+    ");
 }
