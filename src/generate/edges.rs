@@ -1,22 +1,21 @@
 //! The neighbours of a packet along one question: both ends of what it accepts and just outside,
 //! and what else of its kind there is.
 
+mod members;
+mod transports;
+
 use std::net::IpAddr;
 
 use crate::packet::{
-    Family, Fragment, Icmp, InterfaceName, Origin, Packet, Payload, Ports, Protocol, Tcp, TcpFlags,
-    Transport,
+    Family, Fragment, Icmp, Origin, Packet, Payload, Ports, Protocol, Tcp, TcpFlags, Transport,
 };
 use crate::xtables::Hook;
-use crate::xtables::matches::{
-    Chunks, HopsTest, MaskedMark, PortSide, SetSide, SetTest, StringTest,
-};
-use crate::xtables::set::{Element, Part, Set};
+use crate::xtables::matches::{HopsTest, MaskedMark, SetSide, StringTest};
 
 use super::draft::{Draft, carries_ports, length};
 use super::ground::{Ground, Way, around, around_number, around_ports, bounds};
 use super::question::Question;
-use super::standing::{Standing, is_midway};
+use super::standing::Standing;
 
 /// How many members of a set are tried: the first ones and the last.
 const MEMBERS: usize = 8;
@@ -202,20 +201,6 @@ impl Maker<'_, '_> {
         drafts
     }
 
-    fn protocols(&self, protocol: Protocol) -> Vec<Draft> {
-        let usual = [Protocol::TCP.0, Protocol::UDP.0];
-        let mut numbers = around_number(protocol.0);
-        numbers.extend(
-            usual
-                .iter()
-                .filter(|number| !numbers.contains(number))
-                .collect::<Vec<_>>(),
-        );
-        self.each(numbers, |packet, number| {
-            packet.transport = transport_of(packet, Protocol(number));
-        })
-    }
-
     fn fragments(&self) -> Vec<Draft> {
         let first = Fragment {
             offset: 0,
@@ -235,147 +220,6 @@ impl Maker<'_, '_> {
                 packet.fragment = fragment;
             },
         )
-    }
-
-    fn ports(&self, side: PortSide, values: Vec<u16>) -> Vec<Draft> {
-        let mut draft = self.draft.clone();
-        if draft.base.transport.ports().is_none() {
-            let Some(with_ports) = self.draft.with(|packet| {
-                packet.transport = transport_of(packet, Protocol::TCP);
-            }) else {
-                return Vec::new();
-            };
-            draft = with_ports;
-        }
-        let maker = Maker {
-            draft: &draft,
-            ground: self.ground,
-        };
-        let source = |packet: &mut Packet, port| change_ports(packet, |ports| ports.source = port);
-        let destination =
-            |packet: &mut Packet, port| change_ports(packet, |ports| ports.destination = port);
-        match side {
-            PortSide::Source => maker.each(values, source),
-            PortSide::Destination => maker.each(values, destination),
-            PortSide::Either => {
-                let mut drafts = maker.each(values.iter().copied(), source);
-                drafts.extend(maker.each(values, destination));
-                drafts
-            }
-        }
-    }
-
-    /// The flags that are asked for, each asked one turned over, each other one too.
-    fn flags(&self, compare: u8, mask: u8) -> Vec<Draft> {
-        let mut values = vec![compare];
-        let bits = (0..8).map(|place| 1_u8 << place);
-        values.extend(bits.map(|bit| compare ^ bit));
-        values.push(compare | !mask & 0x3f);
-        values
-            .into_iter()
-            .filter_map(|flags| self.with_flags(TcpFlags(flags)))
-            .collect()
-    }
-
-    fn with_flags(&self, flags: TcpFlags) -> Option<Draft> {
-        let mut base = self.draft.base.clone();
-        if !matches!(base.transport, Transport::Tcp(_)) {
-            base.transport = transport_of(&base, Protocol::TCP);
-        }
-        if let Transport::Tcp(tcp) = &mut base.transport {
-            tcp.flags = flags;
-        }
-        match self.draft.standing {
-            Standing::New | Standing::Invalid | Standing::Related if is_midway(flags) => {
-                Draft::new(base, Standing::Invalid)
-            }
-            Standing::Invalid | Standing::Related => Draft::new(base, Standing::New),
-            standing => Draft::new(base, standing).map(|draft| {
-                draft.verbatim(|packet| {
-                    if let Transport::Tcp(tcp) = &mut packet.transport {
-                        tcp.flags = flags;
-                    }
-                })
-            }),
-        }
-    }
-
-    fn options(&self, kind: u8) -> Vec<Draft> {
-        let kinds = around_number(kind).into_iter().map(Some).chain([None]);
-        self.each(kinds, |packet, kind| {
-            if !matches!(packet.transport, Transport::Tcp(_)) {
-                packet.transport = transport_of(packet, Protocol::TCP);
-            }
-            if let Transport::Tcp(tcp) = &mut packet.transport {
-                tcp.option = kind;
-            }
-        })
-    }
-
-    fn chunks(&self, chunks: &Chunks) -> Vec<Draft> {
-        let kinds: Vec<u8> = match chunks {
-            Chunks::All => vec![0, 1, 255],
-            Chunks::These(types) => types
-                .iter()
-                .flat_map(|(kind, _)| around_number(*kind))
-                .collect(),
-        };
-        let change = |packet: &mut Packet, kind| {
-            packet.transport = transport_of(packet, Protocol::SCTP);
-            if let Transport::Sctp { chunk, .. } = &mut packet.transport {
-                *chunk = kind;
-            }
-        };
-        kinds
-            .into_iter()
-            .map(|kind| self.draft.verbatim(|packet| change(packet, kind)))
-            .collect()
-    }
-
-    fn icmp(&self, kind: u8, [first, last]: [u8; 2]) -> Vec<Draft> {
-        let codes = [
-            Some(first),
-            Some(last),
-            first.checked_sub(1),
-            last.checked_add(1),
-            Some(255),
-        ];
-        let mut pairs: Vec<(u8, u8)> = codes.iter().flatten().map(|code| (kind, *code)).collect();
-        let kinds = around_number(kind).into_iter().chain([0, 255]);
-        pairs.extend(kinds.map(|kind| (kind, first)));
-        pairs.sort_unstable();
-        pairs.dedup();
-        pairs
-            .into_iter()
-            .filter_map(|(kind, code)| self.with_icmp(kind, code))
-            .collect()
-    }
-
-    fn with_icmp(&self, kind: u8, code: u8) -> Option<Draft> {
-        let mut base = self.draft.base.clone();
-        let (identifier, quoted) = match base.transport {
-            Transport::Icmp(icmp) => (icmp.identifier, icmp.quoted),
-            _ => (1, None),
-        };
-        base.transport = Transport::Icmp(Icmp {
-            kind,
-            code,
-            identifier,
-            quoted,
-        });
-        let changed = |draft: Draft| match draft.shot.packet.transport {
-            Transport::Icmp(now) if (now.kind, now.code) == (kind, code) => Some(draft),
-            _ => None,
-        };
-        let standings = [self.draft.standing, Standing::New];
-        let kept = standings
-            .into_iter()
-            .find_map(|standing| Draft::new(base.clone(), standing).and_then(changed));
-        // A message that begins nothing: sent to the letter, whatever connection tracking says.
-        kept.or_else(|| {
-            let draft = Draft::new(base.clone(), Standing::New)?;
-            Some(draft.verbatim(|packet| packet.transport = base.transport))
-        })
     }
 
     fn marks(&self, test: MaskedMark) -> Vec<Draft> {
@@ -432,102 +276,6 @@ impl Maker<'_, '_> {
             bytes.extend_from_slice(text);
             packet.payload = Payload::Bytes(bytes.into());
         })
-    }
-
-    fn members(&self, test: &SetTest) -> Vec<Draft> {
-        let Some(set) = self.ground.set(&test.name) else {
-            return Vec::new();
-        };
-        let count = set.elements.len();
-        let elements = set.elements.iter().enumerate();
-        let chosen =
-            elements.filter(|(place, _)| *place < MEMBERS / 2 || place + MEMBERS / 2 >= count);
-        let mut drafts = Vec::new();
-        for (_, element) in chosen {
-            let inside = self.with_member(set, element, test);
-            let maker = Maker {
-                draft: inside.as_ref().unwrap_or(self.draft),
-                ground: self.ground,
-            };
-            for (part, side) in element.parts.iter().zip(&test.sides) {
-                drafts.extend(maker.part(part, *side, set.netmask));
-            }
-            drafts.extend(inside);
-        }
-        drafts
-    }
-
-    /// A draft that meets every part of a member.
-    fn with_member(&self, set: &Set, element: &Element, test: &SetTest) -> Option<Draft> {
-        let mut draft = self.draft.clone();
-        for (part, side) in element.parts.iter().zip(&test.sides) {
-            let maker = Maker {
-                draft: &draft,
-                ground: self.ground,
-            };
-            let alone = Element {
-                parts: vec![part.clone()],
-                nomatch: false,
-                extensions: Vec::new(),
-            };
-            let meets = |draft: &Draft| draft.has_parts(set, &alone, &[*side], self.ground);
-            let found = maker.part(part, *side, None).into_iter().find(meets);
-            draft = found?;
-        }
-        Some(draft)
-    }
-
-    fn part(&self, part: &Part, side: SetSide, netmask: Option<u8>) -> Vec<Draft> {
-        match part {
-            Part::Net(net) => {
-                let bits = netmask.unwrap_or(net.prefix_len()).min(net.prefix_len());
-                let net = ipnet::IpNet::new(net.addr(), bits).unwrap_or(*net).trunc();
-                self.addresses(side, around(net.network(), net.broadcast()))
-            }
-            Part::Addresses(first, last) => self.addresses(side, around(*first, *last)),
-            Part::Port(protocol, range) => {
-                let protocol = protocol.filter(|protocol| carries_ports(*protocol));
-                let protocol = protocol.unwrap_or(self.packet().protocol());
-                let Some(draft) = self.draft.with(|packet| {
-                    packet.transport = transport_of(packet, protocol);
-                }) else {
-                    return Vec::new();
-                };
-                let maker = Maker {
-                    draft: &draft,
-                    ground: self.ground,
-                };
-                let side = match side {
-                    SetSide::Source => PortSide::Source,
-                    SetSide::Destination => PortSide::Destination,
-                };
-                maker.ports(side, around_ports(*range))
-            }
-            Part::Icmp(_, kind, code) => self.icmp(*kind, [*code, *code]),
-            Part::Interface { name, .. } => match side {
-                SetSide::Source => self.arrives_by(*name),
-                SetSide::Destination => self.to(&|way| way == Way::Out(*name)),
-            },
-            Part::Mark(mark) => self.marks(MaskedMark {
-                value: *mark,
-                mask: u32::MAX,
-            }),
-            Part::Set(name) => {
-                let inner = self.ground.set(name).and_then(|set| set.elements.first());
-                let part = inner.and_then(|element| element.parts.first());
-                part.map_or_else(Vec::new, |part| match part {
-                    Part::Set(_) => Vec::new(),
-                    part => self.part(part, side, None),
-                })
-            }
-            Part::Mac(_) => Vec::new(),
-        }
-    }
-
-    fn arrives_by(&self, name: InterfaceName) -> Vec<Draft> {
-        let others = self.ground.interfaces().find(|other| *other != name);
-        let names = [Some(name), others].into_iter().flatten();
-        self.each(names, |packet, name| packet.origin = Origin::Arrives(name))
     }
 }
 

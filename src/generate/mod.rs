@@ -9,7 +9,8 @@
 //! * [`paths`]: the jumps from a hook to a rule; [`solve`]: a packet that meets many conditions;
 //! * [`coverage`]: which rules packets reach, says the model; [`stop`]: what kept one from a rule;
 //! * [`search`]: a packet for one rule; [`aim`]: packets for every rule and boundary;
-//! * [`unhit`]: why no packet matches a rule; [`edit`]: the changes that prove it;
+//! * [`unhit`]: why no packet matches a rule; [`lack`]: what its node may lack; [`edit`]: the changes
+//!   that prove it;
 //! * [`batch`]: packets put together that don't disturb each other.
 
 pub mod aim;
@@ -21,6 +22,7 @@ pub mod edges;
 pub mod edit;
 pub mod field;
 pub mod ground;
+pub mod lack;
 pub mod paths;
 pub mod question;
 pub mod random;
