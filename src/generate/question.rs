@@ -219,6 +219,7 @@ impl<'a> Asked<'a> {
             | Match::Owner(_)
             | Match::Physdev(_)
             | Match::Statistic(_)
+            | Match::RoutingHeader(_)
             | Match::Opaque { .. } => self.0.push(Condition::is(Question::Beyond(one))),
         }
     }
@@ -314,6 +315,7 @@ pub fn module(one: &Match) -> &str {
         Match::Owner(_) => "owner",
         Match::Physdev(_) => "physdev",
         Match::Statistic(_) => "statistic",
+        Match::RoutingHeader(_) => "rt",
         Match::Stateful(test) => match test.kind {
             StatefulKind::Limit => "limit",
             StatefulKind::Hashlimit => "hashlimit",

@@ -207,6 +207,8 @@ impl Compiler<'_> {
                 negated: test.negated,
             },
             Match::String(test) => Question::String(Box::new(test.clone()), self.name("string")),
+            // No packet here has a routing header, and one without it matches nothing.
+            Match::RoutingHeader(_) => Question::Fixed(false),
             // xt_mac.c wants an Ethernet device before it looks at `!`.
             Match::Mac(_) => Question::Fixed(false),
             Match::Physdev(test) => Question::Fixed(conclude::physdev(test)),

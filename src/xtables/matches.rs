@@ -1,6 +1,6 @@
 //! What a rule asks of a packet.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::ruleset::{AddressMask, InterfacePattern};
 
@@ -427,6 +427,31 @@ pub enum HopsTest {
     Above(u8),
 }
 
+/// `-m rt`: what is asked of IPv6's routing header. A packet without one never matches, whatever is
+/// negated (net/ipv6/netfilter/ip6t_rt.c, `rt_mt6`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoutingHeaderTest {
+    /// `--rt-type`.
+    pub kind: Option<Not<u32>>,
+    /// `--rt-segsleft`: both ends included.
+    pub segments_left: Option<Not<(u32, u32)>>,
+    /// `--rt-len`: of the header, in bytes.
+    pub length: Option<Not<u32>>,
+    /// `--rt-0-res`: the reserved field is zero; with `--rt-type 0` only.
+    pub reserved: bool,
+    /// `--rt-0-addrs`: with `--rt-type 0` only.
+    pub stops: Option<RoutingStops>,
+}
+
+/// `--rt-0-addrs`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoutingStops {
+    /// The addresses, 1 to 16.
+    pub addresses: Vec<Ipv6Addr>,
+    /// Whether the header lists these and no others; with `--rt-0-not-strict`, others among them.
+    pub strict: bool,
+}
+
 /// `-m string`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StringTest {
@@ -524,6 +549,8 @@ pub enum Match {
     Tos(Not<(u8, u8)>),
     /// `-m length`: of the internet packet, both ends included.
     Length(Not<(u16, u16)>),
+    /// `-m rt`.
+    RoutingHeader(Box<RoutingHeaderTest>),
     /// `-m string`.
     String(StringTest),
     /// A match that this room does not know: its module and its words to the letter.

@@ -107,6 +107,15 @@ fn lengths_hops_and_classes() {
     }
 }
 
+// net/ipv6/netfilter/ip6t_rt.c, `rt_mt6`: without the header the answer is no before `!` is looked at.
+#[test]
+fn no_packet_has_a_routing_header() {
+    let packet = "in=eth0 udp [fd00:99::9]:1 > [fd00:65::2]:1";
+    for question in ["-m rt", "-m rt --rt-type 0", "-m rt ! --rt-type 0"] {
+        assert!(!holds(&Case::v6(&rule(question)), packet), "{question}");
+    }
+}
+
 #[test]
 fn icmp_types() {
     let echo = "in=eth0 icmp 10.99.0.9 > 10.65.0.2 type=8/0";

@@ -4,9 +4,10 @@ use calidiff::packet::Family;
 use calidiff::xtables::Match;
 use calidiff::xtables::matches::{
     AddressTypes, AddrtypeTest, ChunkScope, ChunkTest, Chunks, ConnectionStatus, Conntrack,
-    CounterTest, FlagsTest, HopsTest, IcmpTest, IprangeTest, MaskedMark, OwnerTest, PacketType,
-    PhysdevTest, PortSide, RpfilterTest, SctpTest, SetSide, SetTest, StatefulKind, StatefulTest,
-    States, StatisticTest, StringTest, TcpTest, UdpTest,
+    CounterTest, FlagsTest, HopsTest, IcmpTest, IprangeTest, MaskedMark, Not, OwnerTest,
+    PacketType, PhysdevTest, PortSide, RoutingHeaderTest, RoutingStops, RpfilterTest, SctpTest,
+    SetSide, SetTest, StatefulKind, StatefulTest, States, StatisticTest, StringTest, TcpTest,
+    UdpTest,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -160,7 +161,42 @@ fn of_family(family: Family) -> impl Strategy<Value = Match> {
         any::<u8>().prop_map(HopsTest::Below),
         any::<u8>().prop_map(HopsTest::Above),
     ];
-    prop_oneof![icmp, iprange, hops.prop_map(Match::Hops), conntrack(family)]
+    let both = prop_oneof![icmp, iprange, hops.prop_map(Match::Hops), conntrack(family)];
+    match family {
+        Family::V4 => both.boxed(),
+        Family::V6 => prop_oneof![4 => both, 1 => routing_header()].boxed(),
+    }
+}
+
+fn routing_header() -> impl Strategy<Value = Match> {
+    let everything = (0, u32::MAX);
+    let segments = any::<(u32, u32)>().prop_filter("a range", move |range| *range != everything);
+    let addresses = vec(any::<std::net::Ipv6Addr>(), 1..=16);
+    let stops = (addresses, any::<bool>())
+        .prop_map(|(addresses, strict)| RoutingStops { addresses, strict });
+    let fields = (
+        maybe_not(any::<u32>()),
+        maybe_not(segments),
+        maybe_not(any::<u32>()),
+    );
+    let of_zero = option::of((any::<bool>(), option::of(stops)));
+    (fields, of_zero).prop_map(|((kind, segments_left, length), of_zero)| {
+        let test = RoutingHeaderTest {
+            kind,
+            segments_left,
+            length,
+            ..RoutingHeaderTest::default()
+        };
+        Match::RoutingHeader(Box::new(match of_zero {
+            None => test,
+            Some((reserved, stops)) => RoutingHeaderTest {
+                kind: Some(Not::is(0)),
+                reserved,
+                stops,
+                ..test
+            },
+        }))
+    })
 }
 
 fn conntrack(family: Family) -> impl Strategy<Value = Match> {

@@ -11,6 +11,7 @@ mod log;
 mod marks;
 mod nat;
 mod reject;
+mod routing_header;
 mod set;
 mod stateful;
 mod statistic;
@@ -61,7 +62,7 @@ impl<T> Module<T> {
 }
 
 /// All matches, the usual ones first.
-static MATCHES: [&[Module<Match>]; 12] = [
+static MATCHES: [&[Module<Match>]; 13] = [
     &comment::MATCHES,
     &marks::MATCHES,
     &transport::MATCHES,
@@ -74,6 +75,7 @@ static MATCHES: [&[Module<Match>]; 12] = [
     &statistic::MATCHES,
     &stateful::MATCHES,
     &string::MATCHES,
+    &routing_header::MATCHES,
 ];
 
 /// All targets, the usual ones first.
@@ -179,6 +181,7 @@ pub(super) fn write_match(text: &mut Text, one: &Match, family: Family) {
         Match::Dscp(class) => header::write_dscp(text, class),
         Match::Tos(tos) => header::write_tos(text, tos),
         Match::Length(lengths) => header::write_length(text, lengths),
+        Match::RoutingHeader(test) => routing_header::write(text, test),
         Match::String(test) => string::write(text, test),
         Match::Opaque { module, words } => {
             text.module(module);
