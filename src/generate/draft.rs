@@ -8,8 +8,8 @@ use crate::packet::{
 };
 use crate::xtables::Hook;
 use crate::xtables::matches::{
-    AddressTypes, ChunkScope, Chunks, HopsTest, IcmpTest, PacketType, PortRange, PortSide, SetSide,
-    SetTest, States, StringTest,
+    AddressTypes, ChunkScope, Chunks, HopsTest, IcmpTest, PacketType, PortRange, PortSide,
+    RpfilterTest, SetSide, SetTest, States, StringTest,
 };
 use crate::xtables::ruleset::InterfacePattern;
 use crate::xtables::set::{Element, Part, Set};
@@ -106,6 +106,7 @@ impl Draft {
             Question::Mark(test) => packet.mark.matches(test.value, test.mask),
             Question::States(states) => self.state().intersects(states),
             Question::Direction(original) => (self.standing == Standing::Reply) != original,
+            Question::ReversePath(test) => self.comes_back(test, ground) != test.invert,
             Question::Hops(test) => match test {
                 HopsTest::Equal(hops) => packet.hops == hops,
                 HopsTest::NotEqual(hops) => packet.hops != hops,
@@ -179,6 +180,20 @@ impl Draft {
                 (self.shot.packet.origin == Origin::Node).then_some(InterfaceName::LOOPBACK)
             }
             Way::Nowhere => None,
+        }
+    }
+
+    /// Whether the way back to its source is the way it came (net/ipv4/netfilter/ipt_rpfilter.c,
+    /// `rpfilter_mt`): of what comes by `lo`, always.
+    fn comes_back(&self, test: RpfilterTest, ground: &Ground<'_>) -> bool {
+        let packet = &self.shot.packet;
+        let Origin::Arrives(name) = packet.origin else {
+            return true;
+        };
+        match ground.way(packet.source) {
+            Way::Out(back) => test.loose || back == name,
+            Way::Local => test.accept_local,
+            Way::Nowhere => false,
         }
     }
 

@@ -58,6 +58,11 @@ pub fn edges(question: Question<'_>, draft: &Draft, ground: &Ground<'_>) -> Vec<
         Question::Set(test) => maker.members(test),
         Question::Mark(test) => maker.marks(test),
         Question::States(_) | Question::Direction(_) => maker.standings(),
+        Question::ReversePath(_) => {
+            let mut drafts = maker.and_from(maker.kinds_of_address(SetSide::Source));
+            drafts.push(draft.clone());
+            drafts
+        }
         Question::Hops(test) => {
             let (HopsTest::Equal(hops)
             | HopsTest::NotEqual(hops)

@@ -8,7 +8,7 @@ use super::field::Fields;
 use crate::packet::Protocol;
 use crate::xtables::matches::{
     AddressTypes, ChunkTest, FlagsTest, HopsTest, IcmpTest, MaskedMark, PacketType, PortRange,
-    PortSide, SetTest, States, StringTest,
+    PortSide, RpfilterTest, SetTest, States, StringTest,
 };
 use crate::xtables::ruleset::{AddressMask, InterfacePattern};
 use crate::xtables::{Hook, Match, Not, Rule};
@@ -56,6 +56,8 @@ pub enum Question<'a> {
     States(States),
     /// `-m conntrack --ctdir`: whether the original's is asked for.
     Direction(bool),
+    /// `-m rpfilter`.
+    ReversePath(RpfilterTest),
     /// `-m ttl`, `-m hl`.
     Hops(HopsTest),
     /// `-m dscp`.
@@ -203,6 +205,7 @@ impl<'a> Asked<'a> {
                     Question::DestinationRange(*a, *b)
                 });
             }
+            Match::Rpfilter(test) => self.0.push(Condition::is(Question::ReversePath(*test))),
             Match::Hops(test) => self.0.push(Condition::is(Question::Hops(*test))),
             Match::Dscp(test) => self.about(Some(test), |dscp| Question::Dscp(*dscp)),
             Match::Tos(test) => self.about(Some(test), |(a, b)| Question::Tos(*a, *b)),
@@ -214,7 +217,6 @@ impl<'a> Asked<'a> {
             Match::Pkttype(test) => self.about(Some(test), |cast| Question::Cast(*cast)),
             Match::Connmark(_)
             | Match::Mac(_)
-            | Match::Rpfilter(_)
             | Match::Stateful(_)
             | Match::Owner(_)
             | Match::Physdev(_)
@@ -286,6 +288,8 @@ impl fmt::Display for Question<'_> {
             }
             Self::Direction(true) => write!(f, "original direction"),
             Self::Direction(false) => write!(f, "reply direction"),
+            Self::ReversePath(test) if test.invert => f.write_str("source from elsewhere"),
+            Self::ReversePath(_) => f.write_str("source from there"),
             Self::Hops(test) => match test {
                 HopsTest::Equal(hops) => write!(f, "hops {hops}"),
                 HopsTest::NotEqual(hops) => write!(f, "hops other than {hops}"),
@@ -311,7 +315,6 @@ pub fn module(one: &Match) -> &str {
         Match::Connmark(_) => "connmark",
         Match::Conntrack(_) => "conntrack",
         Match::Mac(_) => "mac",
-        Match::Rpfilter(_) => "rpfilter",
         Match::Owner(_) => "owner",
         Match::Physdev(_) => "physdev",
         Match::Statistic(_) => "statistic",

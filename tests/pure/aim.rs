@@ -1,6 +1,6 @@
 //! Packets aimed at rulesets: every rule is hit or explained, and every explanation is proved.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use calidiff::claims::seed;
@@ -118,6 +118,34 @@ fn the_neighbours_of_a_port_and_a_prefix_are_sent() -> Outcome {
             "{address}"
         );
     }
+    Ok(())
+}
+
+#[test]
+fn both_answers_of_the_reverse_path_are_sent() -> Outcome {
+    let text = "*raw\n:PREROUTING ACCEPT [0:0]\n\
+                -A PREROUTING -i eth1 -m rpfilter --invert -j DROP\n\
+                -A PREROUTING -i eth0 -m rpfilter --loose -j DROP\nCOMMIT\n";
+    let firewall = Firewall {
+        v4: parse("rules", text, Family::V4)?,
+        ..Firewall::default()
+    };
+    let node = infer(&firewall).node;
+    let aimed = check("rules", &node, &firewall)?;
+    assert_eq!(aimed.missed, []);
+    let answers: BTreeSet<_> = aimed
+        .pairs
+        .iter()
+        .filter(|pair| pair.reached)
+        .filter_map(|pair| match &pair.boundary {
+            Boundary::Near { question, inside } if question.starts_with("source from") => {
+                Some((pair.rule.index, *inside))
+            }
+            _ => None,
+        })
+        .collect();
+    let all = [(0, false), (0, true), (1, false), (1, true)];
+    assert_eq!(answers, BTreeSet::from(all));
     Ok(())
 }
 
