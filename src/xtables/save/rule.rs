@@ -59,17 +59,18 @@ pub(super) fn rules(command: CommandLine<'_>, place: &Place<'_>) -> Result<Vec<R
             Kind::OtherTarget => rule.target = other_target(loaded, command.goto, place)?,
         }
     }
-    let mut rules = Vec::with_capacity(sources.len() * destinations.len());
-    for source in &sources {
-        for destination in &destinations {
-            rules.push(Rule {
-                source: *source,
-                destination: *destination,
-                ..rule.clone()
-            });
-        }
-    }
-    Ok(rules)
+    let destinations = &destinations;
+    let pairs = sources.iter().flat_map(|source| {
+        let to = move |destination| (source, destination);
+        destinations.iter().map(to)
+    });
+    let copies = std::iter::repeat_n(rule, sources.len() * destinations.len());
+    let rules = copies.zip(pairs).map(|(copy, (source, destination))| Rule {
+        source: *source,
+        destination: *destination,
+        ..copy
+    });
+    Ok(rules.collect())
 }
 
 fn options<'t>(loaded: Loaded<'t>, context: Context) -> Options<'t> {
