@@ -425,3 +425,39 @@ proptest! {
         }
     }
 }
+
+/// What the fuzz targets assert, of the texts that they begin with.
+#[test]
+fn the_seeds_of_the_fuzz_targets_are_read_as_they_were_printed() -> std::io::Result<()> {
+    let seeds = |target: &str| {
+        let folder = format!("{}/fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
+        let files = std::fs::read_dir(folder)?;
+        let texts = files.map(|file| std::fs::read_to_string(file?.path()));
+        texts.collect::<std::io::Result<Vec<_>>>()
+    };
+    let style = Style { counters: true };
+    let mut rulesets = Vec::new();
+    for text in seeds("save")? {
+        let both = Family::BOTH.map(|family| save::parse("text", &text, family));
+        rulesets.extend(both.into_iter().flatten());
+    }
+    assert!(!rulesets.is_empty());
+    for ruleset in rulesets {
+        let printed = save::print(&ruleset, style);
+        let again = save::parse("printed", &printed, ruleset.family).expect("the print");
+        assert_eq!(save::print(&again, style), printed);
+    }
+    let texts = seeds("ipset")?;
+    let all: Vec<_> = texts
+        .iter()
+        .flat_map(|text| ipset::parse("text", text))
+        .collect();
+    assert!(!all.is_empty());
+    for sets in all {
+        for printed in [ipset::print_save(&sets), ipset::print_list(&sets)] {
+            let again = ipset::parse("printed", &printed).expect("the print");
+            assert_eq!(ipset::print_save(&again), ipset::print_save(&sets));
+        }
+    }
+    Ok(())
+}

@@ -2,17 +2,18 @@
 
 use super::element;
 use super::header;
-use super::orders;
+use super::orders::{self, Restore};
 use super::words::{self, Line, Word};
 use crate::xtables::error::Problem;
 use crate::xtables::set::{Method, Set};
 
-/// Reads all blocks of a text.
+/// Reads all blocks of a text; a set holds what `ipset restore` would let it hold.
 pub(super) fn read(text: &str) -> Result<Vec<Set>, Problem> {
-    let mut sets: Vec<Set> = Vec::new();
+    let mut restore = Restore::default();
     let mut name: Option<Word> = None;
     let mut in_members = false;
     for line in words::lines(text) {
+        let sets = &mut restore.sets;
         let in_list = in_members && sets.last().is_some_and(|set| set.method == Method::List);
         // Among a list's members `#` begins a name.
         if line.text.is_empty() || (line.is_empty() && !in_list) {
@@ -39,9 +40,9 @@ pub(super) fn read(text: &str) -> Result<Vec<Set>, Problem> {
             }
             (Some(("Members", _)), Some(_)) => in_members = true,
             (Some(("Revision" | "Size in memory" | "References" | "Number of entries", _)), _) => {}
-            (_, Some(set)) if in_members => {
-                let (element, _) = element::read(set, &words::words(line)?)?;
-                set.elements.push(element);
+            (_, Some(_)) if in_members => {
+                let last = sets.len() - 1;
+                restore.add_to(last, &words::words(line)?, false)?;
             }
             _ => {
                 let expected =
@@ -52,7 +53,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Set>, Problem> {
     }
     match name {
         Some(name) => Err(name.because("has no kind", "`Type:` behind `Name:`")),
-        None => Ok(sets),
+        None => Ok(restore.sets),
     }
 }
 
@@ -107,4 +108,19 @@ fn block(set: &Set) -> String {
         text.push('\n');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::xtables::ipset::parse;
+
+    #[test]
+    fn a_set_holds_what_could_be_added() {
+        let twice = "Name: one\nType: hash:ip\nMembers:\n10.0.0.1\n10.0.0.1\n";
+        let error = parse("list", twice).expect_err("a set holds nothing twice");
+        assert!(error.to_string().starts_with("list:5:1: "), "{error}");
+        let stranger = "Name: all\nType: list:set\nMembers:\nelsewhere\n";
+        let error = parse("list", stranger).expect_err("a list holds sets that are there");
+        assert!(error.to_string().starts_with("list:4:1: "), "{error}");
+    }
 }

@@ -8,10 +8,11 @@ use super::words::{self, Line, Word};
 use crate::xtables::error::Problem;
 use crate::xtables::set::{Element, Method, Part, Set};
 
-/// What has been ordered so far.
+/// The sets that have been made so far.
 #[derive(Default)]
-struct Restore {
-    sets: Vec<Set>,
+pub(super) struct Restore {
+    /// In the order in which they were made.
+    pub sets: Vec<Set>,
     /// Of each set by name, where each of its elements stands.
     members: FxHashMap<String, FxHashMap<Vec<Part>, usize>>,
 }
@@ -78,7 +79,6 @@ impl Restore {
             (Ok(_), true) => Ok(()),
             (Ok(_), false) => Err(name.because("is there already", "a set's new name")),
             (Err(_), _) => {
-                self.members.insert(set.name.clone(), FxHashMap::default());
                 self.sets.push(set);
                 Ok(())
             }
@@ -87,6 +87,11 @@ impl Restore {
 
     fn add(&mut self, name: &Word, words: &[Word], exist: bool) -> Result<(), Problem> {
         let place = self.place(name)?;
+        self.add_to(place, words, exist)
+    }
+
+    /// Adds an element to the set at this place; if `exist`, over one that is there.
+    pub fn add_to(&mut self, place: usize, words: &[Word], exist: bool) -> Result<(), Problem> {
         let (element, at) = element::read(&self.sets[place], words)?;
         self.check_member(&element, &words[0])?;
         let set = &mut self.sets[place];
