@@ -24,7 +24,7 @@ use crate::journey::{Point, Points};
 use crate::mark::Mark;
 use crate::packet::wire::Tag;
 use crate::packet::{Family, Origin, Packet};
-use crate::xtables::Hook;
+use crate::xtables::{Hook, TableName};
 
 /// The table's name in both families.
 const TABLE: &str = "calidiff";
@@ -259,6 +259,9 @@ fn add_point(table: &mut Table, point: Point, index: usize, ends_hook: bool) {
     let name = point.to_string();
     let priority = match point.after.and_then(|after| after.priority(point.hook)) {
         _ if steals => LAST_PRIORITY,
+        // iptables-nft has the security table at 150 instead of 50 (iptables/nft.c); but in INPUT, where
+        // nat stands between the two, nothing does.
+        Some(priority) if after_security(point) => priority + 101,
         Some(priority) => priority + 1,
         None => ENTRY_PRIORITY,
     };
@@ -288,6 +291,10 @@ fn add_point(table: &mut Table, point: Point, index: usize, ends_hook: bool) {
         ];
         table.add_rule(&name, &loopback);
     }
+}
+
+fn after_security(point: Point) -> bool {
+    point.after == Some(TableName::Security) && point.hook != Hook::Input
 }
 
 /// How many bytes of a packet [`crate::packet::wire::recognise`] needs at most: internet header (with
