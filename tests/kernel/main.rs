@@ -14,6 +14,7 @@ mod claims;
 mod doctor;
 mod journeys;
 mod links;
+mod model;
 mod namespaces;
 mod planted;
 mod programming;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         programming::trials(),
         journeys::trials(),
         sets::trials(),
+        model::trials(),
         safety::trials(),
     ]
     .into_iter()
