@@ -7,16 +7,14 @@ use super::conntrack::Tracking;
 use super::input::{self, Error};
 use super::path::Departure;
 use super::routing::{Ground, Target};
-use super::run::{Log, Run};
+use super::run::{Log, Run, blank};
 use super::source;
 use super::traveller::{Socket, Traveller};
 use super::witness::Witness;
 use crate::journey::Unjudged;
 use crate::packet::{
-    Family, Icmp, InterfaceName, Origin, Packet, Payload, Ports, Protocol, Tcp, TcpFlags,
-    Transport, Tuple,
+    Family, Icmp, Origin, Packet, Payload, Ports, Protocol, Tcp, TcpFlags, Transport, Tuple,
 };
-use crate::xtables::Hook;
 use crate::xtables::target::Reject;
 
 /// `net.ipv4.ip_default_ttl` and `net.ipv6.conf.all.hop_limit`.
@@ -29,14 +27,13 @@ const ACK: u8 = 0x10;
 pub(super) fn reject<W: Witness>(
     run: &mut Run<'_, W>,
     reject: Reject,
-    hook: Hook,
     packet: &Traveller<'_>,
     log: &mut Log,
 ) -> Result<(), Unjudged> {
     if reject == Reject::TcpReset {
-        return reset(run, hook, packet, log);
+        return reset(run, packet, log);
     }
-    if packet.body.later || !has_accepted_sum(hook, packet) {
+    if packet.body.later || !has_accepted_sum(packet) {
         return Ok(());
     }
     let (kind, code) = message(reject);
@@ -70,11 +67,11 @@ fn message(reject: Reject) -> (u8, u8) {
 
 /// Whether REJECT finds the packet's checksum good enough to answer (`nf_reject_verify_csum` in
 /// include/net/netfilter/nf_reject.h, `nf_ip_checksum` and `nf_ip6_checksum` in net/netfilter/utils.c).
-fn has_accepted_sum(hook: Hook, packet: &Traveller<'_>) -> bool {
+fn has_accepted_sum(packet: &Traveller<'_>) -> bool {
     match packet.packet.transport {
         Transport::Sctp { .. } | Transport::UdpLite(_) => true,
         Transport::Other(protocol) => has_accepted_zeros(protocol, packet),
-        _ => !packet.has_bad_checksum() || hook == Hook::Forward && packet.verified,
+        _ => !packet.has_bad_checksum(),
     }
 }
 
@@ -107,18 +104,16 @@ fn sums_to_nothing(packet: &Traveller<'_>) -> bool {
 /// A TCP reset, from the destination's address to the source's.
 fn reset<W: Witness>(
     run: &mut Run<'_, W>,
-    hook: Hook,
     packet: &Traveller<'_>,
     log: &mut Log,
 ) -> Result<(), Unjudged> {
     let Transport::Tcp(tcp) = packet.packet.transport else {
         return Ok(());
     };
-    let bad_sum = packet.has_bad_checksum() && !(hook == Hook::Forward && packet.verified);
     let silent = packet.body.later
         || !packet.body.holds(20)
         || tcp.flags.0 & RST != 0
-        || bad_sum
+        || packet.has_bad_checksum()
         || packet.to_many;
     if silent || packet.family == Family::V6 && !both_unicast(packet) {
         return Ok(());
@@ -144,7 +139,8 @@ fn reset<W: Witness>(
             }),
         )
     };
-    let Some(departure) = run.departure(packet.family, packet.source, None) else {
+    let Some(departure) = run.departure_from(packet.family, packet.destination, packet.source)
+    else {
         return Ok(());
     };
     let may_leave = packet.family == Family::V6
@@ -170,8 +166,8 @@ pub(super) fn refuse<W: Witness>(
         return Ok(());
     }
     let speaker = match packet.family {
-        Family::V4 => speaker_v4(run, packet)?,
-        Family::V6 => speaker_v6(run, packet)?,
+        Family::V4 => speaker_v4(run, packet),
+        Family::V6 => speaker_v6(run, packet),
     };
     let Some((source, departure)) = speaker else {
         return Ok(());
@@ -190,8 +186,10 @@ pub(super) fn refuse<W: Witness>(
         protocol: packet.protocol,
         ports: packet.ports,
     };
+    let to_group = packet.family == Family::V4 && bits::v4(packet.source).is_multicast();
     let answer = Packet {
-        hops: HOPS,
+        // `ip_select_ttl`: what goes to a group stays on the link.
+        hops: if to_group { 1 } else { HOPS },
         traffic_class,
         payload: Payload::Zeros(more_quoted(packet)),
         ..Packet::new(
@@ -238,24 +236,22 @@ type Speaker = Option<(u128, Departure)>;
 
 /// From which address the node speaks to a packet's sender, and by which way: the packet's destination,
 /// if it was for this node; else what the route to the sender prefers.
-fn speaker_v4<W: Witness>(run: &Run<'_, W>, packet: &Traveller<'_>) -> Result<Speaker, Unjudged> {
+fn speaker_v4<W: Witness>(run: &Run<'_, W>, packet: &Traveller<'_>) -> Speaker {
     let ground = run.parts.ground;
     if packet.source == 0 {
-        return Ok(None);
+        return None;
     }
-    let Some(departure) = run.departure(Family::V4, packet.source, None) else {
-        return Ok(None);
-    };
     if !packet.to_node {
-        let source = source_v4(ground, packet.source);
-        return Ok(Some((source, departure)));
+        let departure = run.departure(Family::V4, packet.source, None)?;
+        return Some((source_v4(ground, packet.source), departure));
     }
-    let local = matches!(
-        ground.find_local(Family::V4, packet.destination),
-        Some(Target::Local(_))
-    );
-    let speaks = local && input::may_leave(ground, packet.destination, departure.interface);
-    Ok(speaks.then_some((packet.destination, departure)))
+    let own = ground.find_local(Family::V4, packet.destination);
+    if !matches!(own, Some(Target::Local(_))) {
+        return None;
+    }
+    let departure = run.departure_from(Family::V4, packet.destination, packet.source)?;
+    let may_leave = input::may_leave(ground, packet.destination, departure.interface);
+    may_leave.then_some((packet.destination, departure))
 }
 
 /// The source that IPv4's routing chooses toward an address; 192.0.0.8 where the node has none
@@ -263,8 +259,9 @@ fn speaker_v4<W: Witness>(run: &Run<'_, W>, packet: &Traveller<'_>) -> Result<Sp
 pub(super) fn source_v4(ground: &Ground, toward: u128) -> u128 {
     const DUMMY: u128 = 0xc000_0008;
     let source = match ground.find(Family::V4, toward) {
-        Some(Target::Local(InterfaceName::LOOPBACK)) => 0x7f00_0001,
-        Some(Target::Local(_)) => toward,
+        Some(Target::Local(interface) | Target::Broadcast(interface)) => {
+            ground.primary_v4(interface, toward)
+        }
         Some(Target::Unicast { preferred, .. }) if preferred != 0 => preferred,
         Some(Target::Unicast {
             interface, gateway, ..
@@ -276,21 +273,19 @@ pub(super) fn source_v4(ground: &Ground, toward: u128) -> u128 {
 
 /// The same in IPv6: the packet's destination, if it is the node's; else an address chosen as for the
 /// interface by which the packet came.
-fn speaker_v6<W: Witness>(run: &Run<'_, W>, packet: &Traveller<'_>) -> Result<Speaker, Unjudged> {
+fn speaker_v6<W: Witness>(run: &Run<'_, W>, packet: &Traveller<'_>) -> Speaker {
     let ground = run.parts.ground;
     let sender = addresses::sort(packet.source);
     if matches!(sender, Sort::Any | Sort::Multicast) {
-        return Ok(None);
+        return None;
     }
     let near = sender == Sort::LinkLocal;
     let toward = if near { packet.in_interface } else { None };
     // A sender that is one of many is not answered.
     if let Some(Target::Anycast(_)) = ground.find(Family::V6, packet.source) {
-        return Ok(None);
+        return None;
     }
-    let Some(departure) = run.departure(Family::V6, packet.source, toward) else {
-        return Ok(None);
-    };
+    let departure = run.departure(Family::V6, packet.source, toward)?;
     let own = matches!(
         ground.find_local(Family::V6, packet.destination),
         Some(Target::Local(_) | Target::Anycast(_))
@@ -309,7 +304,7 @@ fn speaker_v6<W: Witness>(run: &Run<'_, W>, packet: &Traveller<'_>) -> Result<Sp
                 source::select_v6(ground, by, packet.source)
             })
     };
-    Ok(chosen.map(|source| (source, departure)))
+    chosen.map(|source| (source, departure))
 }
 
 /// Sends an answer and writes down its journey.
@@ -326,12 +321,12 @@ fn send<W: Witness>(
         Tracking::None => Tracking::None,
         _ => to.tracking.of_answer(),
     };
-    let mut own = Log::default();
-    let fate = run.depart(&mut traveller, departure, &mut own)?;
+    let mut own = blank();
+    own.journey.fate = run.depart(&mut traveller, departure, &mut own)?;
     if !own.open.is_empty() {
         let message = "chance chooses a port of the node's answer".to_owned();
         return Err(Unjudged::Other(message));
     }
-    log.answers.push(own.end(fate));
+    log.journey.answers.push(own.journey);
     Ok(())
 }

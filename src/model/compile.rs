@@ -10,7 +10,7 @@ use super::program::{
 };
 use super::refuse;
 use super::sets::Sets;
-use crate::journey::{Asked, Points};
+use crate::journey::{Asked, Point, Points};
 use crate::packet::{Family, InterfaceName};
 use crate::verdict::NotProgrammed;
 use crate::xtables::matches::{
@@ -241,6 +241,11 @@ impl Compiler<'_> {
             let message = format!("Set {} doesn't exist.", test.name);
             return Err(refuse::refused(self.family, message));
         };
+        // extensions/libxt_set.h, `get_set_byname`: a set of addresses of the other family never serves.
+        if self.sets.family(set).is_some_and(|of| of != self.family) {
+            let message = format!("Set {} has addresses of the other family.", test.name);
+            return Err(refuse::refused(self.family, message));
+        }
         if test.packets.is_some() || test.bytes.is_some() {
             // What an element has counted hangs on earlier packets.
             return Ok(Question::Chance);
@@ -320,42 +325,61 @@ impl Compiler<'_> {
         })
     }
 
-    /// Lays out what happens at each hook, by priority.
+    /// Lays out what happens at each hook, by priority. Connections are tracked and translated, and
+    /// fragments held back, whatever the rules say: on a node that runs Calico some rule always asks for
+    /// it, and the kernel arms see to it.
     fn plan(&mut self, ruleset: &Ruleset, built_in: &BTreeMap<(TableName, Hook), ChainIndex>) {
         let family = self.family;
         let points = Points::of(ruleset);
-        let tracks = conclude::tracks_connections(ruleset);
         for hook in Hook::ALL {
-            let plan = self.program.plan_mut(family, hook);
-            plan.looks_on_entry = points
-                .all()
-                .iter()
-                .any(|point| point.hook == hook && point.after.is_none());
-            let begins = matches!(hook, Hook::Prerouting | Hook::Output);
-            if begins && tracks {
-                plan.stages.push(Stage::Defragment);
-            }
-            let mut tracked = !(begins && tracks);
-            for table in TableName::at(hook) {
-                // Connection tracking stands at -200.
-                if !tracked && table.priority(hook).is_some_and(|at| at > -200) {
-                    plan.stages.push(Stage::Track);
-                    tracked = true;
-                }
-                let acts = points
-                    .all()
-                    .iter()
-                    .any(|point| point.hook == hook && point.after == Some(table));
-                let chain = built_in.get(&(table, hook)).copied().filter(|_| acts);
-                match (table, chain) {
-                    (TableName::Nat, chain) => plan.stages.push(Stage::Translate(chain)),
-                    (table, Some(chain)) => plan.stages.push(Stage::Table(table, chain)),
-                    (_, None) => {}
-                }
-            }
+            let chain_of = |table| built_in.get(&(table, hook)).copied();
+            *self.program.plan_mut(family, hook) = plan(hook, &points, chain_of);
         }
         self.program.set_points(family, &points);
     }
+}
+
+/// What happens at one hook. The last look at INPUT and POSTROUTING is behind everything, translation
+/// included: where packets leave the tables.
+fn plan(
+    hook: Hook,
+    points: &Points,
+    chain_of: impl Fn(TableName) -> Option<ChainIndex>,
+) -> Vec<Stage> {
+    let begins = matches!(hook, Hook::Prerouting | Hook::Output);
+    let ends = matches!(hook, Hook::Input | Hook::Postrouting);
+    let last = points.last(hook).filter(|_| ends);
+    let look = |after| {
+        let point = Point { hook, after };
+        let there = points.has(point) && last != Some(point);
+        there.then_some(Stage::Look(point))
+    };
+    let mut stages = Vec::new();
+    stages.extend(look(None));
+    if begins {
+        stages.push(Stage::Defragment);
+    }
+    let mut tracked = !begins;
+    for table in TableName::at(hook) {
+        // Connection tracking stands at -200.
+        if !tracked && table.priority(hook).is_some_and(|at| at > -200) {
+            stages.push(Stage::Track);
+            tracked = true;
+        }
+        let acts = points.has(Point {
+            hook,
+            after: Some(table),
+        });
+        let chain = chain_of(table).filter(|_| acts);
+        match (table, chain) {
+            (TableName::Nat, chain) => stages.push(Stage::Translate(chain)),
+            (table, Some(chain)) => stages.push(Stage::Table(table, chain)),
+            (_, None) => {}
+        }
+        stages.extend(look(Some(table)));
+    }
+    stages.extend(last.map(Stage::Look));
+    stages
 }
 
 fn count(length: usize) -> u32 {

@@ -1,46 +1,8 @@
-//! What can be concluded from a ruleset alone, before any packet comes.
+//! What can be concluded from a rule alone, before any packet comes.
 
 use super::program::Action;
-use crate::xtables::Ruleset;
-use crate::xtables::matches::{Match, PhysdevTest, StatefulKind, StatefulTest, StatisticTest};
-use crate::xtables::target::{Ct, Target};
-
-/// Whether a ruleset's rules switch connection tracking on, and with it the holding back of fragments
-/// (each match or target whose `checkentry` calls `nf_ct_netns_get`). It does not matter whether a
-/// packet can reach the rule. A nat table as such does not.
-pub(super) fn tracks_connections(ruleset: &Ruleset) -> bool {
-    ruleset
-        .rules()
-        .any(|(_, rule)| rule.matches.iter().any(match_tracks) || target_tracks(&rule.target))
-}
-
-fn match_tracks(one: &Match) -> bool {
-    match one {
-        Match::Conntrack(_) | Match::State(_) | Match::Connmark(_) => true,
-        Match::Stateful(test) => test.kind == StatefulKind::Connlimit,
-        Match::Opaque { module, .. } => matches!(
-            module.as_str(),
-            "connbytes" | "connlabel" | "helper" | "cluster" | "connlimit"
-        ),
-        _ => false,
-    }
-}
-
-fn target_tracks(target: &Target) -> bool {
-    match target {
-        Target::Connmark(_)
-        | Target::Dnat(_)
-        | Target::Snat(_)
-        | Target::Masquerade(_)
-        | Target::Redirect(_)
-        | Target::Netmap { .. } => true,
-        Target::Ct(ct) => !ct.notrack,
-        Target::Opaque { name, .. } => {
-            matches!(name.as_str(), "CONNSECMARK" | "SYNPROXY" | "FLOWOFFLOAD")
-        }
-        _ => false,
-    }
-}
+use crate::xtables::matches::{PhysdevTest, StatefulKind, StatefulTest, StatisticTest};
+use crate::xtables::target::Ct;
 
 /// `-m physdev` of a packet that crosses no bridge: only negations hold (xt_physdev.c).
 pub(super) fn physdev(test: &PhysdevTest) -> bool {

@@ -4,6 +4,7 @@
 use rustc_hash::FxHashMap;
 
 use super::bits;
+use super::sctp;
 use super::traveller::Traveller;
 use crate::mark::Mark;
 use crate::packet::{
@@ -20,13 +21,13 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// These connections. Of two with one key the first has it. One whose two keys are the same (an
-    /// address that speaks to itself) is found as its reply, which the kernel hangs up last and so
-    /// before the original (`__nf_conntrack_hash_insert`).
+    /// These connections. Of two with one key the first has it.
     #[must_use]
     pub fn new(connections: &[Connection]) -> Self {
         let mut found = FxHashMap::default();
         for (index, connection) in connections.iter().enumerate() {
+            // A key that is its own inverse is found as the reply, which is entered last and in front
+            // (`__nf_conntrack_hash_insert`).
             found
                 .entry(connection.reply)
                 .or_insert((index, Direction::Reply));
@@ -38,6 +39,12 @@ impl Connections {
             found,
             entries: connections.to_vec(),
         }
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     fn find(&self, key: &Tuple) -> Option<(&Connection, Direction)> {
@@ -222,19 +229,6 @@ impl Tracking {
 pub(super) fn track(connections: &Connections, hook: Hook, packet: &mut Traveller<'_>) {
     if matches!(packet.tracking, Tracking::None | Tracking::Void) {
         packet.tracking = classify(connections, hook, packet);
-        packet.verified = hook == Hook::Prerouting && is_verified(packet);
-    }
-}
-
-/// Whether the protocol's tracker came as far as to look at the checksum.
-fn is_verified(packet: &Traveller<'_>) -> bool {
-    match packet.packet.transport {
-        Transport::Tcp(tcp) => packet
-            .body
-            .holds(if tcp.option.is_some() { 24 } else { 20 }),
-        Transport::Udp(_) => !packet.is_truncated(),
-        Transport::Icmp(_) => packet.body.holds(8),
-        Transport::UdpLite(_) | Transport::Sctp { .. } | Transport::Other(_) => false,
     }
 }
 
@@ -306,9 +300,7 @@ fn suits(packet: &Traveller<'_>, entry: &Entry, direction: Direction) -> bool {
         }
         // Shorter than it says (`udp_error`).
         Transport::Udp(_) | Transport::UdpLite(_) => !packet.is_truncated(),
-        Transport::Sctp { chunk, .. } => {
-            packet.body.holds(if chunk == 1 { 32 } else { 16 }) && sctp_suits(chunk, entry)
-        }
+        Transport::Sctp { .. } => sctp::suits(packet, entry.confirmed),
         Transport::Icmp(icmp) => entry.confirmed || is_query(packet.family, icmp.kind),
         Transport::Other(_) => true,
     }
@@ -381,19 +373,6 @@ fn tcp_suits(flags: TcpFlags, entry: &Entry, direction: Direction) -> bool {
         (true, false, Direction::Reply) => segment != Segment::Fin,
         (true, true, Direction::Original) => segment != Segment::SynAck,
         (true, true, Direction::Reply) => segment != Segment::Syn,
-    }
-}
-
-/// `sctp_new` and the checks of the verification tag behind it: INIT, HEARTBEAT, HEARTBEAT ACK and
-/// SHUTDOWN ACK may begin a connection. To one that exists (waiting for a cookie, or established, with
-/// the verification tags that our packets bear) every chunk belongs but an INIT ACK, whose initiate tag
-/// ours has not.
-fn sctp_suits(chunk: u8, entry: &Entry) -> bool {
-    const INIT_ACK: u8 = 2;
-    if entry.confirmed {
-        chunk != INIT_ACK
-    } else {
-        matches!(chunk, 1 | 4 | 5 | 8)
     }
 }
 

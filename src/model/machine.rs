@@ -7,7 +7,7 @@ use super::compile;
 use super::conntrack::Connections;
 use super::program::Program;
 use super::routing::Ground;
-use super::run::{Parts, Run};
+use super::run::{Parts, Run, blank};
 use super::sets::Sets;
 use super::witness::{Nobody, Steps, Visited, Witness};
 use crate::journey::{Answer, Possible, Step, Unjudged};
@@ -104,12 +104,11 @@ impl Machine {
         };
         self.script.clear();
         let mut run = Run::new(parts, &mut self.script, &mut self.hits, witness);
-        let first = match run.judge(packet) {
-            Ok((journey, open)) => Possible { journey, open },
-            Err(unjudged) => return Answer::Unjudged(unjudged),
-        };
         let mut outcomes: SmallVec<[Possible; 1]> = SmallVec::new();
-        outcomes.push(first);
+        outcomes.push(blank());
+        if let Err(unjudged) = run.judge(packet, &mut outcomes[0]) {
+            return Answer::Unjudged(unjudged);
+        }
         if self.script.is_empty() {
             return Answer::Judged(outcomes);
         }
@@ -142,8 +141,8 @@ impl Machine {
             runs += 1;
             let mut nobody = Nobody;
             let mut run = Run::new(parts, &mut self.script, &mut uncounted, &mut nobody);
-            let (journey, open) = run.judge(packet)?;
-            let possible = Possible { journey, open };
+            let mut possible = blank();
+            run.judge(packet, &mut possible)?;
             if !outcomes.contains(&possible) {
                 outcomes.push(possible);
             }

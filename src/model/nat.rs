@@ -116,6 +116,13 @@ fn is_settled(entry: &Entry, end: End) -> bool {
     }
 }
 
+fn mark_settled(entry: &mut Entry, end: End) {
+    match end {
+        End::Source => entry.source_done = true,
+        End::Destination => entry.destination_done = true,
+    }
+}
+
 /// A NAT target: settles the connection and ends the table.
 pub(super) fn target<W: Witness>(
     run: &mut Run<'_, W>,
@@ -211,9 +218,14 @@ fn settle_unchanged<W: Witness>(
     packet: &mut Traveller<'_>,
     log: &mut Log,
 ) -> Result<(), Unjudged> {
-    let Some(link) = packet.tracking.link() else {
+    let nothing_clashes = run.parts.connections.is_empty() || end == End::Destination;
+    let Some(link) = packet.tracking.link_mut() else {
         return Ok(());
     };
+    if nothing_clashes && !link.entry.confirmed {
+        mark_settled(&mut link.entry, end);
+        return Ok(());
+    }
     let address = bits::number(match end {
         End::Source => link.entry.reply.destination,
         End::Destination => link.entry.reply.source,
@@ -255,15 +267,12 @@ fn settle<W: Witness>(
             End::Destination => entry.destination_nat = true,
         }
     }
-    match end {
-        End::Source => entry.source_done = true,
-        End::Destination => entry.destination_done = true,
-    }
+    mark_settled(entry, end);
     if let Some((first, last)) = chosen.open {
         let is_icmp = matches!(present.protocol, Protocol::ICMP | Protocol::ICMP6);
         log.open.push(Open {
             // The next sight is the first that shows it.
-            since: log.sights.len(),
+            since: log.journey.sights.len(),
             // An ICMP message's identifier stands in the destination port's place.
             source: end == End::Source && !is_icmp,
             first,

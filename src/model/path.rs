@@ -1,6 +1,6 @@
 //! The way from hook to hook: arrival, forwarding, sending, and the second half over `lo`.
 
-use smallvec::SmallVec;
+use std::net::Ipv4Addr;
 
 use super::addresses::{self, Sort};
 use super::answer;
@@ -9,16 +9,17 @@ use super::conntrack::{Kind, Tracking};
 use super::input::{self, Input, MTU};
 use super::routing::Target;
 use super::run::{Log, Passage, Run};
+use super::source;
 use super::traveller::{Socket, Traveller};
 use super::witness::Witness;
-use crate::journey::{Fate, Journey, Open, Unjudged};
+use crate::journey::{Fate, Unjudged};
 use crate::packet::{
     Defect, Direction, Family, InterfaceName, Origin, Packet, Protocol, Transport,
 };
 use crate::xtables::Hook;
 
 /// The group to which every node belongs (RFC 1112).
-const ALL_NODES: std::net::Ipv4Addr = std::net::Ipv4Addr::new(224, 0, 0, 1);
+const ALL_NODES: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
 
 /// Where a packet that the node sends goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,25 +28,54 @@ pub(super) struct Departure {
     pub(super) interface: InterfaceName,
     /// The next hop, as a number; 0 for the destination itself.
     pub(super) gateway: u128,
+    /// Whether it goes to all on the link, or to a group.
+    pub(super) to_many: bool,
     /// Whether the node is one of many that the packet is for, so that a copy passes POSTROUTING
     /// before the packet does, to come back (`ip_mc_output` in net/ipv4/ip_output.c).
     pub(super) copied: bool,
 }
 
+impl Departure {
+    /// To the node itself, over `lo`.
+    const HOME: Self = Self {
+        interface: InterfaceName::LOOPBACK,
+        gateway: 0,
+        to_many: false,
+        copied: false,
+    };
+
+    /// To one, by an interface.
+    fn to_one(interface: InterfaceName, gateway: u128) -> Self {
+        Self {
+            interface,
+            gateway,
+            to_many: false,
+            copied: false,
+        }
+    }
+
+    /// To all, or to a group, by an interface. The node belongs to all, and to the group of all nodes.
+    fn to_many(interface: InterfaceName, family: Family, destination: u128) -> Self {
+        let v4 = bits::v4(destination);
+        let belongs = family == Family::V4 && (!v4.is_multicast() || v4 == ALL_NODES);
+        Self {
+            interface,
+            gateway: 0,
+            to_many: true,
+            copied: belongs && interface != InterfaceName::LOOPBACK,
+        }
+    }
+}
+
 impl<W: Witness> Run<'_, W> {
     /// Judges a packet from its start.
-    pub(super) fn judge(
-        &mut self,
-        packet: &Packet,
-    ) -> Result<(Journey, SmallVec<[Open; 1]>), Unjudged> {
+    pub(super) fn judge(&mut self, packet: &Packet, log: &mut Log) -> Result<(), Unjudged> {
         check(packet)?;
-        let mut log = Log::default();
-        let fate = match packet.origin {
-            Origin::Arrives(interface) => self.arrive(interface, packet, &mut log)?,
-            Origin::Node => self.send(packet, &mut log)?,
+        log.journey.fate = match packet.origin {
+            Origin::Arrives(interface) => self.arrive(interface, packet, log)?,
+            Origin::Node => self.send(packet, log)?,
         };
-        let open = std::mem::take(&mut log.open);
-        Ok((log.end(fate), open))
+        Ok(())
     }
 
     fn arrive(
@@ -120,7 +150,8 @@ impl<W: Witness> Run<'_, W> {
     /// What the node itself sends, by a raw socket that writes the internet header.
     fn send(&mut self, packet: &Packet, log: &mut Log) -> Result<Fate, Unjudged> {
         let mut packet = Traveller::new(packet, Socket::Root);
-        let Some(departure) = self.route_raw(&packet) else {
+        // The socket is bound to no source, so the destination alone decides.
+        let Some(departure) = self.departure(packet.family, packet.destination, None) else {
             return Ok(Fate::Unrouted(None));
         };
         let longest = if departure.interface == InterfaceName::LOOPBACK {
@@ -138,66 +169,67 @@ impl<W: Witness> Run<'_, W> {
         self.depart(&mut packet, departure, log)
     }
 
-    /// The route of a raw packet: by its destination alone, because the socket is bound to no source.
-    fn route_raw(&self, packet: &Traveller<'_>) -> Option<Departure> {
-        self.departure(packet.family, packet.destination, None)
-    }
-
-    /// By which way a packet to an address leaves the node; `None` where there is none.
+    /// By which way a packet to an address leaves the node, perhaps by an interface that is settled;
+    /// `None` where there is none.
     pub(super) fn departure(
         &self,
         family: Family,
         destination: u128,
-        toward: Option<InterfaceName>,
+        by: Option<InterfaceName>,
     ) -> Option<Departure> {
-        let to_node = Departure {
-            interface: InterfaceName::LOOPBACK,
-            gateway: 0,
-            copied: false,
-        };
         // "This host" is the node (`ip_route_output_key_hash_rcu`; `rawv6_sendmsg`).
         if destination == 0 {
-            return Some(to_node);
+            return Some(Departure::HOME);
         }
-        if addresses::is_group(family, destination) {
-            return self.departure_to_group(family, destination);
+        let to_group = addresses::is_group(family, destination);
+        if to_group && family == Family::V6 {
+            return self.departure_to_group_v6(destination, by);
         }
-        match self.parts.ground.find_toward(family, destination, toward)? {
-            Target::Local(_) | Target::Anycast(_) => Some(to_node),
-            Target::Broadcast(interface) => Some(Departure {
-                interface,
-                gateway: 0,
-                copied: interface != InterfaceName::LOOPBACK,
-            }),
+        match self.parts.ground.find_toward(family, destination, by)? {
+            Target::Local(_) | Target::Anycast(_) => Some(Departure::HOME),
+            Target::Broadcast(interface) => {
+                Some(Departure::to_many(interface, family, destination))
+            }
+            // A group has no gateway (`__mkroute_output` in net/ipv4/route.c).
+            Target::Unicast { interface, .. } if to_group => {
+                Some(Departure::to_many(interface, family, destination))
+            }
             Target::Unicast {
                 interface, gateway, ..
-            } => Some(Departure {
-                interface,
-                gateway,
-                copied: false,
-            }),
+            } => Some(Departure::to_one(interface, gateway)),
             Target::Blackhole | Target::Unreachable | Target::Prohibit => None,
         }
     }
 
-    /// The way to all or to a group. IPv4 takes the route as to anyone, without its gateway; the node
-    /// belongs to all, and to the group of all nodes (`__mkroute_output` in net/ipv4/route.c). IPv6 has
-    /// a route to all groups for each interface, of which the first comes first (`addrconf_add_mroute`).
-    fn departure_to_group(&self, family: Family, destination: u128) -> Option<Departure> {
+    /// Each interface has a route to all groups, of which the first interface's comes first
+    /// (`addrconf_add_mroute`); but the interface must have an address to speak from
+    /// (`ip6_dst_lookup_tail`).
+    fn departure_to_group_v6(
+        &self,
+        destination: u128,
+        by: Option<InterfaceName>,
+    ) -> Option<Departure> {
         let ground = self.parts.ground;
-        let interface = match family {
-            Family::V4 => match ground.find(family, destination)? {
-                Target::Unicast { interface, .. } => interface,
-                _ => return None,
-            },
-            Family::V6 => ground.first_link()?,
-        };
-        let v4 = bits::v4(destination);
-        Some(Departure {
-            interface,
-            gateway: 0,
-            copied: family == Family::V4 && (v4.is_broadcast() || v4 == ALL_NODES),
-        })
+        let interface = by.or(ground.first_link())?;
+        source::select_v6(ground, Some(interface), destination)?;
+        Some(Departure::to_many(interface, Family::V6, destination))
+    }
+
+    /// The same, where the source is settled: to all or to a group an own address speaks by its interface
+    /// (`ip_route_output_key_hash_rcu`).
+    pub(super) fn departure_from(
+        &self,
+        family: Family,
+        source: u128,
+        destination: u128,
+    ) -> Option<Departure> {
+        if family == Family::V4
+            && addresses::is_group(family, destination)
+            && let Some(Target::Local(interface)) = self.parts.ground.find_local(family, source)
+        {
+            return Some(Departure::to_many(interface, family, destination));
+        }
+        self.departure(family, destination, None)
     }
 
     /// From the node, with a route.
@@ -221,6 +253,7 @@ impl<W: Witness> Run<'_, W> {
         packet.out_interface = packet.leaves_by;
         if packet.copied {
             let mut copy = packet.clone();
+            copy.socket = Socket::Nobody;
             self.pass(Hook::Postrouting, &mut copy, log)?;
             // Both belong to one connection, which the copy may have had translated.
             packet.tracking = copy.tracking;
@@ -250,6 +283,9 @@ impl<W: Witness> Run<'_, W> {
         if self.pass(Hook::Prerouting, packet, log)? == Passage::Lost {
             return Ok(self.lost(packet.family, log));
         }
+        if is_for_strangers(packet) {
+            return Ok(self.lost(packet.family, log));
+        }
         if packet.destination != destination {
             let message = "a packet over lo is translated again".to_owned();
             return Err(Unjudged::Other(message));
@@ -262,8 +298,12 @@ impl<W: Witness> Run<'_, W> {
     pub(super) fn reroute(&mut self, packet: &mut Traveller<'_>) -> bool {
         let near =
             packet.family == Family::V6 && addresses::sort(packet.destination) == Sort::LinkLocal;
-        let toward = if near { packet.leaves_by } else { None };
-        let Some(departure) = self.departure(packet.family, packet.destination, toward) else {
+        let departure = if near {
+            self.departure(packet.family, packet.destination, packet.leaves_by)
+        } else {
+            self.departure_from(packet.family, packet.source, packet.destination)
+        };
+        let Some(departure) = departure else {
             return false;
         };
         let ground = self.parts.ground;
@@ -280,8 +320,15 @@ impl<W: Witness> Run<'_, W> {
 fn set_departure(packet: &mut Traveller<'_>, departure: Departure) {
     packet.leaves_by = Some(departure.interface);
     packet.gateway = departure.gateway;
-    packet.copied = departure.copied;
     packet.to_node = departure.interface == InterfaceName::LOOPBACK;
+    packet.copied = departure.copied;
+    packet.to_many = departure.to_many && packet.family == Family::V4;
+}
+
+/// Whether it goes to a group that the node is not in (it is in 224.0.0.1).
+fn is_for_strangers(packet: &Traveller<'_>) -> bool {
+    let destination = bits::v4(packet.destination);
+    packet.family == Family::V4 && destination.is_multicast() && destination != ALL_NODES
 }
 
 /// What the model does not follow.

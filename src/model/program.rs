@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use super::sets::SetIndex;
-use crate::journey::Asked;
+use crate::journey::{Asked, Point, Points};
 use crate::mark::Mark;
 use crate::packet::{Family, Protocol};
 use crate::xtables::matches::{
@@ -297,16 +297,12 @@ pub(super) enum Stage {
     Table(TableName, ChainIndex),
     /// Addresses are translated; a connection's first packet asks the chain, if there is one.
     Translate(Option<ChainIndex>),
+    /// The packet is looked at.
+    Look(Point),
 }
 
 /// What happens to a packet at one hook, in order.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Plan {
-    /// Whether it is looked at on entering.
-    pub(super) looks_on_entry: bool,
-    /// What happens then.
-    pub(super) stages: Vec<Stage>,
-}
+pub(super) type Plan = Vec<Stage>;
 
 /// Both families' tables.
 #[derive(Clone, Debug, Default)]
@@ -324,7 +320,7 @@ pub(super) struct Program {
     /// The names of matches and targets that the model does not know.
     pub(super) unknown: Vec<String>,
     plans: [[Plan; 5]; 2],
-    points: [Vec<crate::journey::Point>; 2],
+    points: [Vec<Point>; 2],
 }
 
 fn side(family: Family) -> usize {
@@ -356,7 +352,7 @@ impl Program {
     }
 
     /// Whether this point is the last at its hook, so that nothing but routing stands next.
-    pub(super) fn is_last(&self, family: Family, point: crate::journey::Point) -> bool {
+    pub(super) fn is_last(&self, family: Family, point: Point) -> bool {
         self.points[side(family)]
             .iter()
             .rev()
@@ -365,7 +361,7 @@ impl Program {
     }
 
     /// Writes a family's points.
-    pub(super) fn set_points(&mut self, family: Family, points: &crate::journey::Points) {
+    pub(super) fn set_points(&mut self, family: Family, points: &Points) {
         self.points[side(family)] = points.all().to_vec();
     }
 

@@ -2,10 +2,10 @@
 //! differ this follows iptables-legacy and `translate_table` in net/ipv4/netfilter/ip_tables.c.
 
 use super::program::{Action, ChainIndex, Program};
-use crate::packet::{Family, Protocol};
+use crate::packet::{Family, Protocol, TcpFlags};
 use crate::verdict::NotProgrammed;
-use crate::xtables::matches::Match;
-use crate::xtables::target::{Reject, Target};
+use crate::xtables::matches::{Match, PhysdevTest, StatefulKind, TcpTest};
+use crate::xtables::target::{Reject, Target, TcpMss};
 use crate::xtables::{Hook, Rule, RuleId, Table, TableName};
 
 /// A refusal by the family's tool.
@@ -39,6 +39,13 @@ fn in_table(tables: &'static [TableName]) -> Place {
     }
 }
 
+fn reached_from(hooks: &'static [Hook]) -> Place {
+    Place {
+        tables: None,
+        hooks: Some(hooks),
+    }
+}
+
 fn nat(hooks: &'static [Hook]) -> Place {
     Place {
         tables: Some(&[TableName::Nat]),
@@ -63,6 +70,7 @@ fn target_place(target: &Target) -> Place {
             in_table(&[TableName::Mangle])
         }
         Target::Trace => in_table(&[TableName::Raw]),
+        Target::TcpMss(TcpMss::Clamp) => reached_from(&[Forward, Output, Postrouting]),
         _ => ANYWHERE,
     }
 }
@@ -75,23 +83,40 @@ fn match_place(one: &Match) -> Place {
             tables: Some(&[TableName::Raw, TableName::Mangle]),
             hooks: Some(&[Prerouting]),
         },
-        Match::Owner(_) => Place {
-            tables: None,
-            hooks: Some(&[Output, Postrouting]),
-        },
-        Match::Mac(_) => Place {
-            tables: None,
-            hooks: Some(&[Prerouting, Input, Forward]),
-        },
-        Match::Addrtype(test) if test.limit_out => Place {
-            tables: None,
-            hooks: Some(&[Forward, Output, Postrouting]),
-        },
-        Match::Addrtype(test) if test.limit_in => Place {
-            tables: None,
-            hooks: Some(&[Prerouting, Input, Forward]),
-        },
+        Match::Owner(_) => reached_from(&[Output, Postrouting]),
+        Match::Mac(_) => reached_from(&[Prerouting, Input, Forward]),
+        Match::Addrtype(test) if test.limit_out => reached_from(&[Forward, Output, Postrouting]),
+        Match::Addrtype(test) if test.limit_in => reached_from(&[Prerouting, Input, Forward]),
+        Match::Physdev(test) if wants_bridged_out(test) => {
+            reached_from(&[Prerouting, Input, Forward, Postrouting])
+        }
+        Match::Stateful(test) if test.kind == StatefulKind::Policy => {
+            let says = |word: &str| test.words.iter().any(|one| one == word);
+            if says("in") {
+                reached_from(&[Prerouting, Input, Forward])
+            } else {
+                reached_from(&[Forward, Output, Postrouting])
+            }
+        }
         _ => ANYWHERE,
+    }
+}
+
+/// `physdev_mt_check`: an out port is known in OUTPUT only of bridged packets.
+fn wants_bridged_out(test: &PhysdevTest) -> bool {
+    let bridged = test.is_bridged.is_some_and(|one| !one.negated);
+    (test.out_port.is_some() || test.is_out.is_some()) && !bridged
+}
+
+/// The protocol that a match's registration names (`.proto`).
+fn match_protocol(one: &Match) -> Option<Protocol> {
+    match one {
+        Match::Tcp(_) => Some(Protocol::TCP),
+        Match::Udp(_) => Some(Protocol::UDP),
+        Match::Sctp(_) => Some(Protocol::SCTP),
+        Match::Icmp(_) => Some(Protocol::ICMP),
+        Match::Icmp6(_) => Some(Protocol::ICMP6),
+        _ => None,
     }
 }
 
@@ -125,16 +150,39 @@ pub(super) fn check_rule(id: &RuleId, rule: &Rule) -> Result<(), NotProgrammed> 
         }
         _ => {}
     }
-    let tcp = rule
-        .protocol
-        .is_some_and(|protocol| !protocol.negated && protocol.value == Protocol::TCP);
-    if rule.target == Target::Reject(Reject::TcpReset) && !tcp {
+    let is = |protocol| {
+        rule.protocol
+            .is_some_and(|one| !one.negated && one.value == protocol)
+    };
+    if let Some(protocol) = rule
+        .matches
+        .iter()
+        .filter_map(match_protocol)
+        .find(|one| !is(*one))
+    {
+        return fail(&format!("a match wants `-p {protocol}`"));
+    }
+    if rule.target == Target::Reject(Reject::TcpReset) && !is(Protocol::TCP) {
         return fail("`tcp-reset` wants `-p tcp`");
+    }
+    if matches!(rule.target, Target::TcpMss(_)) && !rule.matches.iter().any(asks_for_syn) {
+        return fail("`TCPMSS` wants a match of SYN packets");
     }
     if id.table == TableName::Nat && rule.target == Target::Drop {
         return fail("the nat table is not intended for filtering");
     }
     Ok(())
+}
+
+/// `find_syn_match` in xt_TCPMSS.c.
+fn asks_for_syn(one: &Match) -> bool {
+    let Match::Tcp(TcpTest {
+        flags: Some(flags), ..
+    }) = one
+    else {
+        return false;
+    };
+    !flags.negated && flags.value.compare & TcpFlags::SYN.0 != 0
 }
 
 /// Checks that no match or target can be reached from a hook that it does not know.

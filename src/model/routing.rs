@@ -388,6 +388,16 @@ impl Ground {
             .any(|own| own.address == address)
     }
 
+    /// The IPv4 address that the routes of a local or broadcast address prefer: its network's first on
+    /// its interface (net/ipv4/fib_frontend.c, `fib_add_ifaddr`: `prim`).
+    pub(super) fn primary_v4(&self, interface: InterfaceName, address: u128) -> u128 {
+        let networks = self.link(interface).into_iter().flat_map(|link| &link.v4);
+        networks
+            .filter(|one| !one.secondary)
+            .find(|one| (one.address ^ address) & bits::mask(Family::V4, one.prefix) == 0)
+            .map_or(address, |one| one.address)
+    }
+
     /// The IPv4 address with which an interface speaks (net/ipv4/devinet.c, `inet_select_addr`):
     /// its first primary one, rather one in the network of `toward` (0: anyone); without any, another
     /// interface's. 0 where no interface has one. `lo`'s own has host scope and never serves.

@@ -7,14 +7,14 @@ use super::choice::{Cause, Script};
 use super::conntrack::{self, Connections, Tracking};
 use super::matches::{Reply, Surroundings, ask};
 use super::nat;
-use super::program::{Action, ChainIndex, Program, Stage};
+use super::program::{Action, ChainIndex, Program, Rule, Stage};
 use super::routing::Ground;
 use super::sets::Sets;
 use super::targets;
 use super::traveller::Traveller;
 use super::witness::{Place, Witness};
-use crate::journey::{Fate, Journey, Open, Point, Sight, Unjudged};
-use crate::packet::Family;
+use crate::journey::{Fate, Journey, Possible, Sight, Unjudged};
+use crate::packet::{Family, InterfaceName};
 use crate::xtables::{Hook, Policy, TableName};
 
 /// How many rules one packet may be asked about. Chains without loops can still call each other so
@@ -48,25 +48,19 @@ pub(super) struct Run<'m, W> {
     pub(super) patience: u32,
 }
 
-/// What has been seen of one packet so far.
-#[derive(Default)]
-pub(super) struct Log {
-    /// Every look at it.
-    pub(super) sights: SmallVec<[Sight; 8]>,
-    /// What the node answered.
-    pub(super) answers: Vec<Journey>,
-    /// The ports that chance chose.
-    pub(super) open: SmallVec<[Open; 1]>,
-}
+/// What has been seen of one packet so far: a journey whose end is not known yet. It is written where the
+/// answer will keep it, because journeys are large.
+pub(super) type Log = Possible;
 
-impl Log {
-    /// The journey that ends so.
-    pub(super) fn end(self, fate: Fate) -> Journey {
-        Journey {
-            sights: self.sights,
-            fate,
-            answers: self.answers,
-        }
+/// A journey of which nothing is known yet.
+pub(super) fn blank() -> Possible {
+    Possible {
+        journey: Journey {
+            sights: SmallVec::new(),
+            fate: Fate::Unhooked,
+            answers: Vec::new(),
+        },
+        open: SmallVec::new(),
     }
 }
 
@@ -105,15 +99,26 @@ impl<'m, W: Witness> Run<'m, W> {
         }
     }
 
-    /// How a packet ended that did not come through: its last sight is followed by a table, or by
-    /// routing.
+    /// How a packet ended that did not come through, as its last sight tells it: behind PREROUTING's
+    /// last point stands routing, behind any other a table. One that was seen leaving is taken to have
+    /// left.
     pub(super) fn lost(&self, family: Family, log: &Log) -> Fate {
-        match log.sights.last() {
-            None => Fate::Unrouted(None),
-            Some(sight) if self.parts.program.is_last(family, sight.point) => {
-                Fate::Unrouted(Some(sight.point))
+        let Some(Sight {
+            point,
+            out_interface,
+            ..
+        }) = log.journey.sights.last()
+        else {
+            return Fate::Unrouted(None);
+        };
+        let last = self.parts.program.is_last(family, *point);
+        match (point.hook, out_interface) {
+            // What `lo` takes out comes back in; what does not was refused there before any hook.
+            (Hook::Prerouting, _) | (Hook::Postrouting, Some(InterfaceName::LOOPBACK)) if last => {
+                Fate::Unrouted(Some(*point))
             }
-            Some(sight) => Fate::Dropped(sight.point),
+            (Hook::Postrouting, Some(interface)) if last => Fate::Sent(*interface),
+            _ => Fate::Dropped(*point),
         }
     }
 
@@ -124,22 +129,16 @@ impl<'m, W: Witness> Run<'m, W> {
         packet: &mut Traveller<'_>,
         log: &mut Log,
     ) -> Result<Passage, Unjudged> {
-        let plan = self.parts.program.plan(packet.family, hook);
-        if plan.looks_on_entry {
-            log.sights.push(packet.sight(Point { hook, after: None }));
-        }
-        for stage in &plan.stages {
-            let seen_after = match *stage {
+        let program = self.parts.program;
+        for stage in program.plan(packet.family, hook) {
+            match *stage {
+                Stage::Look(point) => log.journey.sights.push(packet.sight(point)),
                 Stage::Defragment => {
                     if packet.is_fragment() && packet.tracking != Tracking::Untracked {
                         return Ok(Passage::Lost);
                     }
-                    None
                 }
-                Stage::Track => {
-                    conntrack::track(self.parts.connections, hook, packet);
-                    None
-                }
+                Stage::Track => conntrack::track(self.parts.connections, hook, packet),
                 Stage::Table(table, chain) => {
                     let before = packet.routed_by();
                     if self.walk(hook, chain, packet, log)? == Verdict::Drop {
@@ -149,20 +148,12 @@ impl<'m, W: Witness> Run<'m, W> {
                     if reroutes && packet.routed_by() != before && !self.reroute(packet) {
                         return Ok(Passage::Lost);
                     }
-                    Some(table)
                 }
                 Stage::Translate(chain) => {
                     if nat::translate(self, hook, chain, packet, log)? == Passage::Lost {
                         return Ok(Passage::Lost);
                     }
-                    chain.map(|_| TableName::Nat)
                 }
-            };
-            if let Some(table) = seen_after {
-                log.sights.push(packet.sight(Point {
-                    hook,
-                    after: Some(table),
-                }));
             }
         }
         Ok(Passage::On)
@@ -186,75 +177,90 @@ impl<'m, W: Witness> Run<'m, W> {
         };
         let mut callers: SmallVec<[(ChainIndex, u32); 16]> = SmallVec::new();
         let mut chain = built_in;
-        let mut next = program.chain(built_in).first;
+        let (mut next, mut end) = self.enter(chain)?;
         loop {
-            if next >= program.chain(chain).end {
-                let Some(caller) = callers.pop() else {
+            if next >= end {
+                let Some((caller, after)) = callers.pop() else {
                     return Ok(self.policy(place(built_in), packet));
                 };
                 self.witness.end(place(chain), None, packet.mark);
-                (chain, next) = caller;
+                (chain, next, end) = (caller, after, program.chain(caller).end);
                 continue;
             }
             let index = next;
             next += 1;
-            self.patience = self.patience.saturating_sub(1);
-            if self.patience == 0 {
-                let message = format!("more than {RULES_ASKED} rules are asked about one packet");
-                return Err(Unjudged::Other(message));
-            }
+            let rule = &program.rules[index as usize];
             let before = packet.mark;
-            let failed = match self.fits(index, packet) {
-                Fit::Yes => None,
-                Fit::No(question) => Some(question),
+            match self.fits(rule, packet) {
+                Fit::Yes => {}
+                Fit::No(question) => {
+                    self.witness
+                        .rule(place(chain), index, Some(question), [before; 2]);
+                    continue;
+                }
                 Fit::Drop(question) => {
                     self.witness
                         .rule(place(chain), index, Some(question), [before; 2]);
                     return Ok(Verdict::Drop);
                 }
-            };
-            if let Some(question) = failed {
-                self.witness
-                    .rule(place(chain), index, Some(question), [before; 2]);
-                continue;
             }
             self.hits[index as usize] += 1;
-            let action = &program.rules[index as usize].action;
-            let outcome = match action {
-                Action::Mark { value, mask } => {
-                    packet.mark = packet.mark.xmark(*value, *mask);
-                    None
+            if let Action::Mark { value, mask } = rule.action {
+                packet.mark = packet.mark.xmark(value, mask);
+            }
+            let marks = [before, packet.mark];
+            match &rule.action {
+                Action::Mark { .. } | Action::Continue => {
+                    self.witness.rule(place(chain), index, None, marks);
                 }
                 Action::Jump(called) => {
-                    self.witness.rule(place(chain), index, None, [before; 2]);
+                    self.witness.rule(place(chain), index, None, marks);
                     callers.push((chain, next));
-                    (chain, next) = (*called, program.chain(*called).first);
-                    continue;
+                    chain = *called;
+                    (next, end) = self.enter(chain)?;
                 }
                 Action::Goto(called) => {
-                    self.witness.rule(place(chain), index, None, [before; 2]);
-                    (chain, next) = (*called, program.chain(*called).first);
-                    continue;
+                    self.witness.rule(place(chain), index, None, marks);
+                    chain = *called;
+                    (next, end) = self.enter(chain)?;
                 }
                 Action::Return => {
-                    self.witness.rule(place(chain), index, None, [before; 2]);
-                    match callers.pop() {
-                        Some(caller) => (chain, next) = caller,
-                        None => return Ok(self.policy(place(built_in), packet)),
-                    }
-                    continue;
+                    self.witness.rule(place(chain), index, None, marks);
+                    let Some((caller, after)) = callers.pop() else {
+                        return Ok(self.policy(place(built_in), packet));
+                    };
+                    (chain, next, end) = (caller, after, program.chain(caller).end);
                 }
-                Action::Accept => Some(Verdict::Accept),
-                Action::Drop => Some(Verdict::Drop),
-                Action::Continue => None,
-                other => self.act(other, hook, packet, log)?,
-            };
-            self.witness
-                .rule(place(chain), index, None, [before, packet.mark]);
-            if let Some(verdict) = outcome {
-                return Ok(verdict);
+                Action::Accept => {
+                    self.witness.rule(place(chain), index, None, marks);
+                    return Ok(Verdict::Accept);
+                }
+                Action::Drop => {
+                    self.witness.rule(place(chain), index, None, marks);
+                    return Ok(Verdict::Drop);
+                }
+                other => {
+                    let verdict = self.act(other, hook, packet, log)?;
+                    self.witness
+                        .rule(place(chain), index, None, [before, packet.mark]);
+                    if let Some(verdict) = verdict {
+                        return Ok(verdict);
+                    }
+                }
             }
         }
+    }
+
+    /// The first rule of a chain, and one behind its last. All of them are taken to be asked.
+    #[inline]
+    fn enter(&mut self, chain: ChainIndex) -> Result<(u32, u32), Unjudged> {
+        let chain = self.parts.program.chain(chain);
+        let length = chain.end - chain.first;
+        match self.patience.checked_sub(length + 1) {
+            Some(rest) => self.patience = rest,
+            None => return Err(too_many_rules()),
+        }
+        Ok((chain.first, chain.end))
     }
 
     fn policy(&mut self, place: Place<'_>, packet: &Traveller<'_>) -> Verdict {
@@ -269,8 +275,7 @@ impl<'m, W: Witness> Run<'m, W> {
 
     /// Asks a rule's questions in order.
     #[inline]
-    fn fits(&mut self, rule: u32, packet: &Traveller<'_>) -> Fit {
-        let rule = &self.parts.program.rules[rule as usize];
+    fn fits(&mut self, rule: &Rule, packet: &Traveller<'_>) -> Fit {
         let around = Surroundings {
             sets: self.parts.sets,
             ground: self.parts.ground,
@@ -307,7 +312,7 @@ impl<'m, W: Witness> Run<'m, W> {
             Action::TrafficClass(change) => targets::traffic_class(*change, packet),
             Action::Hops(change) => targets::hops(*change, packet),
             Action::Reject(reject) => {
-                answer::reject(self, *reject, hook, packet, log)?;
+                answer::reject(self, *reject, packet, log)?;
                 return Ok(Some(Verdict::Drop));
             }
             Action::Translate(translation) => {
@@ -328,6 +333,13 @@ impl<'m, W: Witness> Run<'m, W> {
     pub(super) fn chance(&mut self, branches: u16) -> u16 {
         self.script.choose(branches, Cause::Chance)
     }
+}
+
+#[cold]
+fn too_many_rules() -> Unjudged {
+    Unjudged::Other(format!(
+        "more than {RULES_ASKED} rules are asked about one packet"
+    ))
 }
 
 enum Fit {

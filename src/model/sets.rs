@@ -88,6 +88,11 @@ impl Sets {
         u16::try_from(index).ok().map(SetIndex)
     }
 
+    /// The family of a set's addresses, if it has any.
+    pub(super) fn family(&self, index: SetIndex) -> Option<Family> {
+        self.sets.get(usize::from(index.0))?.family
+    }
+
     fn compile(&self, set: &Set) -> Result<Compiled, NotProgrammed> {
         let has_addresses = set
             .dimensions

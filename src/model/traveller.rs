@@ -131,9 +131,6 @@ pub(super) struct Traveller<'p> {
     pub(super) to_node: bool,
     /// Whether `-j CT --zone` has taken the default zone's connections out of its sight.
     pub(super) zoned: bool,
-    /// Whether its checksum was looked at on arrival. The kernel keeps the answer and, in FORWARD, takes
-    /// any for a good one (`nf_ip_checksum` in net/netfilter/utils.c, `CHECKSUM_COMPLETE`).
-    pub(super) verified: bool,
     /// The interface by which routing sends it; at the OUTPUT hook that may no longer be the one that
     /// the hook shows.
     pub(super) leaves_by: Option<InterfaceName>,
@@ -169,7 +166,6 @@ impl<'p> Traveller<'p> {
             to_many: false,
             to_node: false,
             zoned: false,
-            verified: false,
             leaves_by: None,
             gateway: 0,
             copied: false,
@@ -245,12 +241,24 @@ impl<'p> Traveller<'p> {
             Some(Defect::TransportChecksum) => {
                 !matches!(self.packet.transport, Transport::Other(_))
             }
-            Some(Defect::Truncated(_)) => {
-                !matches!(self.packet.transport, Transport::Other(_))
-                    && self.is_truncated()
-                    && !self.lacks_only_zeros()
+            Some(Defect::Truncated(_)) if self.is_truncated() => {
+                !matches!(self.packet.transport, Transport::Other(_)) && !self.lacks_only_zeros()
             }
-            _ => false,
+            _ => self.is_padded() && self.counts_length(),
+        }
+    }
+
+    /// Whether a first fragment has zeros behind what its checksum was made for.
+    fn is_padded(&self) -> bool {
+        whole_bytes(self.packet) != header_bytes(self.packet) + self.packet.payload.len()
+    }
+
+    /// Whether its checksum counts its length, by a pseudo header.
+    fn counts_length(&self) -> bool {
+        match self.packet.transport {
+            Transport::Icmp(_) => self.family == Family::V6,
+            Transport::Other(_) | Transport::Sctp { .. } => false,
+            _ => true,
         }
     }
 

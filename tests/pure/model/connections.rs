@@ -117,15 +117,15 @@ fn an_untracked_packet_is_not_translated() {
     assert_eq!(case.end(packet), "sent cali1 0x1");
 }
 
+// Reassembly stands before every table, and connection tracking is always on.
 #[test]
-fn rules_switch_the_holding_back_of_fragments_on() {
+fn a_lone_fragment_is_held_back() {
     let fragment = "in=eth0 udp 10.99.0.9:1 > 10.65.0.2:1 frag=0+";
-    let empty = Case::v4("*nat\nCOMMIT\n*filter\n-A FORWARD -p tcp -j DROP\nCOMMIT\n");
-    assert_eq!(empty.end(fragment), "sent cali1 0x0");
-    let tracking = Case::v4("*nat\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n");
-    assert_eq!(tracking.end(fragment), "unrouted PREROUTING entry 0x0");
-    let raw = Case::v4("*raw\n-A PREROUTING -m state --state NEW\nCOMMIT\n");
+    let case = Case::v4("*filter\n-A FORWARD -p tcp -j DROP\nCOMMIT\n");
+    assert_eq!(case.end(fragment), "unrouted PREROUTING entry 0x0");
+    let raw = Case::v4("*raw\n-A PREROUTING -j MARK --set-mark 0x1\nCOMMIT\n");
     assert_eq!(raw.end(fragment), "dropped PREROUTING entry 0x0");
+    assert_eq!(case.end(&format!("{fragment} untracked")), "sent cali1 0x0");
 }
 
 #[test]

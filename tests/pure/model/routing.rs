@@ -178,11 +178,25 @@ fn an_absent_source_is_filled_in() {
 #[test]
 fn a_lone_fragment_is_forwarded_but_not_delivered() {
     let case = plain();
-    let transit = "in=eth0 udp 10.99.0.9:1 > 10.65.0.2:1 frag=0+";
+    let transit = "in=eth0 udp 10.99.0.9:1 > 10.65.0.2:1 frag=0+ untracked";
     assert_eq!(case.end(transit), "sent cali1 0x0");
-    let local = "in=eth0 udp 10.99.0.9:1 > 192.168.7.1:1 frag=0+";
+    let local = "in=eth0 udp 10.99.0.9:1 > 192.168.7.1:1 frag=0+ untracked";
     assert_eq!(case.end(local), "unrouted PREROUTING entry 0x0");
     // IPv6 puts them together behind the hook.
-    let local_v6 = "in=eth0 udp [fd00:99::9]:1 > [2001:db8:7::1]:1 frag=0+";
+    let local_v6 = "in=eth0 udp [fd00:99::9]:1 > [2001:db8:7::1]:1 frag=0+ untracked";
     assert_eq!(case.end(local_v6), "local 0x0");
+}
+
+#[test]
+fn the_node_sends_to_all_and_to_groups() {
+    for (packet, expected) in [
+        (
+            "from=node udp 192.168.7.1:1 > 192.168.7.255:1",
+            "sent eth0 0x0",
+        ),
+        ("from=node udp 192.168.7.1:1 > 224.0.0.9:1", "unrouted"),
+        ("from=node udp [2001:db8:7::1]:1 > [ff02::9]:1", "unrouted"),
+    ] {
+        assert_eq!(plain().end(packet), expected, "{packet}");
+    }
 }
