@@ -1,14 +1,15 @@
 //! The chain machine against the kernel behind both backends: random packets on small rulesets, each
 //! about one subject, every journey compared.
 
+mod refused;
 mod rulesets;
 
 use std::collections::BTreeMap;
 use std::error::Error;
 
+use calidiff::arm::Arm;
 use calidiff::arm::kernel::KernelArm;
 use calidiff::arm::model::ModelArm;
-use calidiff::arm::{Arm, Failure};
 use calidiff::diff::{Comparison, compare};
 use calidiff::generate::batch::Batches;
 use calidiff::generate::bits::Seeded;
@@ -51,7 +52,7 @@ pub fn trials() -> Vec<Trial> {
         trial("model::agrees_on_changed_headers", || {
             agree(rulesets::HEADERS)
         }),
-        trial("model::agrees_on_what_is_refused", refusals),
+        trial("model::agrees_on_what_is_refused", refused::agree),
     ]
 }
 
@@ -136,34 +137,4 @@ fn differences(
 /// nft looks for ports and flags where legacy has ended a packet whose header is cut short.
 fn is_cut_short(packet: &Packet) -> bool {
     matches!(packet.defect, Some(Defect::Truncated(_)))
-}
-
-/// What the tools refuse, the model refuses; what they take, it takes.
-fn refusals() -> Outcome {
-    let node = node()?;
-    let mut kernel = KernelArm::new(Backend::Legacy)?;
-    let mut problems = Vec::new();
-    for v4 in rulesets::PERHAPS_REFUSED {
-        let firewall = Firewall {
-            v4: save::parse("v4", v4, Family::V4)?,
-            ..Firewall::default()
-        };
-        let refused = |outcome: Result<(), Failure>| match outcome {
-            Ok(()) => Ok(false),
-            Err(Failure::Refused(_)) => Ok(true),
-            Err(broken) => Err(broken),
-        };
-        let by_kernel = refused(kernel.program(&node, &firewall))?;
-        let by_model = refused(ModelArm::default().program(&node, &firewall))?;
-        if by_kernel != by_model {
-            problems.push(format!(
-                "the kernel refuses: {by_kernel}, the model: {by_model}: {v4}"
-            ));
-        }
-    }
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(problems.join("\n").into())
-    }
 }

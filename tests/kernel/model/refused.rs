@@ -1,0 +1,79 @@
+//! Rulesets that the tools may refuse: model and kernel refuse the same ones.
+
+use calidiff::arm::kernel::KernelArm;
+use calidiff::arm::model::ModelArm;
+use calidiff::arm::{Arm, Failure};
+use calidiff::kernel::Backend;
+use calidiff::packet::Family;
+use calidiff::xtables::{Firewall, save};
+
+/// What the tools refuse, the model refuses; what they take, it takes.
+pub fn agree() -> super::Outcome {
+    let node = super::node()?;
+    let mut kernel = KernelArm::new(Backend::Legacy)?;
+    let mut problems = Vec::new();
+    for v4 in PERHAPS_REFUSED {
+        let firewall = Firewall {
+            v4: save::parse("v4", v4, Family::V4)?,
+            ..Firewall::default()
+        };
+        let refused = |outcome: Result<(), Failure>| match outcome {
+            Ok(()) => Ok(false),
+            Err(Failure::Refused(_)) => Ok(true),
+            Err(broken) => Err(broken),
+        };
+        let by_kernel = refused(kernel.program(&node, &firewall))?;
+        let by_model = refused(ModelArm::default().program(&node, &firewall))?;
+        if by_kernel != by_model {
+            problems.push(format!(
+                "the kernel refuses: {by_kernel}, the model: {by_model}: {v4}"
+            ));
+        }
+    }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(problems.join("\n").into())
+    }
+}
+
+/// Rulesets of which the tools may refuse some.
+const PERHAPS_REFUSED: &[&str] = &[
+    "*filter\n:a -\n:b -\n-A FORWARD -j a\n-A a -j b\n-A b -g a\nCOMMIT\n",
+    "*filter\n:a -\n-A a -j a\nCOMMIT\n",
+    "*filter\n:a -\n-A FORWARD -j ACCEPT\n-A FORWARD -j a\n-A a -j a\nCOMMIT\n",
+    "*mangle\n-A FORWARD -j REJECT\nCOMMIT\n",
+    "*filter\n-A FORWARD -j DNAT --to-destination 10.0.0.1\nCOMMIT\n",
+    "*nat\n-A POSTROUTING -j DNAT --to-destination 10.0.0.1\nCOMMIT\n",
+    "*nat\n:a -\n-A PREROUTING -j a\n-A a -j MASQUERADE\nCOMMIT\n",
+    "*nat\n:a -\n-A a -j MASQUERADE\nCOMMIT\n",
+    "*nat\n-A INPUT -j SNAT --to-source 10.0.0.1\nCOMMIT\n",
+    "*nat\n-A OUTPUT -j REDIRECT\nCOMMIT\n",
+    "*nat\n-A INPUT -j REDIRECT\nCOMMIT\n",
+    "*nat\n-A INPUT -j NETMAP --to 10.0.0.0/8\nCOMMIT\n",
+    "*filter\n-A FORWARD -j CT --notrack\nCOMMIT\n",
+    "*filter\n-A FORWARD -j NOTRACK\nCOMMIT\n",
+    "*filter\n-A FORWARD -j TRACE\nCOMMIT\n",
+    "*filter\n-A FORWARD -j TTL --ttl-set 5\nCOMMIT\n",
+    "*filter\n-A FORWARD -j DSCP --set-dscp 5\nCOMMIT\n",
+    "*filter\n-A FORWARD -j CHECKSUM --checksum-fill\nCOMMIT\n",
+    "*filter\n-A FORWARD -m rpfilter -j DROP\nCOMMIT\n",
+    "*mangle\n-A FORWARD -m rpfilter -j DROP\nCOMMIT\n",
+    "*mangle\n-A PREROUTING -m rpfilter -j DROP\nCOMMIT\n",
+    "*filter\n-A INPUT -m owner --uid-owner 0 -j DROP\nCOMMIT\n",
+    "*filter\n-A OUTPUT -m mac --mac-source 00:00:00:00:00:01 -j DROP\nCOMMIT\n",
+    "*mangle\n-A POSTROUTING -m mac --mac-source 00:00:00:00:00:01 -j DROP\nCOMMIT\n",
+    "*filter\n-A INPUT -m addrtype --dst-type LOCAL --limit-iface-out -j DROP\nCOMMIT\n",
+    "*filter\n-A OUTPUT -m addrtype --dst-type LOCAL --limit-iface-in -j DROP\nCOMMIT\n",
+    "*filter\n-A FORWARD -j REJECT --reject-with tcp-reset\nCOMMIT\n",
+    "*filter\n-A FORWARD ! -p tcp -j REJECT --reject-with tcp-reset\nCOMMIT\n",
+    "*filter\n-A FORWARD -m physdev --physdev-out eth0 -j DROP\nCOMMIT\n",
+    "*filter\n-A OUTPUT -m physdev --physdev-out eth0 -j DROP\nCOMMIT\n",
+    "*filter\n-A OUTPUT -m policy --dir in --pol none -j DROP\nCOMMIT\n",
+    "*filter\n-A INPUT -p tcp -j TCPMSS --clamp-mss-to-pmtu\nCOMMIT\n",
+    "*mangle\n-A FORWARD -p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu\nCOMMIT\n",
+    "*nat\n:PREROUTING DROP\nCOMMIT\n",
+    "*mangle\n-A FORWARD -p tcp -j TCPMSS --set-mss 1000\nCOMMIT\n",
+    "*filter\n-A INPUT -m policy --dir out --pol none -j DROP\nCOMMIT\n",
+    "*filter\n-A FORWARD -p udplite -m udp --dport 5 -j DROP\nCOMMIT\n",
+];
