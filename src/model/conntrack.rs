@@ -4,7 +4,6 @@
 use rustc_hash::FxHashMap;
 
 use super::bits;
-use super::sctp;
 use super::traveller::Traveller;
 use crate::mark::Mark;
 use crate::packet::{
@@ -300,7 +299,9 @@ fn suits(packet: &Traveller<'_>, entry: &Entry, direction: Direction) -> bool {
         }
         // Shorter than it says (`udp_error`).
         Transport::Udp(_) | Transport::UdpLite(_) => !packet.is_truncated(),
-        Transport::Sctp { .. } => sctp::suits(packet, entry.confirmed),
+        Transport::Sctp { chunk, .. } => {
+            packet.body.holds(if chunk == 1 { 32 } else { 16 }) && sctp_suits(chunk, entry)
+        }
         Transport::Icmp(icmp) => entry.confirmed || is_query(packet.family, icmp.kind),
         Transport::Other(_) => true,
     }
@@ -373,6 +374,19 @@ fn tcp_suits(flags: TcpFlags, entry: &Entry, direction: Direction) -> bool {
         (true, false, Direction::Reply) => segment != Segment::Fin,
         (true, true, Direction::Original) => segment != Segment::SynAck,
         (true, true, Direction::Reply) => segment != Segment::Syn,
+    }
+}
+
+/// `sctp_new` and the checks of the verification tag behind it: INIT, HEARTBEAT, HEARTBEAT ACK and
+/// SHUTDOWN ACK may begin a connection. To one that exists (waiting for a cookie, or established, with
+/// the verification tags that our packets bear) every chunk belongs but an INIT ACK, whose initiate tag
+/// ours has not.
+fn sctp_suits(chunk: u8, entry: &Entry) -> bool {
+    const INIT_ACK: u8 = 2;
+    if entry.confirmed {
+        chunk != INIT_ACK
+    } else {
+        matches!(chunk, 1 | 4 | 5 | 8)
     }
 }
 

@@ -7,14 +7,13 @@ use super::conntrack::{Entry, Link};
 use super::program::Question;
 use super::routing::Ground;
 use super::rpfilter;
-use super::sctp;
 use super::sets::Sets;
 use super::text;
 use super::traveller::{Socket, Traveller};
 use crate::packet::{Direction, Family, InterfaceName, Protocol, Tcp, Transport};
 use crate::xtables::matches::{
-    AddressTypes, AddrtypeTest, ConnectionStatus, Conntrack, HopsTest, IcmpTest, Not, OwnerTest,
-    PacketType, PortRange, PortSide, SctpTest, States, TcpTest, UdpTest,
+    AddressTypes, AddrtypeTest, ChunkScope, Chunks, ConnectionStatus, Conntrack, HopsTest,
+    IcmpTest, Not, OwnerTest, PacketType, PortRange, PortSide, SctpTest, States, TcpTest, UdpTest,
 };
 use crate::xtables::ruleset::AddressMask;
 
@@ -304,6 +303,9 @@ fn sctp(test: &SctpTest, packet: &Traveller<'_>) -> Reply {
     if packet.body.later {
         return Reply::No;
     }
+    let Transport::Sctp { chunk, .. } = packet.packet.transport else {
+        return Reply::No;
+    };
     if !packet.body.holds(12) {
         return Reply::Drop;
     }
@@ -315,9 +317,28 @@ fn sctp(test: &SctpTest, packet: &Traveller<'_>) -> Reply {
     let Some(chunks) = &test.chunks else {
         return Reply::Yes;
     };
-    match sctp::has_chunks(&chunks.value, packet) {
-        None => Reply::Drop,
-        Some(found) => (found != chunks.negated).into(),
+    if !packet.body.holds(16) {
+        return Reply::Drop;
+    }
+    let found = has_chunks(chunks.value.scope, &chunks.value.chunks, chunk);
+    (found != chunks.negated).into()
+}
+
+/// `match_packet` for the one chunk that a packet has, whose flags are all zero.
+fn has_chunks(scope: ChunkScope, chunks: &Chunks, chunk: u8) -> bool {
+    let wants_flag = |flags: &str| flags.chars().any(char::is_uppercase);
+    let (named, fits, others) = match chunks {
+        Chunks::All => (true, true, true),
+        Chunks::These(list) => {
+            let entry = list.iter().find(|(kind, _)| *kind == chunk);
+            let named = entry.is_some();
+            let fits = entry.is_some_and(|(_, flags)| !wants_flag(flags));
+            (named, fits, list.iter().any(|(kind, _)| *kind != chunk))
+        }
+    };
+    match scope {
+        ChunkScope::Any | ChunkScope::Only => named && fits,
+        ChunkScope::All => !others && (!named || fits),
     }
 }
 

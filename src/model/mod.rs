@@ -8,8 +8,8 @@
 //!   `routing` holds, with `addresses` telling kinds of addresses apart;
 //! * [`run`] does what happens at one hook, in order of priority: [`conntrack`] classifies, tables are
 //!   walked, [`nat`] translates;
-//! * `matches` and `targets` are the questions and deeds of rules, with `sets`, `rpfilter`, `sctp` and
-//!   `text` for those that need more room;
+//! * `matches` and `targets` are the questions and deeds of rules, with `sets`, `rpfilter` and `text`
+//!   for those that need more room;
 //! * `answer` sends what the node answers, each a journey of its own, from an address that `source`
 //!   chooses;
 //! * `traveller` is the packet on its way, `witness` whoever watches.
@@ -37,7 +37,6 @@ mod refuse;
 mod routing;
 mod rpfilter;
 mod run;
-mod sctp;
 mod sets;
 mod source;
 mod targets;
