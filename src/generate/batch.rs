@@ -10,9 +10,9 @@ use std::net::IpAddr;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::draft::keys;
-use super::ground::{Ground, Way};
+use super::ground::{Ground, Way, address};
 use super::standing::Shot;
-use crate::packet::{Batch, Origin, Packet, Protocol, Tuple};
+use crate::packet::{Batch, Family, Origin, Packet, Ports, Protocol, Tuple};
 
 /// A batch, and which shot each of its packets is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,8 +107,12 @@ impl Traces {
         for connection in &shot.connections {
             owned.extend([connection.original, connection.reply]);
         }
-        if stays(&shot.packet, ground) {
+        let stays = stays(&shot.packet, ground);
+        if stays != Stays::No {
             owned.extend(keys(&shot.packet).flat_map(both));
+        }
+        if stays == Stays::Perhaps {
+            owned.extend(keys(&shot.packet).map(to_anyone));
         }
         let leaves = !owned.is_empty();
         let all = || asked.iter().chain(&owned);
@@ -140,9 +144,43 @@ fn both(key: Tuple) -> impl Iterator<Item = Tuple> {
     [Some(key), key.inverse()].into_iter().flatten()
 }
 
-/// Whether the packet stays on the node and is entered in the kernel's table on `lo`.
-fn stays(packet: &Packet, ground: &Ground<'_>) -> bool {
-    packet.origin == Origin::Node && ground.way(packet.destination) == Way::Local
+/// Whether a packet stays on the node, and so is entered in the kernel's table on `lo`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stays {
+    Yes,
+    /// If its destination is translated.
+    Perhaps,
+    No,
+}
+
+fn stays(packet: &Packet, ground: &Ground<'_>) -> Stays {
+    if packet.origin != Origin::Node {
+        Stays::No
+    } else if ground.translates_destinations(Family::of(packet.destination)) {
+        Stays::Perhaps
+    } else if ground.way(packet.destination) == Way::Local
+        || ground.way_out(packet.destination) == Way::Local
+    {
+        Stays::Yes
+    } else {
+        Stays::No
+    }
+}
+
+/// A key as one that stands for every destination, because nobody knows which it will be.
+fn to_anyone(key: Tuple) -> Tuple {
+    Tuple {
+        destination: address(Family::of(key.destination), 0),
+        ports: Ports {
+            destination: if is_icmp(key) {
+                key.ports.destination
+            } else {
+                0
+            },
+            ..key.ports
+        },
+        ..key
+    }
 }
 
 fn is_icmp(key: Tuple) -> bool {
@@ -246,6 +284,28 @@ interfaces:
         assert_eq!(salvos(&[own.clone(), own])?, [vec![0], vec![1]]);
         let away = shot("from=node udp 10.0.0.1:5 > 10.0.0.9:6", Standing::New)?;
         assert_eq!(salvos(&[away.clone(), away])?, [vec![0, 1]]);
+        Ok(())
+    }
+
+    #[test]
+    fn what_may_be_sent_back_to_the_node_leaves_traces() -> Outcome {
+        let rules =
+            "*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p tcp -j REDIRECT --to-ports 9\nCOMMIT\n";
+        let firewall = Firewall {
+            v4: crate::xtables::save::parse("rules", rules, Family::V4)?,
+            ..Firewall::default()
+        };
+        let node = node()?;
+        let ground = Ground::new(&node, &firewall);
+        let shots = [
+            shot("from=node tcp 10.0.0.1:5 > 10.0.0.9:6", Standing::New)?,
+            shot("from=node tcp 10.0.0.2:5 > 10.0.0.8:7", Standing::New)?,
+            shot("from=node tcp 10.0.0.1:6 > 10.0.0.7:8", Standing::New)?,
+        ];
+        let salvos: Vec<_> = Batches::new(&ground, shots.into_iter(), 3)
+            .map(|salvo| salvo.places)
+            .collect();
+        assert_eq!(salvos, [vec![0, 2], vec![1]]);
         Ok(())
     }
 

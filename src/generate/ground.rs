@@ -12,7 +12,7 @@ use crate::packet::{Family, InterfaceName};
 use crate::xtables::matches::{HopsTest, PortRange};
 use crate::xtables::ruleset::AddressMask;
 use crate::xtables::set::{Part, Set};
-use crate::xtables::{Firewall, Target};
+use crate::xtables::{Firewall, Rule, Target};
 
 /// Where a packet to an address goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,7 @@ pub struct Ground<'a> {
     /// The firewall.
     pub firewall: &'a Firewall,
     routes: Vec<(IpNet, Way)>,
+    translates_destinations: [bool; 2],
     constants: [Constants; 2],
     by_way: [Vec<(Way, Vec<IpAddr>)>; 2],
 }
@@ -64,6 +65,10 @@ impl<'a> Ground<'a> {
             node,
             firewall,
             routes: routes(node),
+            translates_destinations: Family::BOTH.map(|family| {
+                let ruleset = firewall.ruleset(family);
+                ruleset.rules().any(|(_, rule)| changes_destination(rule))
+            }),
             constants: Default::default(),
             by_way: Default::default(),
         };
@@ -129,6 +134,15 @@ impl<'a> Ground<'a> {
             })
     }
 
+    /// Whether rules of a family change where packets go.
+    #[must_use]
+    pub fn translates_destinations(&self, family: Family) -> bool {
+        self.translates_destinations[match family {
+            Family::V4 => 0,
+            Family::V6 => 1,
+        }]
+    }
+
     /// The set of a name.
     #[must_use]
     pub fn set(&self, name: &str) -> Option<&'a Set> {
@@ -150,9 +164,12 @@ impl<'a> Ground<'a> {
         self.way_out(address)
     }
 
-    /// Where the node's own packets to an address go, by the longest prefix.
+    /// Where the node's own packets to an address go, by the longest prefix; to none, to itself.
     #[must_use]
     pub fn way_out(&self, address: IpAddr) -> Way {
+        if address.is_unspecified() {
+            return Way::Local;
+        }
         let found = self.routes.iter().find(|(net, _)| net.contains(&address));
         found.map_or(Way::Nowhere, |(_, way)| *way)
     }
@@ -189,6 +206,13 @@ impl<'a> Ground<'a> {
     }
 }
 
+fn changes_destination(rule: &Rule) -> bool {
+    matches!(
+        rule.target,
+        Target::Dnat(_) | Target::Redirect(_) | Target::Netmap { .. } | Target::Opaque { .. }
+    )
+}
+
 /// Local addresses, broadcasts, connected networks and routes, the longest prefix first; of equals,
 /// the node's own first.
 fn routes(node: &Node) -> Vec<(IpNet, Way)> {
@@ -201,6 +225,10 @@ fn routes(node: &Node) -> Vec<(IpNet, Way)> {
         }
         if net.addr().is_ipv4() && net.prefix_len() < 31 {
             routes.push((IpNet::from(net.broadcast()), Way::Local));
+        }
+        // A router answers to its network's first address too (RFC 4291, section 2.6.1).
+        if net.addr().is_ipv6() && net.prefix_len() < 127 && node.forwards_v6 {
+            routes.push((IpNet::from(net.network()), Way::Local));
         }
         routes.push((net.trunc(), Way::Out(interface)));
     }
