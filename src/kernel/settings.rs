@@ -28,6 +28,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("ipv4/icmp_ratelimit", "0"),
     ("ipv4/icmp_ratemask", "0"),
     ("ipv6/icmp/ratelimit", "0"),
+    ("ipv6/icmp/ratemask", "\n"),
     ("ipv4/ip_default_ttl", "64"),
     ("ipv4/ipfrag_low_thresh", "0"),
     ("ipv4/ipfrag_high_thresh", "0"),
