@@ -101,11 +101,31 @@ pub(super) struct Log<'a> {
     pub(super) threshold: Option<u16>,
 }
 
+/// What a chain that the kernel asks may do.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum ChainKind {
+    /// Look, mark and drop.
+    Filter,
+    /// Translate addresses.
+    Nat,
+}
+
+impl ChainKind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Filter => "filter",
+            Self::Nat => "nat",
+        }
+    }
+}
+
 /// A chain that the kernel asks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BaseChain<'a> {
     /// Its name.
     pub(super) name: &'a str,
+    /// What it is for.
+    pub(super) kind: ChainKind,
     /// Where.
     pub(super) hook: Hook,
     /// When: lower first.
@@ -192,7 +212,7 @@ impl Table<'_> {
                 writer.number(2, chain.priority.cast_unsigned());
             });
             writer.number(5, chain.policy.code());
-            writer.text(7, "filter");
+            writer.text(7, chain.kind.name());
         });
     }
 

@@ -14,12 +14,14 @@
 //!   connection table, packets don't disturb each other, and the node answers nothing. What leaves by
 //!   `lo` goes on: its second half, PREROUTING and INPUT, is part of its way.
 //!
-//! A chain that nothing jumps to loads the connection's state: so connection tracking, and with it
-//! reassembly, is on whatever the rules are, as on every node that runs Calico.
+//! A second table stays as long as the namespace. A chain that nothing jumps to loads the connection's
+//! state, and empty nat chains stand at the hooks: so connection tracking, with it reassembly, and address
+//! translation are on whatever the rules are, as on every node that runs Calico. Without it they would
+//! hang on the rulesets that a room has seen, because ip_tables never lets go of a table.
 
 use super::nflog::{FENCE_PREFIX, GROUP};
 use super::nfnetlink::Writer;
-use super::nftables::{BaseChain, Expression, Log, Meta, Table, Verdict, transaction};
+use super::nftables::{BaseChain, ChainKind, Expression, Log, Meta, Table, Verdict, transaction};
 use crate::journey::{Point, Points};
 use crate::mark::Mark;
 use crate::packet::wire::Tag;
@@ -28,6 +30,8 @@ use crate::xtables::{Hook, TableName};
 
 /// The table's name in both families.
 const TABLE: &str = "calidiff";
+/// The name of the table that stays.
+const GROUND: &str = "calidiff-ground";
 const PRESETS: &str = "presets";
 const TRACED: &str = "traced";
 /// The index of `lo` in every namespace.
@@ -97,6 +101,33 @@ pub(super) fn point_of(points: &Points, byte: u8) -> Option<Point> {
     points.all().get(usize::from(index)).copied()
 }
 
+/// Writes the transaction that switches connection tracking and address translation on in one family,
+/// for as long as the namespace is there.
+pub(super) fn write_ground(writer: &mut Writer, family: Family) {
+    const TRACKING: &str = "tracking";
+    transaction(writer, |writer| {
+        let mut table = Table {
+            writer,
+            family,
+            name: GROUND,
+        };
+        table.renew();
+        table.add_chain(TRACKING);
+        table.add_rule(TRACKING, &[Expression::ConnectionState]);
+        for hook in Hook::ALL {
+            if let Some(priority) = TableName::Nat.priority(hook) {
+                table.add_base_chain(BaseChain {
+                    name: &hook.to_string(),
+                    kind: ChainKind::Nat,
+                    hook,
+                    priority,
+                    policy: Verdict::Accept,
+                });
+            }
+        }
+    });
+}
+
 /// Writes the transaction that makes one family's table anew. Without points nothing is observed or
 /// stolen.
 pub(super) fn write_table(
@@ -112,10 +143,10 @@ pub(super) fn write_table(
             name: TABLE,
         };
         table.renew();
-        add_tracking(&mut table);
         add_own(&mut table);
         table.add_base_chain(BaseChain {
             name: PRESETS,
+            kind: ChainKind::Filter,
             hook: Hook::Prerouting,
             priority: PRESET_PRIORITY,
             policy: Verdict::Accept,
@@ -154,6 +185,7 @@ pub(super) fn write_trace(writer: &mut Writer, family: Family, origin: Origin, n
         };
         table.add_base_chain(BaseChain {
             name: TRACED,
+            kind: ChainKind::Filter,
             hook: match origin {
                 Origin::Arrives(_) => Hook::Prerouting,
                 Origin::Node => Hook::Output,
@@ -192,16 +224,11 @@ fn tag_offset(family: Family) -> u32 {
     }
 }
 
-fn add_tracking(table: &mut Table) {
-    const CHAIN: &str = "tracking";
-    table.add_chain(CHAIN);
-    table.add_rule(CHAIN, &[Expression::ConnectionState]);
-}
-
 fn add_own(table: &mut Table) {
     const CHAIN: &str = "own";
     table.add_base_chain(BaseChain {
         name: CHAIN,
+        kind: ChainKind::Filter,
         hook: Hook::Output,
         priority: PRESET_PRIORITY,
         policy: Verdict::Accept,
@@ -267,6 +294,7 @@ fn add_point(table: &mut Table, point: Point, index: usize, ends_hook: bool) {
     };
     table.add_base_chain(BaseChain {
         name: &name,
+        kind: ChainKind::Filter,
         hook: point.hook,
         priority,
         policy: if steals {

@@ -101,6 +101,12 @@ impl Room {
             links,
             namespace,
         };
+        for family in Family::BOTH {
+            room.writer.clear();
+            observers::write_ground(&mut room.writer, family);
+            room.nftables
+                .request(&room.writer, "switch connection tracking on")?;
+        }
         room.write_tables()?;
         Ok(room)
     }
