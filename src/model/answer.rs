@@ -223,11 +223,14 @@ fn is_error(packet: &Traveller<'_>) -> bool {
     let Transport::Icmp(icmp) = packet.packet.transport else {
         return false;
     };
-    if !packet.body.holds(1) {
-        return true;
+    // Of IPv6's pieces only those that show the type count (`is_ineligible`).
+    let is_piece = packet.family == Family::V6 && packet.is_fragment();
+    if packet.body.later || !packet.body.holds(1) {
+        return !is_piece;
     }
     match packet.family {
-        Family::V4 => icmp.kind > 18 || matches!(icmp.kind, 3 | 4 | 5 | 11 | 12),
+        // `icmp_pointers`: the types that nobody uses count as errors too.
+        Family::V4 => icmp.kind > 18 || matches!(icmp.kind, 1..=7 | 9..=12),
         Family::V6 => icmp.kind < 128,
     }
 }

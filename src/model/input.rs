@@ -5,7 +5,7 @@ use super::bits;
 use super::routing::{Ground, Link, Target, is_loopback_v4};
 use super::traveller::Traveller;
 use crate::node::ReversePath;
-use crate::packet::{Family, InterfaceName, Protocol};
+use crate::packet::{Family, InterfaceName};
 
 /// An ICMP error that routing sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,8 +113,7 @@ fn group_v4(ground: &Ground, link: &Link, packet: &Traveller<'_>) -> Input {
             && (!source.is_loopback() || link.route_localnet)
             && has_good_source(ground, link, packet.source, None)
     };
-    // `ip_check_mc_rcu` lets IGMP itself in to any group.
-    if good && (all_hosts || packet.protocol == Protocol(2)) {
+    if good && all_hosts {
         Input::Local { to_many: true }
     } else {
         Input::Refused(None)

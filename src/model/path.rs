@@ -163,8 +163,12 @@ impl<W: Witness> Run<'_, W> {
             return Ok(Fate::Unrouted(None));
         }
         if packet.family == Family::V4 && packet.source == 0 {
-            // `raw_send_hdrinc` fills in the route's source.
-            packet.source = answer::source_v4(self.parts.ground, packet.destination);
+            // `raw_send_hdrinc` fills in the route's source: to none that is 127.0.0.1
+            // (`ip_route_output_key_hash_rcu`).
+            packet.source = match packet.destination {
+                0 => bits::number(Ipv4Addr::LOCALHOST.into()),
+                destination => answer::source_v4(self.parts.ground, destination),
+            };
         }
         self.depart(&mut packet, departure, log)
     }
@@ -296,20 +300,23 @@ impl<W: Witness> Run<'_, W> {
     /// Routes the node's own packet again after OUTPUT has changed it; `false` where it ends so
     /// (net/ipv4/netfilter.c, `ip_route_me_harder`; net/ipv6/netfilter.c).
     pub(super) fn reroute(&mut self, packet: &mut Traveller<'_>) -> bool {
+        let ground = self.parts.ground;
         let near =
             packet.family == Family::V6 && addresses::sort(packet.destination) == Sort::LinkLocal;
+        // Nobody speaks from an address that is no single one's: it does not decide.
+        let source = match ground.find_local(packet.family, packet.source) {
+            Some(Target::Broadcast(_)) => 0,
+            _ => packet.source,
+        };
         let departure = if near {
             self.departure(packet.family, packet.destination, packet.leaves_by)
         } else {
-            self.departure_from(packet.family, packet.source, packet.destination)
+            self.departure_from(packet.family, source, packet.destination)
         };
         let Some(departure) = departure else {
             return false;
         };
-        let ground = self.parts.ground;
-        if packet.family == Family::V4
-            && !input::may_leave(ground, packet.source, departure.interface)
-        {
+        if packet.family == Family::V4 && !input::may_leave(ground, source, departure.interface) {
             return false;
         }
         set_departure(packet, departure);
