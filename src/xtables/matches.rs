@@ -1,8 +1,20 @@
 //! What a rule asks of a packet.
+//!
+//! * `transport`: ports, flags, chunks and types in transport headers;
+//! * `conntrack`: what connection tracking says.
+
+mod conntrack;
+mod transport;
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::ruleset::{AddressMask, InterfacePattern};
+use super::ruleset::InterfacePattern;
+
+pub use conntrack::{ConnectionStatus, Conntrack, States};
+pub use transport::{
+    ChunkScope, ChunkTest, Chunks, FlagsTest, IcmpTest, PortRange, PortSide, SctpTest, TcpTest,
+    UdpTest,
+};
 
 /// A question, or its negation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,24 +43,6 @@ impl<T> Not<T> {
     }
 }
 
-/// A range of ports (or of other 16-bit numbers), both ends included; `first` may lie above `last`
-/// only where the kernel takes such a rule, and then it never matches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PortRange {
-    /// The lowest.
-    pub first: u16,
-    /// The highest.
-    pub last: u16,
-}
-
-impl PortRange {
-    /// Whether a port lies in it.
-    #[must_use]
-    pub fn contains(self, port: u16) -> bool {
-        (self.first..=self.last).contains(&port)
-    }
-}
-
 /// A value under a mask, as `--mark 0x1/0x1` has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MaskedMark {
@@ -56,198 +50,6 @@ pub struct MaskedMark {
     pub value: u32,
     /// Which bits count.
     pub mask: u32,
-}
-
-/// The states that `--ctstate` and `--state` name, as a set of bits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct States(pub u8);
-
-impl States {
-    /// Connection tracking can make nothing of the packet.
-    pub const INVALID: Self = Self(0x01);
-    /// The packet would begin a connection, or belongs to one that has seen no reply.
-    pub const NEW: Self = Self(0x02);
-    /// The packet belongs to a connection with packets in both directions.
-    pub const ESTABLISHED: Self = Self(0x04);
-    /// The packet is about a connection.
-    pub const RELATED: Self = Self(0x08);
-    /// Connection tracking was told to leave the packet alone.
-    pub const UNTRACKED: Self = Self(0x10);
-    /// The source address is translated.
-    pub const SNAT: Self = Self(0x20);
-    /// The destination address is translated.
-    pub const DNAT: Self = Self(0x40);
-    /// Each state with its name, in the order in which the tools print them.
-    pub const NAMES: [(&'static str, Self); 7] = [
-        ("INVALID", Self::INVALID),
-        ("NEW", Self::NEW),
-        ("RELATED", Self::RELATED),
-        ("ESTABLISHED", Self::ESTABLISHED),
-        ("UNTRACKED", Self::UNTRACKED),
-        ("SNAT", Self::SNAT),
-        ("DNAT", Self::DNAT),
-    ];
-
-    /// Both sets together.
-    #[must_use]
-    pub fn union(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Whether they share a state.
-    #[must_use]
-    pub fn intersects(self, other: Self) -> bool {
-        self.0 & other.0 != 0
-    }
-}
-
-/// `-m conntrack`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Conntrack {
-    /// `--ctstate`.
-    pub states: Option<Not<States>>,
-    /// `--ctproto`.
-    pub protocol: Option<Not<u8>>,
-    /// `--ctorigsrc`.
-    pub original_source: Option<Not<AddressMask>>,
-    /// `--ctorigdst`.
-    pub original_destination: Option<Not<AddressMask>>,
-    /// `--ctreplsrc`.
-    pub reply_source: Option<Not<AddressMask>>,
-    /// `--ctrepldst`.
-    pub reply_destination: Option<Not<AddressMask>>,
-    /// `--ctorigsrcport`.
-    pub original_source_port: Option<Not<PortRange>>,
-    /// `--ctorigdstport`.
-    pub original_destination_port: Option<Not<PortRange>>,
-    /// `--ctreplsrcport`.
-    pub reply_source_port: Option<Not<PortRange>>,
-    /// `--ctrepldstport`.
-    pub reply_destination_port: Option<Not<PortRange>>,
-    /// `--ctstatus`.
-    pub status: Option<Not<ConnectionStatus>>,
-    /// `--ctexpire`, in seconds.
-    pub expires: Option<Not<(u32, u32)>>,
-    /// `--ctdir`: true for `ORIGINAL`.
-    pub original_direction: Option<bool>,
-}
-
-/// The statuses that `--ctstatus` names, as a set of bits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct ConnectionStatus(pub u8);
-
-impl ConnectionStatus {
-    /// Expected by another connection.
-    pub const EXPECTED: Self = Self(0x01);
-    /// Packets were seen in both directions.
-    pub const SEEN_REPLY: Self = Self(0x02);
-    /// Never expired early.
-    pub const ASSURED: Self = Self(0x04);
-    /// Entered in the table.
-    pub const CONFIRMED: Self = Self(0x08);
-    /// `NONE` stands for none of the bits.
-    pub const NONE: Self = Self(0x00);
-    /// Each status with its name, in the order in which the tools print them.
-    pub const NAMES: [(&'static str, Self); 4] = [
-        ("EXPECTED", Self::EXPECTED),
-        ("SEEN_REPLY", Self::SEEN_REPLY),
-        ("ASSURED", Self::ASSURED),
-        ("CONFIRMED", Self::CONFIRMED),
-    ];
-}
-
-/// Which ports `-m multiport` looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum PortSide {
-    /// `--sports`.
-    Source,
-    /// `--dports`.
-    Destination,
-    /// `--ports`: either.
-    Either,
-}
-
-/// `--tcp-flags MASK COMPARE`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FlagsTest {
-    /// Which flags count.
-    pub mask: u8,
-    /// Which of them must be set.
-    pub compare: u8,
-}
-
-/// `-m tcp`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TcpTest {
-    /// `--sport`.
-    pub source: Option<Not<PortRange>>,
-    /// `--dport`.
-    pub destination: Option<Not<PortRange>>,
-    /// `--tcp-flags` and `--syn`.
-    pub flags: Option<Not<FlagsTest>>,
-    /// `--tcp-option`.
-    pub option: Option<Not<u8>>,
-}
-
-/// `-m udp`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct UdpTest {
-    /// `--sport`.
-    pub source: Option<Not<PortRange>>,
-    /// `--dport`.
-    pub destination: Option<Not<PortRange>>,
-}
-
-/// How `--chunk-types` compares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ChunkScope {
-    /// All of these are there.
-    All,
-    /// Any of these is there.
-    Any,
-    /// Only these are there.
-    Only,
-}
-
-/// Which chunk types `--chunk-types` names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Chunks {
-    /// `ALL`: each of the 256 types.
-    All,
-    /// Each chunk type with its flags to the letter, such as `DATA:Be`'s `Be` (upper case: set, lower
-    /// case: not set), empty without; no type at all is `NONE`.
-    These(Vec<(u8, String)>),
-}
-
-/// `--chunk-types`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChunkTest {
-    /// How.
-    pub scope: ChunkScope,
-    /// What.
-    pub chunks: Chunks,
-}
-
-/// `-m sctp`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SctpTest {
-    /// `--sport`.
-    pub source: Option<Not<PortRange>>,
-    /// `--dport`.
-    pub destination: Option<Not<PortRange>>,
-    /// `--chunk-types`.
-    pub chunks: Option<Not<ChunkTest>>,
-}
-
-/// `--icmp-type` and `--icmpv6-type`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct IcmpTest {
-    /// The type. 255 means any type in IPv4's match, and is a value like others in IPv6's.
-    pub kind: u8,
-    /// The lowest code.
-    pub first_code: u8,
-    /// The highest code; 0 to 255 where the rule names none.
-    pub last_code: u8,
 }
 
 /// Which side of a packet an element of a set is compared with.
