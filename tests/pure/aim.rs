@@ -1,7 +1,6 @@
 //! Packets aimed at rulesets: every rule is hit or explained, and every explanation is proved.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 
 use calidiff::claims::seed;
 use calidiff::generate::aim::{Aimed, Boundary, aim};
@@ -19,6 +18,8 @@ use calidiff::node::infer::{infer, infer_sets};
 use calidiff::packet::Family;
 use calidiff::xtables::save::parse;
 use calidiff::xtables::{Firewall, RuleId};
+
+use crate::corpus::each_dump;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -240,46 +241,17 @@ fn batches_hold_every_packet_once() -> Outcome {
     Ok(())
 }
 
-/// The corpus, where there is one.
-fn corpus() -> Option<PathBuf> {
-    let folder = std::env::var_os("CALIDIFF_CORPUS").map(PathBuf::from);
-    if folder.is_none() {
-        eprintln!("CALIDIFF_CORPUS is not set: the published dumps are not looked at");
-    }
-    folder
-}
-
 #[test]
 fn in_published_dumps_every_rule_is_hit_or_explained() -> Outcome {
-    let Some(folder) = corpus() else {
-        return Ok(());
-    };
-    let mut paths: Vec<PathBuf> = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        paths.push(entry?.path());
-    }
-    paths.sort();
-    let mut dumps = 0;
-    for path in paths {
-        let family = match path.extension().and_then(|extension| extension.to_str()) {
-            Some("save") => Family::V4,
-            Some("save6") => Family::V6,
-            _ => continue,
-        };
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(&path)?;
-        let Ok(ruleset) = parse(&name, &text, family) else {
-            continue;
-        };
+    each_dump(|name, family, ruleset| {
         let mut firewall = Firewall::default();
         *firewall.ruleset_mut(family) = ruleset;
         let node = infer(&firewall).node;
         firewall.sets = infer_sets(&firewall, &node).0;
-        if Machine::new(&node, &firewall).is_ok() {
-            dumps += 1;
-            check(&name, &node, &firewall)?;
+        let loads = Machine::new(&node, &firewall).is_ok();
+        if loads {
+            check(name, &node, &firewall)?;
         }
-    }
-    assert!(dumps >= 30, "{dumps} dumps could be loaded");
-    Ok(())
+        Ok(loads)
+    })
 }

@@ -1,7 +1,6 @@
 //! Nodes inferred for rules that came without one.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use calidiff::node::Node;
 use calidiff::node::infer::{Inferred, infer, infer_sets};
@@ -10,6 +9,8 @@ use calidiff::packet::{Family, InterfaceName};
 use calidiff::xtables::ruleset::InterfacePattern;
 use calidiff::xtables::save::parse;
 use calidiff::xtables::{Firewall, Match, Ruleset};
+
+use crate::corpus::each_dump;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -76,37 +77,12 @@ fn a_missing_set_is_made_from_how_rules_ask() -> Outcome {
     Ok(())
 }
 
-/// The corpus, where there is one.
-fn corpus() -> Option<PathBuf> {
-    let folder = std::env::var_os("CALIDIFF_CORPUS").map(PathBuf::from);
-    if folder.is_none() {
-        eprintln!("CALIDIFF_CORPUS is not set: the published dumps are not looked at");
-    }
-    folder
-}
-
 #[test]
 fn every_published_dump_gets_a_node_that_its_rules_can_be_tried_on() -> Outcome {
-    let Some(folder) = corpus() else {
-        return Ok(());
-    };
-    let mut dumps = 0;
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        let family = match path.extension().and_then(|extension| extension.to_str()) {
-            Some("save") => Family::V4,
-            Some("save6") => Family::V6,
-            _ => continue,
-        };
-        let text = std::fs::read_to_string(&path)?;
-        let file = path.display().to_string();
-        if let Ok(ruleset) = parse(&file, &text, family) {
-            dumps += 1;
-            check(&file, firewall(ruleset), family)?;
-        }
-    }
-    assert!(dumps >= 30, "{dumps} dumps could be read");
-    Ok(())
+    each_dump(|file, family, ruleset| {
+        check(file, firewall(ruleset), family)?;
+        Ok(true)
+    })
 }
 
 fn check(file: &str, firewall: Firewall, family: Family) -> Outcome {

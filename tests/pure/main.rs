@@ -2,6 +2,7 @@
 
 mod aim;
 mod claims;
+mod corpus;
 mod explain;
 mod house;
 mod infer;
