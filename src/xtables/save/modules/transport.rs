@@ -56,17 +56,11 @@ const MULTIPORT: &[OptionSpec] = &[
     option("ports", 1).negatable(),
 ];
 
-/// The flags that `--tcp-flags` knows, and the two words for all and for none of them.
-const FLAGS: [(&str, u8); 8] = [
-    ("FIN", 0x01),
-    ("SYN", 0x02),
-    ("RST", 0x04),
-    ("PSH", 0x08),
-    ("ACK", 0x10),
-    ("URG", 0x20),
-    ("ALL", 0x3f),
-    ("NONE", 0x00),
-];
+/// The flags that `--tcp-flags` knows.
+const FLAGS: &[(&str, u8)] = TcpFlags::NAMES.split_at(6).0;
+
+/// Its words for all and for none of them.
+const MANY_FLAGS: [(&str, u8); 2] = [("ALL", 0x3f), ("NONE", 0x00)];
 
 /// SYN set; FIN, RST and ACK not.
 const SYN: FlagsTest = FlagsTest {
@@ -104,7 +98,7 @@ fn flags(word: &Word<'_>) -> Result<u8, Problem> {
     let names = word.text.split(',').filter(|name| !name.is_empty());
     names
         .map(|name| {
-            let mut known = FLAGS.iter();
+            let mut known = FLAGS.iter().chain(&MANY_FLAGS);
             known
                 .find(|(known, _)| known.eq_ignore_ascii_case(name))
                 .map(|(_, flag)| *flag)
@@ -293,7 +287,7 @@ pub(super) fn write_tcp(text: &mut Text, test: &TcpTest) {
 }
 
 fn flag_names(flags: u8) -> String {
-    let set = FLAGS[..6].iter().filter(|(_, flag)| flags & flag != 0);
+    let set = FLAGS.iter().filter(|(_, flag)| flags & flag != 0);
     let names = Listed(set.map(|(name, _)| *name)).to_string();
     if names.is_empty() {
         return "NONE".to_owned();
