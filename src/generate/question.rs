@@ -310,7 +310,6 @@ impl fmt::Display for Question<'_> {
 /// The name of a match's module.
 #[must_use]
 pub fn module(one: &Match) -> &str {
-    use crate::xtables::matches::StatefulKind;
     match one {
         Match::Connmark(_) => "connmark",
         Match::Conntrack(_) => "conntrack",
@@ -319,14 +318,7 @@ pub fn module(one: &Match) -> &str {
         Match::Physdev(_) => "physdev",
         Match::Statistic(_) => "statistic",
         Match::RoutingHeader(_) => "rt",
-        Match::Stateful(test) => match test.kind {
-            StatefulKind::Limit => "limit",
-            StatefulKind::Hashlimit => "hashlimit",
-            StatefulKind::Connlimit => "connlimit",
-            StatefulKind::Recent => "recent",
-            StatefulKind::Time => "time",
-            StatefulKind::Policy => "policy",
-        },
+        Match::Stateful(test) => test.kind.name(),
         Match::Opaque { module, .. } => module,
         _ => "match",
     }

@@ -298,6 +298,21 @@ pub enum StatefulKind {
     Policy,
 }
 
+impl StatefulKind {
+    /// The word behind `-m`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Limit => "limit",
+            Self::Hashlimit => "hashlimit",
+            Self::Connlimit => "connlimit",
+            Self::Recent => "recent",
+            Self::Time => "time",
+            Self::Policy => "policy",
+        }
+    }
+}
+
 /// One `-m` match of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Match {

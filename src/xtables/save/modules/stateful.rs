@@ -199,13 +199,6 @@ fn hash_mode(word: &Word<'_>) -> Result<(), Problem> {
 }
 
 pub(super) fn write(text: &mut Text, test: &StatefulTest) {
-    text.module(match test.kind {
-        StatefulKind::Limit => "limit",
-        StatefulKind::Hashlimit => "hashlimit",
-        StatefulKind::Connlimit => "connlimit",
-        StatefulKind::Recent => "recent",
-        StatefulKind::Time => "time",
-        StatefulKind::Policy => "policy",
-    });
+    text.module(test.kind.name());
     text.words(&test.words);
 }
