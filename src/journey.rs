@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use crate::mark::Mark;
 pub use crate::packet::Headers;
 use crate::packet::{Family, InterfaceName};
-use crate::xtables::{Hook, Policy, Ruleset, TableName};
+use crate::xtables::{Hook, Policy, RuleId, Ruleset, TableName};
 
 /// A place where packets are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -247,4 +247,17 @@ pub struct Step {
     pub before: Mark,
     /// The mark after.
     pub after: Mark,
+}
+
+impl Step {
+    /// The rule that was asked; `None` at a chain's end.
+    #[must_use]
+    pub fn rule_id(&self) -> Option<RuleId> {
+        Some(RuleId {
+            family: self.family,
+            table: self.table,
+            chain: self.chain.clone(),
+            index: self.rule?,
+        })
+    }
 }

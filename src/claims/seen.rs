@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::journey::{Fate, Headers, Journey, Sight, Step};
 use crate::mark::Mark;
-use crate::xtables::{Firewall, Hook, RuleId, TableName, Target};
+use crate::xtables::{Firewall, Hook, TableName, Target};
 
 /// One packet on one arm: its journey, and the rules that it matched on its way.
 #[derive(Clone, Debug)]
@@ -114,17 +114,9 @@ impl Seen<'_> {
     /// The chains that it was sent to, in order, with the table of each.
     #[must_use]
     pub fn entered(&self) -> Vec<(TableName, &str)> {
-        let sent_to = |step: &Step| {
-            let id = RuleId {
-                family: step.family,
-                table: step.table,
-                chain: step.chain.clone(),
-                index: step.rule?,
-            };
-            match &self.firewall.rule(&id)?.target {
-                Target::Jump(chain) | Target::Goto(chain) => Some((step.table, chain.as_str())),
-                _ => None,
-            }
+        let sent_to = |step: &Step| match &self.firewall.rule(&step.rule_id()?)?.target {
+            Target::Jump(chain) | Target::Goto(chain) => Some((step.table, chain.as_str())),
+            _ => None,
         };
         self.rules().filter_map(sent_to).collect()
     }

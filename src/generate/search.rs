@@ -15,7 +15,7 @@ use super::paths::{AllPaths, Path, conditions_of, way_to};
 use super::question::{Condition, Question, conditions};
 use super::random::Stream;
 use super::solve::{Clause, solve};
-use super::stop::{Stop, missed_mark, place, stop};
+use super::stop::{Stop, missed_mark, stop};
 
 /// How often a search starts again, each time with the next path.
 const ATTEMPTS: usize = 16;
@@ -256,7 +256,7 @@ impl<'g, 'a, B: Bits> Search<'g, 'a, B> {
         let mut clause = Clause::new();
         let mut marks = Vec::new();
         for step in stack {
-            let found = place(step).and_then(|id| self.ground.firewall.rule(&id));
+            let found = step.rule_id().and_then(|id| self.ground.firewall.rule(&id));
             for condition in found.map(conditions).unwrap_or_default() {
                 let other = condition.opposite();
                 if let Question::Mark(test) = condition.question {

@@ -74,17 +74,6 @@ fn stack<'s>(steps: &[&'s Step]) -> Vec<&'s Step> {
     stack
 }
 
-/// The place of the rule that a step asked.
-#[must_use]
-pub fn place(step: &Step) -> Option<RuleId> {
-    Some(RuleId {
-        family: step.family,
-        table: step.table,
-        chain: step.chain.clone(),
-        index: step.rule?,
-    })
-}
-
 /// A question about the mark that a packet failed at a step, and the answer that is wanted.
 #[must_use]
 pub fn missed_mark(condition: &Condition<'_>, step: &Step) -> Option<(MaskedMark, bool)> {

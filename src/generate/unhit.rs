@@ -19,7 +19,7 @@ use super::question::{Condition, Question, conditions, module};
 use super::random::Stream;
 use super::search::{Search, clauses};
 use super::standing::Shot;
-use super::stop::{Stop, missed_mark, place, stop};
+use super::stop::{Stop, missed_mark, stop};
 use crate::journey::Step;
 use crate::model::Machine;
 use crate::node::Node;
@@ -302,7 +302,7 @@ impl Case<'_> {
         match stop(steps, path, self.rule) {
             Stop::Rules(stack) => stack
                 .last()
-                .and_then(|step| place(step))
+                .and_then(|step| step.rule_id())
                 .map(Edit::Neutralise),
             Stop::Policy(step) => Hook::of_chain(&step.chain).map(|hook| Edit::AcceptAtEnd {
                 family: step.family,
@@ -392,7 +392,7 @@ fn unmarked(condition: &Condition<'_>, at: &Step, steps: &[Step]) -> Option<Rule
         step.before.matches(test.value, test.mask) == wanted
             && step.after.matches(test.value, test.mask) != wanted
     };
-    steps.iter().rev().find(spoils).and_then(place)
+    steps.iter().rev().find(spoils).and_then(Step::rule_id)
 }
 
 /// The last rule that translated a packet.
@@ -401,7 +401,7 @@ fn translated(steps: &[Step], firewall: &Firewall) -> Option<RuleId> {
         .iter()
         .rev()
         .filter(|step| step.matched.is_ok())
-        .filter_map(place);
+        .filter_map(Step::rule_id);
     let translates = |id: &RuleId| {
         let target = firewall.rule(id).map(|rule| &rule.target);
         matches!(

@@ -264,16 +264,9 @@ fn step_line(step: &Step) -> String {
 }
 
 fn step_rule_text(firewall: &Firewall, step: &Step) -> String {
-    let Some(index) = step.rule else {
-        return String::new();
-    };
-    let id = crate::xtables::RuleId {
-        family: step.family,
-        table: step.table,
-        chain: step.chain.clone(),
-        index,
-    };
-    rule_text(firewall, &id)
+    step.rule_id()
+        .map(|id| rule_text(firewall, &id))
+        .unwrap_or_default()
 }
 
 fn rule_text(firewall: &Firewall, id: &crate::xtables::RuleId) -> String {
