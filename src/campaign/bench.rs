@@ -1,6 +1,7 @@
 //! Model and kernel measured side by side, in one run: what is compared is measured in turns, so that
 //! a noisy machine troubles both alike, and the median counts.
 
+use std::ops::Range;
 use std::panic::resume_unwind;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use super::source::Source;
 use super::{Options, Subject};
 use crate::arm::Failure;
 use crate::journey::Fate;
-use crate::kernel::{Backend, KernelError, Room, Tools};
+use crate::kernel::{Backend, KernelError, Room, Tools, in_rooms};
 use crate::mark::Mark;
 use crate::model::{Connections, Machine};
 use crate::packet::{Batch, Origin, Packet};
@@ -256,30 +257,17 @@ fn rulesets(
         .map(|number| variant(&subject.firewall, number))
         .collect();
     let mut journeys = Vec::new();
-    let mut turn = |first: usize| -> Result<(), KernelError> {
-        for (number, room) in rooms.iter_mut().enumerate() {
-            room.begin(&subject.node, &variants[(first + number) % variants.len()])?;
-        }
-        let mut waiting = true;
-        while waiting {
-            waiting = false;
-            for room in &mut rooms {
-                waiting |= !room.advance()?;
-            }
-        }
-        for room in &mut rooms {
-            refused(room.finish()?)?;
-            room.fire(few, &mut journeys)?;
-        }
-        Ok(())
+    let mut turn = |cases: Range<usize>| {
+        let cases = cases.map(|number| (&subject.node, &variants[number % variants.len()]));
+        in_rooms(&mut rooms, cases, |room, _, fate| {
+            refused(fate)?;
+            room.fire(few, &mut journeys)
+        })
     };
-    turn(0)?;
+    turn(0..pool)?;
     let start = Instant::now();
-    for first in (0..count).step_by(pool) {
-        turn(first + 1)?;
-    }
-    let programmed = count.div_ceil(pool) * pool;
-    Ok(programmed as f64 / start.elapsed().as_secs_f64())
+    turn(pool..pool + count)?;
+    Ok(count as f64 / start.elapsed().as_secs_f64())
 }
 
 fn refused(outcome: Result<(), crate::verdict::NotProgrammed>) -> Result<(), KernelError> {

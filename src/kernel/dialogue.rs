@@ -11,8 +11,9 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::set_pdeathsig;
@@ -135,9 +136,9 @@ impl Dialogue {
 
     /// Says that there is nothing more to come, once all is sent.
     pub(super) fn hang_up(&mut self) -> Result<(), KernelError> {
-        let give_up = Instant::now() + PATIENCE;
         while self.sent < self.unsent.len() && self.input.is_some() {
-            self.exchange(give_up)?;
+            self.wait()?;
+            self.exchange()?;
         }
         self.input = None;
         Ok(())
@@ -145,32 +146,49 @@ impl Dialogue {
 
     /// Listens until a line comes on a stream, or the tool ends.
     pub(super) fn listen_for(&mut self, stream: Stream, line: &str) -> Result<Heard, KernelError> {
-        let give_up = Instant::now() + PATIENCE;
         loop {
-            let said = match stream {
-                Stream::Output => &self.heard,
-                Stream::Errors => &self.complaints,
-            };
-            if contains_line(said, line.as_bytes()) {
-                return Ok(Heard::Line);
+            if let Some(heard) = self.heard(stream, line)? {
+                return Ok(heard);
             }
-            if self.output.is_none() && self.errors.is_none() {
-                return self.wait().map(Heard::End);
-            }
-            self.exchange(give_up)?;
+            self.wait()?;
         }
+    }
+
+    /// What came of a line that is waited for, without waiting: `None` while the tool has not come so
+    /// far.
+    pub(super) fn heard(
+        &mut self,
+        stream: Stream,
+        line: &str,
+    ) -> Result<Option<Heard>, KernelError> {
+        self.exchange()?;
+        let said = match stream {
+            Stream::Output => &self.heard,
+            Stream::Errors => &self.complaints,
+        };
+        if contains_line(said, line.as_bytes()) {
+            return Ok(Some(Heard::Line));
+        }
+        if self.has_fallen_silent() {
+            return self.end().map(|status| Some(Heard::End(status)));
+        }
+        Ok(None)
+    }
+
+    fn has_fallen_silent(&self) -> bool {
+        self.output.is_none() && self.errors.is_none()
     }
 
     /// Listens until the tool ends, and returns its exit status (`None`: by a signal).
     fn listen_to_the_end(&mut self) -> Result<Option<i32>, KernelError> {
-        let give_up = Instant::now() + PATIENCE;
-        while self.output.is_some() || self.errors.is_some() {
-            self.exchange(give_up)?;
+        while !self.has_fallen_silent() {
+            self.wait()?;
+            self.exchange()?;
         }
-        self.wait()
+        self.end()
     }
 
-    fn wait(&mut self) -> Result<Option<i32>, KernelError> {
+    fn end(&mut self) -> Result<Option<i32>, KernelError> {
         self.input = None;
         let status = self
             .child
@@ -179,48 +197,41 @@ impl Dialogue {
         Ok(status.code())
     }
 
-    /// Waits until the tool speaks or listens, then sends and hears what is possible.
-    fn exchange(&mut self, give_up: Instant) -> Result<(), KernelError> {
-        let left = give_up.saturating_duration_since(Instant::now());
+    /// What to poll for the tool's next word, or its next readiness to listen.
+    pub(super) fn ends(&self) -> impl Iterator<Item = PollFd<'_>> {
         let sending = self.sent < self.unsent.len();
-        let waiting = |fd, flags| PollFd::new(fd, flags);
-        let mut fds: smallvec::SmallVec<[PollFd<'_>; 3]> = smallvec::SmallVec::new();
-        fds.extend(
-            self.output
-                .as_ref()
-                .map(|end| waiting(end.as_fd(), PollFlags::POLLIN)),
-        );
-        fds.extend(
-            self.errors
-                .as_ref()
-                .map(|end| waiting(end.as_fd(), PollFlags::POLLIN)),
-        );
-        if sending {
-            fds.extend(
-                self.input
-                    .as_ref()
-                    .map(|end| waiting(end.as_fd(), PollFlags::POLLOUT)),
-            );
+        let input = self.input.as_ref().filter(|_| sending);
+        let output = self.output.as_ref();
+        let errors = self.errors.as_ref();
+        [
+            output.map(|end| PollFd::new(end.as_fd(), PollFlags::POLLIN)),
+            errors.map(|end| PollFd::new(end.as_fd(), PollFlags::POLLIN)),
+            input.map(|end| PollFd::new(end.as_fd(), PollFlags::POLLOUT)),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// Waits until the tool speaks or listens.
+    pub(super) fn wait(&self) -> Result<(), KernelError> {
+        let mut ends: smallvec::SmallVec<[PollFd<'_>; 3]> = self.ends().collect();
+        if await_any(&mut ends)? {
+            return Ok(());
         }
-        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-        let ready = poll(&mut fds, timeout)
-            .or_else(|error| match error {
-                nix::errno::Errno::EINTR => Ok(1),
-                other => Err(other),
-            })
-            .map_err(|error| KernelError::system(format!("listen to {}", self.tool), error))?;
-        drop(fds);
-        if ready == 0 {
-            return Err(KernelError::Tool {
-                tool: self.tool.to_owned(),
-                doing: "answer".to_owned(),
-                message: format!(
-                    "it said nothing for {} s; its complaints so far: {}",
-                    PATIENCE.as_secs(),
-                    self.complaints().trim()
-                ),
-            });
-        }
+        let complaints = self.complaints();
+        Err(KernelError::Tool {
+            tool: self.tool.to_owned(),
+            doing: "answer".to_owned(),
+            message: format!(
+                "it said nothing for {} s; its complaints so far: {}",
+                PATIENCE.as_secs(),
+                complaints.trim()
+            ),
+        })
+    }
+
+    /// Hears what has been said, and sends what is taken, without waiting.
+    fn exchange(&mut self) -> Result<(), KernelError> {
         hear(&mut self.output, &mut self.heard);
         hear(&mut self.errors, &mut self.complaints);
         self.send()
@@ -286,6 +297,17 @@ pub(super) fn run(
         output: String::from_utf8_lossy(&dialogue.heard).into_owned(),
         complaints: dialogue.complaints(),
     })
+}
+
+/// Waits until one of several tools speaks or listens; `false`: none did in all the time that a tool may
+/// take for one thing.
+pub(super) fn await_any(ends: &mut [PollFd<'_>]) -> Result<bool, KernelError> {
+    let timeout = PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::MAX);
+    match poll(ends, timeout) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::EINTR) => Ok(true),
+        Err(error) => Err(KernelError::system("listen to the tools", error)),
+    }
 }
 
 /// Reads what is there; closes the stream at its end.

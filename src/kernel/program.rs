@@ -1,9 +1,9 @@
 //! Programming a namespace through the real tools, in steps, so that the waiting of several namespaces
 //! overlaps.
 //!
-//! [`Programmer::begin`] tells the first tool and does not wait; each [`Programmer::advance`] waits for
-//! the tool that is at work and tells the next; [`Programmer::finish`] does so to the end. One thread
-//! drives a pool: `begin` on all, `advance` on all until each has said that it is done, `finish` on all.
+//! [`Programmer::begin`] tells the first tool and does not wait; [`Programmer::advance`] hears what it has
+//! said and tells the next, without waiting either; [`Programmer::finish`] waits to the end. So one
+//! thread drives a pool, whose [`Programmer::ends`] it polls ([`super::pool`]).
 //!
 //! One `iptables-restore --noflush --verbose` and one `ip6tables-restore` live as long as the namespace:
 //! verbose, they echo comments, so a comment after the last `COMMIT` is the sign that all before it is
@@ -14,6 +14,8 @@
 //! `iptables-nft-restore` builds its transaction anew and then flushes chains that the same transaction
 //! deletes (iptables/nft.c, `nft_refresh_transaction`). Other writers to nf_tables in the same namespace
 //! must keep still too between `begin` and `finish`.
+
+use nix::poll::PollFd;
 
 use super::dialogue;
 use super::error::KernelError;
@@ -129,7 +131,7 @@ impl Programmer {
     ///
     /// A fault of the machine. A ruleset's refusal comes from [`Programmer::finish`].
     pub fn begin(&mut self, namespace: &Namespace, texts: &Texts<'_>) -> Result<(), KernelError> {
-        while !self.advance(namespace)? {}
+        self.complete(namespace)?;
         self.outcome = Ok(());
         let sets = sets::scripts(texts.sets);
         let rules = [texts.v4, texts.v6];
@@ -145,19 +147,29 @@ impl Programmer {
         } else {
             self.load_sets(namespace, job)?;
         }
-        self.skip_the_silent(namespace)
+        Ok(())
     }
 
-    /// Waits for the tool that is at work, and tells the next. Returns whether all is done, so that
-    /// [`Programmer::finish`] won't wait.
+    /// Goes on as far as is possible without waiting for a tool, and returns whether all is done, so
+    /// that [`Programmer::finish`] won't wait.
     ///
     /// # Errors
     ///
     /// As [`Programmer::begin`].
     pub fn advance(&mut self, namespace: &Namespace) -> Result<bool, KernelError> {
-        self.step(namespace)?;
-        self.skip_the_silent(namespace)?;
-        Ok(self.job.is_none())
+        while let Some(index) = self.at_work() {
+            let Some(answer) = self.restorers[index].answer()? else {
+                return Ok(false);
+            };
+            self.step(namespace, answer)?;
+        }
+        Ok(true)
+    }
+
+    /// What to poll while [`Programmer::advance`] would do nothing.
+    pub(super) fn ends(&self) -> impl Iterator<Item = PollFd<'_>> {
+        let awaited = self.at_work().map(|index| &self.restorers[index]);
+        awaited.into_iter().flat_map(Restorer::ends)
     }
 
     /// Waits until what was begun is loaded, or refused.
@@ -169,53 +181,54 @@ impl Programmer {
         &mut self,
         namespace: &Namespace,
     ) -> Result<Result<(), NotProgrammed>, KernelError> {
-        while !self.advance(namespace)? {}
+        self.complete(namespace)?;
         Ok(std::mem::replace(&mut self.outcome, Ok(())))
     }
 
-    /// Passes over the stages in which the tool has nothing to do.
-    fn skip_the_silent(&mut self, namespace: &Namespace) -> Result<(), KernelError> {
-        while let Some(job) = &self.job {
-            let (Stage::Emptying(index) | Stage::Loading(index)) = job.stage;
-            if self.restorers[index].is_awaited() {
-                break;
+    fn complete(&mut self, namespace: &Namespace) -> Result<(), KernelError> {
+        while !self.advance(namespace)? {
+            if let Some(index) = self.at_work() {
+                self.restorers[index].wait()?;
             }
-            self.step(namespace)?;
         }
         Ok(())
     }
 
-    /// Completes a stage and begins the next.
-    fn step(&mut self, namespace: &Namespace) -> Result<(), KernelError> {
+    /// Whose turn it is, by its place in [`Family::BOTH`].
+    fn at_work(&self) -> Option<usize> {
+        let (Stage::Emptying(index) | Stage::Loading(index)) = self.job.as_ref()?.stage;
+        Some(index)
+    }
+
+    /// Completes a stage with the tool's answer, and begins the next.
+    fn step(
+        &mut self,
+        namespace: &Namespace,
+        answer: Result<(), NotProgrammed>,
+    ) -> Result<(), KernelError> {
         let Some(mut job) = self.job.take() else {
             return Ok(());
         };
-        match job.stage {
-            Stage::Emptying(index) => {
-                if let Err(refused) = self.restorers[index].listen()? {
-                    return Err(KernelError::Tool {
-                        tool: refused.tool,
-                        doing: "empty its tables".to_owned(),
-                        message: refused.message,
-                    });
-                }
-                if index == 0 {
-                    self.empty(namespace, 1)?;
-                    job.stage = Stage::Emptying(1);
-                    self.job = Some(job);
-                    Ok(())
-                } else {
-                    self.sets.unload(namespace)?;
-                    self.load_sets(namespace, job)
-                }
+        match (job.stage, answer) {
+            (Stage::Emptying(_), Err(refused)) => Err(KernelError::Tool {
+                tool: refused.tool,
+                doing: "empty its tables".to_owned(),
+                message: refused.message,
+            }),
+            (Stage::Emptying(0), Ok(())) => {
+                self.empty(namespace, 1)?;
+                job.stage = Stage::Emptying(1);
+                self.job = Some(job);
+                Ok(())
             }
-            Stage::Loading(index) => {
-                self.outcome = self.restorers[index].listen()?;
-                if index == 0 && self.outcome.is_ok() {
-                    self.load_rules(namespace, job, 1)
-                } else {
-                    Ok(())
-                }
+            (Stage::Emptying(_), Ok(())) => {
+                self.sets.unload(namespace)?;
+                self.load_sets(namespace, job)
+            }
+            (Stage::Loading(0), Ok(())) => self.load_rules(namespace, job, 1),
+            (Stage::Loading(_), answer) => {
+                self.outcome = answer;
+                Ok(())
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The restore tool of one family in one namespace, and what it has loaded.
 
+use nix::poll::PollFd;
+
 use super::dialogue::{Dialogue, Heard, Stream};
 use super::error::KernelError;
 use super::namespace::Namespace;
@@ -82,53 +84,67 @@ impl Restorer {
         Ok(())
     }
 
-    /// Whether the tool has yet to answer.
-    pub(super) fn is_awaited(&self) -> bool {
-        self.awaited
-    }
-
     fn fence(&self) -> String {
         format!("# calidiff {}", self.fences)
     }
 
-    /// Waits until the last script is loaded, or refused.
-    pub(super) fn listen(&mut self) -> Result<Result<(), NotProgrammed>, KernelError> {
-        if !std::mem::take(&mut self.awaited) {
-            return Ok(Ok(()));
-        }
+    /// What to poll while the tool has yet to answer.
+    pub(super) fn ends(&self) -> impl Iterator<Item = PollFd<'_>> {
+        self.at_work().into_iter().flat_map(Dialogue::ends)
+    }
+
+    /// Waits for the tool's next word, if it has yet to answer.
+    pub(super) fn wait(&mut self) -> Result<(), KernelError> {
+        let waited = self.at_work().map_or(Ok(()), Dialogue::wait);
+        waited.inspect_err(|_| self.give_up())
+    }
+
+    /// Whether the last script is loaded, or refused; `None` while the tool is at it.
+    pub(super) fn answer(&mut self) -> Result<Option<Result<(), NotProgrammed>>, KernelError> {
         let fence = self.fence();
-        let Some(dialogue) = self.dialogue.as_mut() else {
-            return Ok(Ok(()));
+        let Some(dialogue) = self.dialogue.as_mut().filter(|_| self.awaited) else {
+            return Ok(Some(Ok(())));
         };
-        let heard = match dialogue.listen_for(Stream::Output, &fence) {
-            Ok(heard) => heard,
-            Err(error) => {
-                // It hangs: dropping it ends it.
-                self.dialogue = None;
-                self.script.may_hold(&self.before);
-                return Err(error);
+        let heard = dialogue.heard(Stream::Output, &fence);
+        let complaints = dialogue.complaints();
+        match heard.inspect_err(|_| self.give_up())? {
+            None => Ok(None),
+            Some(Heard::Line) => {
+                self.awaited = false;
+                Ok(Some(Ok(())))
             }
-        };
-        let status = match heard {
-            Heard::Line => return Ok(Ok(())),
-            Heard::End(status) => status,
-        };
-        let complaint = self
-            .script
-            .explain(&dialogue.complaints(), self.said_before);
+            Some(Heard::End(status)) => Ok(Some(self.ended(status, &complaints))),
+        }
+    }
+
+    fn at_work(&self) -> Option<&Dialogue> {
+        self.dialogue.as_ref().filter(|_| self.awaited)
+    }
+
+    /// Ends a tool that hangs.
+    fn give_up(&mut self) {
+        self.awaited = false;
+        self.dialogue = None;
+        self.script.may_hold(&self.before);
+    }
+
+    /// What it means that the tool has ended.
+    fn ended(&mut self, status: Option<i32>, complaints: &str) -> Result<(), NotProgrammed> {
+        self.awaited = false;
         self.dialogue = None;
         if status == Some(0) && self.tools == Tools::Spawned {
-            return Ok(Ok(()));
+            return Ok(());
         }
+        let complaint = self.script.explain(complaints, self.said_before);
         self.script.may_hold(&self.before);
         let message = match status {
             Some(_) if !complaint.is_empty() => complaint,
             Some(status) => format!("nothing, with exit status {status}"),
             None => format!("{complaint} (ended by a signal)"),
         };
-        Ok(Err(NotProgrammed {
+        Err(NotProgrammed {
             tool: self.tool.to_owned(),
             message,
-        }))
+        })
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! A room lives for a whole run and is programmed again and again: making a namespace is cheap, but
 //! taking one apart is not. All its descriptors stay with its namespace, so one thread can drive several
-//! rooms in turn: [`Room::begin`] on all, then [`Room::finish`] on all overlaps their waiting.
+//! rooms, and their waiting overlaps ([`super::pool`]).
 
 mod unobserved;
 
 use std::io;
 use std::time::Duration;
+
+use nix::poll::PollFd;
 
 use super::conntrack;
 use super::error::KernelError;
@@ -167,14 +169,19 @@ impl Room {
         self.finish()
     }
 
-    /// Waits for the tool that is at work, and tells the next. Returns whether all is done, so that
-    /// [`Room::finish`] won't wait.
+    /// Goes on as far as is possible without waiting for a tool, and returns whether all is done, so
+    /// that [`Room::finish`] won't wait.
     ///
     /// # Errors
     ///
     /// A fault of the machine.
     pub fn advance(&mut self) -> Result<bool, KernelError> {
         self.programmer.advance(&self.namespace)
+    }
+
+    /// What to poll while [`Room::advance`] would do nothing.
+    pub(super) fn ends(&self) -> impl Iterator<Item = PollFd<'_>> {
+        self.programmer.ends()
     }
 
     /// Waits until what was begun is loaded, or refused, and places the observers.

@@ -5,9 +5,12 @@ use std::error::Error;
 use std::fmt::Write;
 use std::process::Command;
 
-use calidiff::kernel::{Backend, Namespace, Programmer, Texts, Tools};
-use calidiff::packet::Family;
+use calidiff::kernel::{Backend, Namespace, Programmer, Room, Texts, Tools, in_rooms};
+use calidiff::mark::Mark;
+use calidiff::node::Node;
+use calidiff::packet::{Batch, Family};
 use calidiff::verdict::NotProgrammed;
+use calidiff::xtables::{Firewall, save};
 use libtest_mimic::Trial;
 
 use crate::trial;
@@ -35,6 +38,10 @@ pub fn trials() -> Vec<Trial> {
         }),
         trial("programming::a_large_ruleset_fits", a_large_ruleset_fits),
         trial("programming::a_pool_on_one_thread", a_pool_on_one_thread),
+        trial(
+            "programming::each_case_is_judged_once",
+            each_case_is_judged_once,
+        ),
     ]
 }
 
@@ -418,12 +425,8 @@ fn a_pool_on_one_thread() -> Result<(), Box<dyn Error>> {
         for ((namespace, programmer), firewall) in pool.iter_mut().zip(&firewalls) {
             programmer.begin(namespace, &texts(firewall))?;
         }
-        let mut done = false;
-        while !done {
-            done = true;
-            for (namespace, programmer) in &mut pool {
-                done &= programmer.advance(namespace)?;
-            }
+        for (namespace, programmer) in &mut pool {
+            programmer.advance(namespace)?;
         }
         for (index, (namespace, programmer)) in pool.iter_mut().enumerate() {
             programmer.finish(namespace)??;
@@ -431,6 +434,59 @@ fn a_pool_on_one_thread() -> Result<(), Box<dyn Error>> {
             let own = format!("-s 10.0.{round}.{index}/32");
             assert_eq!(seen.matches("-s 10.0.").count(), 1, "{seen}");
             assert!(seen.contains(&own), "{own} is missing in {seen}");
+        }
+    }
+    Ok(())
+}
+
+fn each_case_is_judged_once() -> Result<(), Box<dyn Error>> {
+    const REFUSED: usize = 5;
+    let node: Node = serde_json::from_str(
+        r#"{"name": "n", "interfaces": [{"name": "eth0", "addresses": ["10.0.0.1/24"]}], "routes": []}"#,
+    )?;
+    let batch = Batch {
+        connections: Vec::new(),
+        packets: vec!["in=eth0 udp 10.0.0.2:1 > 10.0.0.1:2".parse()?],
+    };
+    let case = |number: usize| {
+        let table = |rule: &str| format!("*mangle\n:PREROUTING ACCEPT [0:0]\n{rule}\nCOMMIT\n");
+        let v4 = table(&format!("-A PREROUTING -j MARK --set-mark {number}"));
+        // Some have rules of both families, so that two tools have something to do.
+        let v6 = match number {
+            REFUSED => table("-A PREROUTING -m set --match-set absent src -j DROP"),
+            _ if number % 3 == 0 => v4.clone(),
+            _ => String::new(),
+        };
+        Ok(Firewall {
+            v4: save::parse("v4", &v4, Family::V4)?,
+            v6: save::parse("v6", &v6, Family::V6)?,
+            sets: Vec::new(),
+        })
+    };
+    let cases: Vec<Firewall> = (0..11).map(case).collect::<Result<_, Box<dyn Error>>>()?;
+    for backend in [Backend::Legacy, Backend::Nft] {
+        let mut rooms = vec![
+            Room::new(backend)?,
+            Room::new(backend)?,
+            Room::new(backend)?,
+        ];
+        let mut journeys = Vec::new();
+        let mut judged = vec![None; cases.len()];
+        let pairs = cases.iter().map(|firewall| (&node, firewall));
+        in_rooms(&mut rooms, pairs, |room, number, fate| {
+            assert_eq!(judged[number], None, "case {number} twice");
+            judged[number] = Some(match fate {
+                Ok(()) => {
+                    room.fire(&batch, &mut journeys)?;
+                    journeys[0].sights.last().map(|sight| sight.mark)
+                }
+                Err(_) => None,
+            });
+            Ok(())
+        })?;
+        for (number, mark) in judged.into_iter().enumerate() {
+            let own = u32::try_from(number).ok().filter(|_| number != REFUSED);
+            assert_eq!(mark, Some(own.map(Mark)), "case {number} on {backend:?}");
         }
     }
     Ok(())

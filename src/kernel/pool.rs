@@ -1,0 +1,67 @@
+//! Several rooms that one thread drives, so that the waiting of their commits overlaps.
+//!
+//! Nearly all the time that nft takes for a ruleset is waiting: each commit waits until the one before
+//! it in its namespace has let go of its matches, which takes a grace period of the whole machine
+//! (net/netfilter/nft_compat.c, `nft_compat_wait_for_destructors`). Commits of other namespaces go on
+//! meanwhile.
+
+use nix::poll::PollFd;
+
+use super::dialogue::await_any;
+use super::error::KernelError;
+use super::room::Room;
+use crate::node::Node;
+use crate::verdict::NotProgrammed;
+use crate::xtables::Firewall;
+
+/// Programs one case after the other, each in the first room that is free, and hands the room to `judge`
+/// as soon as it has loaded its case, with the case's number and its fate.
+///
+/// # Errors
+///
+/// A fault of the machine, or what `judge` returns. Cases that were begun are then finished by the next
+/// that is begun in their room.
+pub fn in_rooms<'a>(
+    rooms: &mut [Room],
+    cases: impl IntoIterator<Item = (&'a Node, &'a Firewall)>,
+    mut judge: impl FnMut(&mut Room, usize, Result<(), NotProgrammed>) -> Result<(), KernelError>,
+) -> Result<(), KernelError> {
+    let mut cases = cases.into_iter().enumerate();
+    let mut begin = |room: &mut Room| {
+        let next = cases.next().map(|(number, (node, firewall))| {
+            room.begin(node, firewall)?;
+            Ok(number)
+        });
+        next.transpose()
+    };
+    // The case that each room loads.
+    let mut loading: Vec<Option<usize>> =
+        rooms.iter_mut().map(&mut begin).collect::<Result<_, _>>()?;
+    while loading.iter().any(Option::is_some) {
+        for (room, case) in rooms.iter_mut().zip(&mut loading) {
+            if let Some(number) = *case
+                && room.advance()?
+            {
+                let fate = room.finish()?;
+                judge(room, number, fate)?;
+                *case = begin(room)?;
+            }
+        }
+        await_one(rooms, &loading)?;
+    }
+    Ok(())
+}
+
+/// Waits until the tool of a room that loads something speaks or listens.
+fn await_one(rooms: &[Room], loading: &[Option<usize>]) -> Result<(), KernelError> {
+    let busy = rooms.iter().zip(loading).filter(|(_, case)| case.is_some());
+    let mut ends: Vec<PollFd<'_>> = busy.flat_map(|(room, _)| room.ends()).collect();
+    if ends.is_empty() || await_any(&mut ends)? {
+        return Ok(());
+    }
+    Err(KernelError::Tool {
+        tool: "each of the restore tools".to_owned(),
+        doing: "answer".to_owned(),
+        message: "they have said nothing for as long as one may take".to_owned(),
+    })
+}
