@@ -48,7 +48,11 @@ impl Restorer {
 
     /// The script that loads these rules in the place of what is loaded.
     pub(super) fn script_for(&self, rules: &str) -> Result<Script, NotProgrammed> {
-        Script::load(rules, &self.script).map_err(|too_long| NotProgrammed {
+        let script = match self.tools {
+            Tools::LongLived => Script::load(rules, &self.script),
+            Tools::Spawned => Script::load_alone(rules, &self.script),
+        };
+        script.map_err(|too_long| NotProgrammed {
             tool: self.tool.to_owned(),
             message: too_long.to_string(),
         })
@@ -68,7 +72,11 @@ impl Restorer {
             Some(dialogue) => dialogue,
             None => {
                 namespace.enter()?;
-                Dialogue::start(self.tool, &["--noflush", "--verbose"])?
+                let arguments: &[&str] = match self.tools {
+                    Tools::LongLived => &["--noflush", "--verbose"],
+                    Tools::Spawned => &[],
+                };
+                Dialogue::start(self.tool, arguments)?
             }
         };
         dialogue.forget();

@@ -2,8 +2,16 @@
 //! nothing else.
 //!
 //! The tools run with `--noflush`, because a tool that lives on must not be told to flush by starting
-//! anew. Each table's block therefore begins by flushing its chains (`-F`), removing the users' (`-X`),
-//! and setting every built-in chain's policy, which neither of the two does.
+//! anew. So a script empties every table, each in a commit of its own, and then fills those that the new
+//! rules have. Which chains there are to delete, and which policies to set back, is known from the
+//! script before.
+//!
+//! Order and names are for nft's sake. A commit of nf_tables that deletes anything, or sets the policy of
+//! a chain that is there, leaves work behind that takes a grace period of the whole machine, and the next
+//! commit that adds a match waits for it (net/netfilter/nf_tables_api.c, `nf_tables_commit`;
+//! net/netfilter/nft_compat.c, `nft_compat_wait_for_destructors`): so a ruleset waits once, and not once
+//! a table. And to delete chains that are not named, `iptables-nft-restore` first reads the rules of each
+//! (iptables/nft-cmd.c, `nft_cmd_chain_del`).
 
 use std::fmt::Write;
 
@@ -19,7 +27,91 @@ pub(super) struct Script {
     /// What is said.
     text: String,
     /// The tables that may hold something once it is done.
-    tables: Vec<TableName>,
+    tables: Vec<Table>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Table {
+    name: TableName,
+    /// `None`: nobody knows what it holds.
+    contents: Option<Contents>,
+}
+
+/// What a table holds besides rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Contents {
+    /// The users' chains.
+    chains: Vec<String>,
+    /// The built-in chains that do not accept what reaches their end.
+    dropping: Vec<Hook>,
+}
+
+impl Table {
+    /// A table whose built-in chains are empty and accept, and which has no others.
+    fn empty(name: TableName) -> Self {
+        Self {
+            name,
+            contents: Some(Contents::default()),
+        }
+    }
+
+    /// Notes what a line of its block makes of it, and says whether the line changes anything.
+    fn note(&mut self, line: &str) -> bool {
+        let Some(contents) = &mut self.contents else {
+            return true;
+        };
+        let mut words = line.split_ascii_whitespace();
+        match (words.next(), words.next()) {
+            (Some(chain), Some(policy)) if chain.starts_with(':') => {
+                let chain = &chain[1..];
+                let hook = Hook::of_chain(chain).filter(|hook| self.name.priority(*hook).is_some());
+                match hook {
+                    Some(hook) if policy == "ACCEPT" && !contents.dropping.contains(&hook) => {
+                        return false;
+                    }
+                    Some(hook) => contents.dropping.push(hook),
+                    None if !is_plain(chain) => self.contents = None,
+                    None if contents.chains.iter().any(|known| known == chain) => {}
+                    None => contents.chains.push(chain.to_owned()),
+                }
+            }
+            (Some("-A" | "COMMIT"), _) | (None, _) => {}
+            // Another order, which may make chains.
+            _ => self.contents = None,
+        }
+        true
+    }
+}
+
+/// The lines of a text, none of which is too long.
+fn lines(text: &str) -> Result<std::str::Lines<'_>, LineTooLong> {
+    match text
+        .lines()
+        .enumerate()
+        .find(|(_, line)| line.len() > LONGEST_LINE)
+    {
+        None => Ok(text.lines()),
+        Some((index, line)) => Err(LineTooLong {
+            line: index + 1,
+            bytes: line.len(),
+        }),
+    }
+}
+
+/// The table whose block a line opens.
+fn opened(line: &str) -> Option<TableName> {
+    line.strip_prefix('*').and_then(TableName::parse)
+}
+
+/// Whether a chain's name stands for itself in an order, without quotes.
+fn is_plain(chain: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:+@/".contains(&byte);
+    chain.bytes().all(plain)
+}
+
+fn built_in(name: TableName) -> impl Iterator<Item = Hook> {
+    let has = move |hook: &Hook| name.priority(*hook).is_some();
+    Hook::ALL.into_iter().filter(has)
 }
 
 /// A line that the tools would misread.
@@ -44,54 +136,90 @@ impl std::fmt::Display for LineTooLong {
 impl Script {
     /// The script that loads iptables-save text where `before` has been loaded.
     pub(super) fn load(text: &str, before: &Self) -> Result<Self, LineTooLong> {
-        let mut script = Self::default();
-        for (number, line) in text.lines().enumerate() {
-            let bytes = line.len();
-            if bytes > LONGEST_LINE {
-                return Err(LineTooLong {
-                    line: number + 1,
-                    bytes,
-                });
-            }
-            script.line(line);
-            if let Some(name) = line.strip_prefix('*').and_then(TableName::parse) {
-                script.open(name);
+        let mut script = Self::empty(before);
+        let emptied: Vec<TableName> = before.tables.iter().map(|table| table.name).collect();
+        for line in lines(text)? {
+            if let Some(name) = opened(line) {
+                script.line(line);
+                script.open(name, emptied.contains(&name));
+            } else if script
+                .tables
+                .last_mut()
+                .is_none_or(|table| table.note(line))
+            {
+                script.line(line);
             }
         }
-        script.empty_those_of(before);
+        Ok(script)
+    }
+
+    /// The same for a tool that is started for this alone, without `--noflush`: it empties each table
+    /// that it is told of, but for policies.
+    pub(super) fn load_alone(text: &str, before: &Self) -> Result<Self, LineTooLong> {
+        let mut script = Self::default();
+        for line in lines(text)? {
+            script.line(line);
+            if let Some(name) = opened(line) {
+                script.accept_in(built_in(name));
+                script.tables.push(Table {
+                    name,
+                    contents: None,
+                });
+            }
+        }
+        for Table { name, .. } in &before.tables {
+            if script.tables.iter().all(|table| table.name != *name) {
+                script.line(&format!("*{name}"));
+                script.accept_in(built_in(*name));
+                script.line("COMMIT");
+            }
+        }
         Ok(script)
     }
 
     /// The script that leaves every table of `before` empty.
     pub(super) fn empty(before: &Self) -> Self {
         let mut script = Self::default();
-        script.empty_those_of(before);
+        for Table { name, contents } in &before.tables {
+            script.line(&format!("*{name}"));
+            script.line("-F");
+            match contents {
+                Some(Contents { chains, dropping }) => {
+                    for chain in chains {
+                        script.line(&format!("-X {chain}"));
+                    }
+                    script.accept_in(dropping.iter().copied());
+                }
+                None => {
+                    script.line("-X");
+                    script.accept_in(built_in(*name));
+                }
+            }
+            script.line("COMMIT");
+        }
         script
     }
 
-    fn empty_those_of(&mut self, before: &Self) {
-        for name in &before.tables {
-            if !self.tables.contains(name) {
-                self.line(&format!("*{name}"));
-                self.open(*name);
-                self.line("COMMIT");
-                self.tables.retain(|table| table != name);
-            }
+    /// Continues after `*table`. It is empty: it may have been emptied, or this is the first that is
+    /// said of it; or the text has it a second time, which undoes the first.
+    fn open(&mut self, name: TableName, emptied: bool) {
+        // Where there is nothing to flush, this has nft read all chains at once instead of each that is
+        // named (iptables/nft-cache.c, `nft_cache_level_set`).
+        self.line("-F");
+        let again = self.tables.iter().position(|table| table.name == name);
+        if let Some(first) = again {
+            self.tables.remove(first);
+            self.line("-X");
         }
+        if again.is_some() || !emptied {
+            self.accept_in(built_in(name));
+        }
+        self.tables.push(Table::empty(name));
     }
 
-    /// Continues after `*table`: nothing of what was there stays.
-    fn open(&mut self, name: TableName) {
-        self.line("-F");
-        self.line("-X");
-        for hook in Hook::ALL {
-            if name.priority(hook).is_some() {
-                // A policy that the text declares comes later, and wins.
-                self.line(&format!(":{hook} ACCEPT [0:0]"));
-            }
-        }
-        if !self.tables.contains(&name) {
-            self.tables.push(name);
+    fn accept_in(&mut self, hooks: impl IntoIterator<Item = Hook>) {
+        for hook in hooks {
+            self.line(&format!(":{hook} ACCEPT [0:0]"));
         }
     }
 
@@ -110,12 +238,16 @@ impl Script {
         self.text.is_empty()
     }
 
-    /// Counts the tables of another script as possibly filled: after a refusal nobody knows.
+    /// Counts the tables of another script as possibly filled, and forgets what any holds: after a
+    /// refusal nobody knows.
     pub(super) fn may_hold(&mut self, other: &Self) {
-        for name in &other.tables {
-            if !self.tables.contains(name) {
-                self.tables.push(*name);
+        for table in &other.tables {
+            if self.tables.iter().all(|known| known.name != table.name) {
+                self.tables.push(table.clone());
             }
+        }
+        for table in &mut self.tables {
+            table.contents = None;
         }
     }
 
@@ -173,34 +305,74 @@ mod tests {
     const TEXT: &str = "*filter\n:INPUT DROP [0:0]\n:own - [0:0]\n-A INPUT -j own\nCOMMIT\n";
 
     #[test]
-    fn a_table_is_emptied_before_it_is_filled() {
+    fn what_is_new_is_said_whole() {
         let script = Script::load(TEXT, &Script::default()).expect("short lines");
         assert_eq!(
             script.text(),
-            "*filter\n-F\n-X\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+            "*filter\n-F\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
              :INPUT DROP [0:0]\n:own - [0:0]\n-A INPUT -j own\nCOMMIT\n"
         );
     }
 
     #[test]
-    fn tables_from_before_are_emptied_once() {
-        let first = Script::load(TEXT, &Script::default()).expect("short lines");
-        let second = Script::load("*raw\nCOMMIT\n", &first).expect("short lines");
-        assert!(second.text().ends_with(
-            "*filter\n-F\n-X\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n"
-        ));
-        let third = Script::load("*raw\nCOMMIT\n", &second).expect("short lines");
+    fn all_tables_are_emptied_before_any_is_filled() {
+        let raw = "*raw\n:OUTPUT ACCEPT [0:0]\n:PREROUTING DROP [0:0]\nCOMMIT\n";
+        let first = Script::load(&format!("{raw}{TEXT}"), &Script::default()).expect("short lines");
+        let second = Script::load(raw, &first).expect("short lines");
+        assert_eq!(
+            second.text(),
+            "*raw\n-F\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n\
+             *filter\n-F\n-X own\n:INPUT ACCEPT [0:0]\nCOMMIT\n\
+             *raw\n-F\n:PREROUTING DROP [0:0]\nCOMMIT\n"
+        );
+        let third = Script::load("", &second).expect("short lines");
         assert!(!third.text().contains("filter"), "{}", third.text());
         assert!(Script::empty(&Script::default()).is_empty());
     }
 
     #[test]
-    fn after_a_refusal_every_table_is_emptied() {
+    fn the_second_block_of_a_table_undoes_the_first() {
+        let script = Script::load(&format!("{TEXT}{TEXT}"), &Script::default());
+        let script = script.expect("short lines");
+        let second = script.text().rsplit("*filter\n").next();
+        let second = second.expect("a second block");
+        assert!(second.starts_with("-F\n-X\n:INPUT ACCEPT"), "{second}");
+        let next = Script::load("", &script).expect("short lines");
+        assert_eq!(
+            next.text(),
+            "*filter\n-F\n-X own\n:INPUT ACCEPT [0:0]\nCOMMIT\n"
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_emptied_whole() {
+        const WHOLE: &str = "*filter\n-F\n-X\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n";
+        for line in ["-N other", ":a\"b - [0:0]", "-P INPUT DROP"] {
+            let text = format!("*filter\n{line}\nCOMMIT\n");
+            let script = Script::load(&text, &Script::default()).expect("short lines");
+            assert_eq!(Script::empty(&script).text(), WHOLE, "after {line}");
+        }
         let first = Script::load(TEXT, &Script::default()).expect("short lines");
-        let mut unknown = Script::load("*raw\nCOMMIT\n", &first).expect("short lines");
-        unknown.may_hold(&first);
-        let empty = Script::empty(&unknown);
-        assert!(empty.text().contains("*raw") && empty.text().contains("*filter"));
+        let mut refused = Script::load("*raw\nCOMMIT\n", &first).expect("short lines");
+        refused.may_hold(&first);
+        let empty = Script::empty(&refused);
+        assert!(empty.text().ends_with(WHOLE), "{}", empty.text());
+        assert!(
+            empty.text().starts_with("*raw\n-F\n-X\n"),
+            "{}",
+            empty.text()
+        );
+    }
+
+    #[test]
+    fn a_tool_of_its_own_empties_what_it_is_told_of() {
+        let first = Script::load_alone(TEXT, &Script::default()).expect("short lines");
+        let second = Script::load_alone("*raw\nCOMMIT\n", &first).expect("short lines");
+        assert_eq!(
+            second.text(),
+            "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n\
+             *filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n"
+        );
     }
 
     #[test]
@@ -220,11 +392,11 @@ mod tests {
     fn a_complaint_shows_the_line() {
         let script = Script::load(TEXT, &Script::default()).expect("short lines");
         assert_eq!(
-            script.explain("iptables-restore: line 109 failed\n", 100),
+            script.explain("iptables-restore: line 108 failed\n", 100),
             "iptables-restore: `-A INPUT -j own` failed"
         );
         assert_eq!(
-            script.explain("Error occurred at line: 110", 100),
+            script.explain("Error occurred at line: 109", 100),
             "Error occurred at `COMMIT of filter`"
         );
         assert_eq!(

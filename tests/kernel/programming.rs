@@ -454,7 +454,7 @@ fn each_case_is_judged_once() -> Result<(), Box<dyn Error>> {
         // Some have rules of both families, so that two tools have something to do.
         let v6 = match number {
             REFUSED => table("-A PREROUTING -m set --match-set absent src -j DROP"),
-            _ if number % 3 == 0 => v4.clone(),
+            _ if number.is_multiple_of(3) => v4.clone(),
             _ => String::new(),
         };
         Ok(Firewall {
