@@ -7,14 +7,12 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::source::Source;
-use super::{Options, Subject};
+use super::Subject;
+use super::load::Load;
 use crate::arm::Failure;
-use crate::journey::Fate;
 use crate::kernel::{Backend, KernelError, Room, Tools, in_rooms};
-use crate::mark::Mark;
 use crate::model::{Connections, Machine};
-use crate::packet::{Batch, Origin, Packet};
+use crate::packet::Batch;
 use crate::verdict::ArmName;
 use crate::xtables::target::Xmark;
 use crate::xtables::{Chain, Firewall, Rule, TableName, Target};
@@ -52,6 +50,9 @@ pub struct BackendFigures {
     pub observed: f64,
     /// Rulesets a second, spawning a tool for each: one worker.
     pub spawning: f64,
+    /// How many namespaces a worker keeps in flight. Their tools are processes of their own, which run
+    /// on whatever core is free.
+    pub pool: usize,
     /// Rulesets a second as the arm does it: one worker.
     pub one_worker: f64,
     /// The same with two workers.
@@ -64,24 +65,12 @@ pub struct BackendFigures {
 ///
 /// Where the model refuses the subject's rules, or the machine lacks something.
 pub fn measure(subject: &Subject, backends: &[ArmName], seed: u64) -> Result<Figures, Failure> {
-    let mut machine = Machine::new(&subject.node, &subject.firewall)?;
-    let options = Options {
-        backends: backends.to_vec(),
-        packets: 8_000,
-        seed,
-        jobs: 1,
-        explain: false,
-    };
-    let source = Source::new(subject, &options);
-    let batches: Vec<Batch> = (0..)
-        .map_while(|number| source.unit(number))
-        .flatten()
-        .collect();
-    let forwarded = Batch {
-        connections: Vec::new(),
-        packets: forwarded(&mut machine, &batches),
-    };
-    let model_mixed = median((0..ROUNDS).map(|_| model_round(&mut machine, &batches)));
+    let Load {
+        mut machine,
+        mixed,
+        forwarded,
+    } = Load::new(subject, seed)?;
+    let model_mixed = median((0..ROUNDS).map(|_| model_round(&mut machine, &mixed)));
     let model_forwarded =
         median((0..ROUNDS).map(|_| model_round(&mut machine, std::slice::from_ref(&forwarded))));
     let figures = |backend: &ArmName| kernel(subject, *backend, &forwarded);
@@ -94,32 +83,7 @@ pub fn measure(subject: &Subject, backends: &[ArmName], seed: u64) -> Result<Fig
     })
 }
 
-/// Plain packets that go through the node, each of a connection of its own.
-fn forwarded(machine: &mut Machine, batches: &[Batch]) -> Vec<Packet> {
-    let mut seen = rustc_hash::FxHashSet::default();
-    let mut through = |packet: &&Packet| {
-        let plain = packet.mark == Mark::NONE && !packet.untracked && packet.fragment.is_none();
-        let answer = machine.judge(&Connections::new(&[]), packet);
-        let sent = match answer {
-            crate::journey::Answer::Judged(possible) => {
-                matches!(possible.as_slice(), [one] if matches!(one.journey.fate, Fate::Sent(_)))
-            }
-            crate::journey::Answer::Unjudged(_) => false,
-        };
-        plain
-            && sent
-            && matches!(packet.origin, Origin::Arrives(_))
-            && packet
-                .tuple()
-                .inverse()
-                .is_some_and(|inverse| !seen.contains(&inverse))
-            && seen.insert(packet.tuple())
-    };
-    let packets = batches.iter().flat_map(|batch| &batch.packets);
-    let kept: Vec<Packet> = packets.filter(&mut through).cloned().collect();
-    kept
-}
-
+/// Nanoseconds a packet.
 fn model_round(machine: &mut Machine, batches: &[Batch]) -> f64 {
     let connections: Vec<Connections> = batches
         .iter()
@@ -201,6 +165,7 @@ fn kernel(subject: &Subject, name: ArmName, forwarded: &Batch) -> Result<Backend
         unobserved,
         observed,
         spawning: spawning.map_err(broken)?,
+        pool,
         one_worker,
         two_workers: one.map_err(broken)? + two.map_err(broken)?,
     })

@@ -1,6 +1,6 @@
 //! Many packets through many arms, every core busy.
 //!
-//! * `bench`: model and kernel measured side by side;
+//! * `bench`: model and kernel measured side by side; [`load`]: the packets that they are measured with;
 //! * [`check`]: judge rulesets: aimed packets first, then random ones, on every backend;
 //! * [`tally`]: what is counted on the way;
 //! * [`finding`]: a divergence with both rule paths beside it.
@@ -12,6 +12,7 @@
 pub mod bench;
 pub mod check;
 pub mod finding;
+pub mod load;
 mod source;
 pub mod tally;
 

@@ -28,12 +28,16 @@ pub fn text(figures: &Figures) -> String {
         let _ = writeln!(
             out,
             "           {:>8.0} rulesets a second, 20 packets each: {:.1} times the {:.0} of spawning a tool for each\n\
-             \x20          {:>8.0} with two workers: {:.2} times one",
+             \x20          {:>8.0} with two workers: {:.2} times one{}",
             backend.one_worker,
             backend.one_worker / backend.spawning,
             backend.spawning,
             backend.two_workers,
             backend.two_workers / backend.one_worker,
+            match backend.pool {
+                1 => String::new(),
+                pool => format!(", whose {pool} tools have all cores to themselves"),
+            },
         );
     }
     out

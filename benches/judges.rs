@@ -1,0 +1,136 @@
+//! What a packet costs the model, what text costs its parsers, and what packets cost to make, on the
+//! seed's node slave1; then, where this machine lets it, model and kernel side by side, which is what
+//! `calidiff bench` prints.
+
+use std::fmt::Write;
+use std::hint::black_box;
+
+use calidiff::campaign::Subject;
+use calidiff::campaign::load::Load;
+use calidiff::claims::seed;
+use calidiff::generate::bits::Seeded;
+use calidiff::generate::ground::Ground;
+use calidiff::generate::random::Stream;
+use calidiff::model::Connections;
+use calidiff::packet::{Batch, Family};
+use calidiff::xtables::{ipset, save};
+use divan::Bencher;
+use divan::counter::{BytesCount, ItemsCount};
+
+const SEED: u64 = 1;
+/// How many elements the set has that is parsed.
+const ELEMENTS: u32 = 10_000;
+/// How many packets are made at a time.
+const MADE: usize = 1_000;
+
+fn main() {
+    // Before the first thread: without privileges this moves into a user namespace.
+    #[cfg(target_os = "linux")]
+    let right = calidiff::kernel::privilege();
+    divan::main();
+    // Some of the functions above were asked for by name, or only their list.
+    if std::env::args()
+        .skip(1)
+        .any(|argument| argument != "--bench")
+    {
+        return;
+    }
+    #[cfg(target_os = "linux")]
+    let outcome = right
+        .map_err(|error| error.to_string())
+        .and_then(|_| beside_the_kernel());
+    #[cfg(not(target_os = "linux"))]
+    let outcome = Err("it takes a Linux".to_owned());
+    match outcome {
+        Ok(figures) => print!("\n{figures}"),
+        Err(why) => println!("\nLeft out: the kernel beside the model: {why}"),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn beside_the_kernel() -> Result<String, String> {
+    use calidiff::verdict::ArmName;
+    let figures =
+        calidiff::campaign::bench::measure(&slave1(), &[ArmName::Legacy, ArmName::Nft], SEED);
+    figures
+        .map(|figures| calidiff::report::bench::text(&figures))
+        .map_err(|failure| failure.to_string())
+}
+
+fn slave1() -> Subject {
+    let [slave1, _] = seed::nodes().expect("the seed's fixtures are right");
+    Subject {
+        name: slave1.name,
+        node: slave1.node,
+        firewall: slave1.firewall,
+        assumptions: Vec::new(),
+        planted: None,
+    }
+}
+
+/// The model on one packet of these after the other.
+fn judge(bencher: Bencher<'_, '_>, choose: fn(Load) -> (calidiff::model::Machine, Vec<Batch>)) {
+    let load = Load::new(&slave1(), SEED).expect("the model takes the seed's rules");
+    let (mut machine, batches) = choose(load);
+    let connections: Vec<Connections> = batches
+        .iter()
+        .map(|batch| Connections::new(&batch.connections))
+        .collect();
+    let each = batches.iter().zip(&connections);
+    let mut packets = each
+        .flat_map(|(batch, connections)| {
+            batch
+                .packets
+                .iter()
+                .map(move |packet| (connections, packet))
+        })
+        .cycle();
+    bencher.counter(ItemsCount::new(1_u8)).bench_local(|| {
+        packets
+            .next()
+            .map(|(connections, packet)| machine.judge(connections, packet))
+    });
+}
+
+#[divan::bench(sample_size = 1_000)]
+fn model_forwarded(bencher: Bencher<'_, '_>) {
+    judge(bencher, |load| (load.machine, vec![load.forwarded]));
+}
+
+#[divan::bench(sample_size = 8_000)]
+fn model_mixed(bencher: Bencher<'_, '_>) {
+    judge(bencher, |load| (load.machine, load.mixed));
+}
+
+#[divan::bench]
+fn parse_save(bencher: Bencher<'_, '_>) {
+    let text = save::print(&slave1().firewall.v4, save::Style::default());
+    bencher
+        .counter(BytesCount::of_str(&text))
+        .bench(|| save::parse("slave1", black_box(&text), Family::V4));
+}
+
+#[divan::bench]
+fn parse_ipset(bencher: Bencher<'_, '_>) {
+    let mut text = "create large hash:net family inet hashsize 1024 maxelem 65536\n".to_owned();
+    for number in 0..ELEMENTS {
+        let [_, a, b, c] = number.to_be_bytes();
+        // Writing to a String can't fail.
+        let _ = writeln!(text, "add large 10.{a}.{b}.{c}");
+    }
+    bencher
+        .counter(BytesCount::of_str(&text))
+        .bench(|| ipset::parse("large", black_box(&text)));
+}
+
+#[divan::bench]
+fn make_packets(bencher: Bencher<'_, '_>) {
+    let slave1 = slave1();
+    let ground = Ground::new(&slave1.node, &slave1.firewall);
+    let mut stream = Stream::new(&ground, Seeded::new(SEED), Vec::new());
+    bencher.counter(ItemsCount::new(MADE)).bench_local(|| {
+        for _ in 0..MADE {
+            black_box(stream.draft());
+        }
+    });
+}
