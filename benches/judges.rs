@@ -13,7 +13,7 @@ use calidiff::generate::ground::Ground;
 use calidiff::generate::random::Stream;
 use calidiff::model::Connections;
 use calidiff::packet::{Batch, Family};
-use calidiff::xtables::{ipset, save};
+use calidiff::xtables::{Backend, ipset, save};
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 
@@ -49,9 +49,7 @@ fn main() {
 
 #[cfg(target_os = "linux")]
 fn beside_the_kernel() -> Result<String, String> {
-    use calidiff::verdict::ArmName;
-    let figures =
-        calidiff::campaign::bench::measure(&slave1(), &[ArmName::Legacy, ArmName::Nft], SEED);
+    let figures = calidiff::campaign::bench::measure(&slave1(), &Backend::BOTH, SEED);
     figures
         .map(|figures| calidiff::report::bench::text(&figures))
         .map_err(|failure| failure.to_string())
@@ -70,7 +68,8 @@ fn slave1() -> Subject {
 
 /// The model on one packet of these after the other.
 fn judge(bencher: Bencher<'_, '_>, choose: fn(Load) -> (calidiff::model::Machine, Vec<Batch>)) {
-    let load = Load::new(&slave1(), SEED).expect("the model takes the seed's rules");
+    let load =
+        Load::new(Backend::Legacy, &slave1(), SEED).expect("the model takes the seed's rules");
     let (mut machine, batches) = choose(load);
     let connections: Vec<Connections> = batches
         .iter()

@@ -1,8 +1,8 @@
 //! What happened to one packet, point by point.
 //!
 //! A *point* is a place where the packet is looked at: on entering a hook, and after each table that
-//! could have done something there. Which points a ruleset has is a plain function of the ruleset
-//! ([`Points::of`]), so every arm looks at the same ones.
+//! could have done something there. Which points a ruleset has is a plain function of the ruleset and of
+//! who loads it ([`Points::of`]), so every arm looks at the same ones.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use crate::mark::Mark;
 pub use crate::packet::Headers;
 use crate::packet::{Family, InterfaceName};
-use crate::xtables::{Hook, Policy, RuleId, Ruleset, TableName};
+use crate::xtables::{Backend, Hook, Policy, RuleId, Ruleset, TableName};
 
 /// A place where packets are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,16 +40,17 @@ impl fmt::Display for Point {
 /// leaves is seen leaving.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Points {
+    backend: Backend,
     points: Vec<Point>,
 }
 
 impl Points {
-    /// The points of a ruleset.
+    /// The points of a ruleset behind a backend, which has its own order of tables.
     #[must_use]
-    pub fn of(ruleset: &Ruleset) -> Self {
+    pub fn of(ruleset: &Ruleset, backend: Backend) -> Self {
         let mut points = Vec::new();
         for hook in Hook::ALL {
-            let tables: Vec<TableName> = TableName::at(hook)
+            let tables: Vec<TableName> = TableName::at(hook, backend)
                 .into_iter()
                 .filter(|table| acts(ruleset, *table, hook))
                 .collect();
@@ -61,7 +62,13 @@ impl Points {
                 after: Some(table),
             }));
         }
-        Self { points }
+        Self { backend, points }
+    }
+
+    /// Whose they are.
+    #[must_use]
+    pub fn backend(&self) -> Backend {
+        self.backend
     }
 
     /// All of them: hooks in the kernel's numbering, and at each hook in the order of passing.

@@ -2,11 +2,11 @@
 
 use super::{Arm, Failure};
 use crate::journey::{Answer, Journey, Step};
-use crate::kernel::{Backend, KernelError, Room};
+use crate::kernel::{KernelError, Room};
 use crate::node::Node;
 use crate::packet::{Batch, Connection, Packet};
 use crate::verdict::ArmName;
-use crate::xtables::{Firewall, RuleId};
+use crate::xtables::{Backend, Firewall, RuleId};
 
 /// A room of the kernel's. The thread that makes it moves into its namespace.
 pub struct KernelArm {
@@ -43,10 +43,7 @@ impl KernelArm {
 
 impl Arm for KernelArm {
     fn name(&self) -> ArmName {
-        match self.room.backend() {
-            Backend::Legacy => ArmName::Legacy,
-            Backend::Nft => ArmName::Nft,
-        }
+        self.room.backend().into()
     }
 
     fn program(&mut self, node: &Node, firewall: &Firewall) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use crate::journey::{Answer, Step};
 use crate::node::Node;
 use crate::packet::{Batch, Connection, Packet};
 use crate::verdict::{ArmName, NotProgrammed};
-use crate::xtables::{Firewall, RuleId};
+use crate::xtables::{Backend, Firewall, RuleId};
 
 /// A judge of packets.
 pub trait Arm {
@@ -65,35 +65,41 @@ pub enum Failure {
     },
 }
 
+/// Which arm to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judge {
+    /// The chain machine, reading the rules as a backend does.
+    Model(Backend),
+    /// The kernel behind a backend.
+    Kernel(Backend),
+}
+
 /// Makes an arm. A kernel's arm belongs to the thread that makes it, which moves into its namespace.
 ///
 /// # Errors
 ///
 /// [`Failure::Broken`] where the machine lacks what the arm needs.
-pub fn make(name: ArmName) -> Result<Box<dyn Arm>, Failure> {
-    match name {
-        ArmName::Model => Ok(Box::new(model::ModelArm::default())),
-        ArmName::Legacy | ArmName::Nft => make_kernel(name),
+pub fn make(judge: Judge) -> Result<Box<dyn Arm>, Failure> {
+    match judge {
+        Judge::Model(backend) => Ok(Box::new(model::ModelArm::new(backend))),
+        Judge::Kernel(backend) => make_kernel(backend),
     }
 }
 
 #[cfg(target_os = "linux")]
-fn make_kernel(name: ArmName) -> Result<Box<dyn Arm>, Failure> {
-    let backend = match name {
-        ArmName::Nft => crate::kernel::Backend::Nft,
-        ArmName::Legacy | ArmName::Model => crate::kernel::Backend::Legacy,
-    };
+fn make_kernel(backend: Backend) -> Result<Box<dyn Arm>, Failure> {
     match kernel::KernelArm::new(backend) {
         Ok(arm) => Ok(Box::new(arm)),
         Err(why) => Err(Failure::Broken {
-            arm: name,
+            arm: backend.into(),
             message: why.to_string(),
         }),
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn make_kernel(name: ArmName) -> Result<Box<dyn Arm>, Failure> {
+fn make_kernel(backend: Backend) -> Result<Box<dyn Arm>, Failure> {
     let message = "the kernel arms are Linux's".to_owned();
-    Err(Failure::Broken { arm: name, message })
+    let arm = backend.into();
+    Err(Failure::Broken { arm, message })
 }

@@ -6,15 +6,25 @@ use crate::model::{Connections, Machine};
 use crate::node::Node;
 use crate::packet::{Batch, Connection, Packet};
 use crate::verdict::ArmName;
-use crate::xtables::{Firewall, RuleId};
+use crate::xtables::{Backend, Firewall, RuleId};
 
 /// The model's arm; until it is programmed it has nothing to judge by.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ModelArm {
+    backend: Backend,
     machine: Option<Machine>,
 }
 
 impl ModelArm {
+    /// An arm that reads rules as a backend does.
+    #[must_use]
+    pub fn new(backend: Backend) -> Self {
+        Self {
+            backend,
+            machine: None,
+        }
+    }
+
     fn machine(&mut self) -> Result<&mut Machine, Failure> {
         self.machine.as_mut().ok_or_else(|| Failure::Broken {
             arm: ArmName::Model,
@@ -30,7 +40,7 @@ impl Arm for ModelArm {
 
     fn program(&mut self, node: &Node, firewall: &Firewall) -> Result<(), Failure> {
         self.machine = None;
-        self.machine = Some(Machine::new(node, firewall)?);
+        self.machine = Some(Machine::new(self.backend, node, firewall)?);
         Ok(())
     }
 

@@ -9,14 +9,14 @@ use super::finding::{self, Divergence, Paths};
 use super::source::Source;
 use super::tally::Tally;
 use super::{MakeArm, Options, Subject, Watch};
-use crate::arm::{Arm, Failure};
+use crate::arm::{Arm, Failure, Judge};
 use crate::diff::{Comparison, compare};
 use crate::generate::edit::Edit;
 use crate::generate::unhit::{Explanation, Reason, explain_unhit};
 use crate::journey::Answer;
 use crate::packet::{Batch, Family};
-use crate::verdict::{ArmName, NotProgrammed};
-use crate::xtables::{Firewall, RuleId};
+use crate::verdict::NotProgrammed;
+use crate::xtables::{Backend, Firewall, RuleId};
 
 /// How many divergences of one kind are kept whole; all are counted.
 const KEPT_A_KIND: usize = 3;
@@ -55,7 +55,7 @@ pub struct Pairs {
 #[derive(Debug)]
 pub struct BackendReport {
     /// The backend.
-    pub backend: ArmName,
+    pub backend: Backend,
     /// Why the tools, or the model, refused the rules. Where only one of the two did, that is a divergence.
     pub refused: Refusals,
     /// The counts.
@@ -91,11 +91,11 @@ pub struct NeverHit {
     /// Which.
     pub rule: RuleId,
     /// On which backends.
-    pub backends: Vec<ArmName>,
+    pub backends: Vec<Backend>,
     /// Why, as the model has it.
     pub explanation: Explanation,
     /// On which backends the explanation was put to the test, and whether it held.
-    pub confirmed: Vec<(ArmName, bool)>,
+    pub confirmed: Vec<(Backend, bool)>,
 }
 
 impl NeverHit {
@@ -189,7 +189,7 @@ struct Worker {
 
 /// One backend's share of it.
 struct Side {
-    backend: ArmName,
+    backend: Backend,
     refused: Option<NotProgrammed>,
     tally: Tally,
     kinds: BTreeMap<String, u64>,
@@ -206,12 +206,12 @@ impl Worker {
         source: &Source<'_>,
         next: &AtomicU64,
     ) -> Result<Self, Failure> {
-        let mut model = make(ArmName::Model)?;
+        let mut model = make(Judge::Model(Backend::Legacy))?;
         let model_refused = refusal(model.program(&subject.node, &subject.firewall))?;
         let given = subject.planted.as_ref().unwrap_or(&subject.firewall);
         let mut arms = Vec::new();
         for backend in &options.backends {
-            let mut arm = make(*backend)?;
+            let mut arm = make(Judge::Kernel(*backend))?;
             let refused = refusal(arm.program(&subject.node, given))?;
             arms.push((arm, Side::new(*backend, refused)));
         }
@@ -289,7 +289,7 @@ fn refusal(outcome: Result<(), Failure>) -> Result<Option<NotProgrammed>, Failur
 }
 
 impl Side {
-    fn new(backend: ArmName, refused: Option<NotProgrammed>) -> Self {
+    fn new(backend: Backend, refused: Option<NotProgrammed>) -> Self {
         Self {
             backend,
             refused,
@@ -385,15 +385,15 @@ impl Side {
 /// Sends each divergence again, traced, on arms of its own.
 fn trace_all(
     subject: &Subject,
-    backend: ArmName,
+    backend: Backend,
     divergences: Vec<Divergence>,
     make: MakeArm<'_>,
 ) -> Result<Vec<(Divergence, Paths)>, Failure> {
     if divergences.is_empty() {
         return Ok(Vec::new());
     }
-    let mut model = make(ArmName::Model)?;
-    let mut kernel = make(backend)?;
+    let mut model = make(Judge::Model(Backend::Legacy))?;
+    let mut kernel = make(Judge::Kernel(backend))?;
     model.program(&subject.node, &subject.firewall)?;
     kernel.program(
         &subject.node,
@@ -420,7 +420,7 @@ fn never_hit(
         .iter()
         .filter(|(report, _)| report.refused == Refusals::default())
         .collect();
-    let missed: Vec<(RuleId, Vec<ArmName>)> = rules_of(&subject.firewall)
+    let missed: Vec<(RuleId, Vec<Backend>)> = rules_of(&subject.firewall)
         .map(|rule| {
             let missing = judged.iter().filter(|(_, hit)| !hit.contains(&rule));
             let names = missing.map(|(report, _)| report.backend).collect();
@@ -428,19 +428,25 @@ fn never_hit(
         })
         .filter(|(_, names): &(_, Vec<_>)| !names.is_empty())
         .collect();
-    let mut arms: Vec<Box<dyn Arm>> = Vec::new();
+    let mut arms: Vec<(Backend, Box<dyn Arm>)> = Vec::new();
     if !missed.is_empty() {
         for (report, _) in &judged {
-            arms.push(make(report.backend)?);
+            arms.push((report.backend, make(Judge::Kernel(report.backend))?));
         }
     }
     let mut explained = Vec::new();
     for (rule, backends) in missed {
-        let explanation = explain_unhit(&subject.node, &subject.firewall, &rule, seed);
+        let explanation = explain_unhit(
+            Backend::Legacy,
+            &subject.node,
+            &subject.firewall,
+            &rule,
+            seed,
+        );
         let mut confirmed = Vec::new();
-        for arm in arms.iter_mut().filter(|arm| backends.contains(&arm.name())) {
+        for (backend, arm) in arms.iter_mut().filter(|(name, _)| backends.contains(name)) {
             if let Some(held) = put_to_the_test(subject, &explanation, arm.as_mut())? {
-                confirmed.push((arm.name(), held));
+                confirmed.push((*backend, held));
             }
         }
         explained.push(NeverHit {

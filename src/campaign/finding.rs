@@ -4,7 +4,7 @@ use crate::arm::{Arm, Failure};
 use crate::diff::{Comparison, Difference, compare};
 use crate::journey::{Answer, Step};
 use crate::packet::{Batch, Connection, Packet};
-use crate::verdict::ArmName;
+use crate::xtables::Backend;
 
 /// One packet on which a backend and the model differ.
 #[derive(Clone, Debug)]
@@ -12,7 +12,7 @@ pub struct Divergence {
     /// In which batch it was sent, and as which packet of it.
     pub place: (u64, usize),
     /// The backend.
-    pub backend: ArmName,
+    pub backend: Backend,
     /// The packet.
     pub packet: Packet,
     /// The connections that existed when it was sent and that touch it.

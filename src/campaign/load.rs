@@ -7,6 +7,7 @@ use crate::mark::Mark;
 use crate::model::{Connections, Machine};
 use crate::packet::{Batch, Origin, Packet};
 use crate::verdict::NotProgrammed;
+use crate::xtables::Backend;
 
 /// How many packets the model judges; those of them that are forwarded are sent through the kernel.
 const PACKETS: u64 = 8_000;
@@ -22,15 +23,15 @@ pub struct Load {
 }
 
 impl Load {
-    /// The first packets of a check of a subject.
+    /// The first packets of a check of a subject, whose rules are read as a backend does.
     ///
     /// # Errors
     ///
     /// Where the model refuses the subject's rules.
-    pub fn new(subject: &Subject, seed: u64) -> Result<Self, NotProgrammed> {
-        let mut machine = Machine::new(&subject.node, &subject.firewall)?;
+    pub fn new(reading: Backend, subject: &Subject, seed: u64) -> Result<Self, NotProgrammed> {
+        let mut machine = Machine::new(reading, &subject.node, &subject.firewall)?;
         let options = Options {
-            backends: Vec::new(),
+            backends: vec![reading],
             packets: PACKETS,
             seed,
             jobs: 1,

@@ -16,10 +16,9 @@ pub mod load;
 mod source;
 pub mod tally;
 
-use crate::arm::{Arm, Failure};
+use crate::arm::{Arm, Failure, Judge};
 use crate::node::Node;
-use crate::verdict::ArmName;
-use crate::xtables::Firewall;
+use crate::xtables::{Backend, Firewall};
 
 /// What is judged: rules, and the node that they are loaded on.
 #[derive(Clone, Debug)]
@@ -39,8 +38,8 @@ pub struct Subject {
 /// What to do, besides on what.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The kernel arms, each held against the model.
-    pub backends: Vec<ArmName>,
+    /// Whose kernel arms are asked, each held against the model's reading of the same backend.
+    pub backends: Vec<Backend>,
     /// How many packets are judged a subject, on each backend.
     pub packets: u64,
     /// Where chance starts.
@@ -52,7 +51,7 @@ pub struct Options {
 }
 
 /// Makes an arm. Called in the thread that will use it, for a kernel arm's namespaces are its own.
-pub type MakeArm<'a> = &'a (dyn Fn(ArmName) -> Result<Box<dyn Arm>, Failure> + Sync);
+pub type MakeArm<'a> = &'a (dyn Fn(Judge) -> Result<Box<dyn Arm>, Failure> + Sync);
 
 /// Watches a check go on, and may end it early. Called from every worker.
 pub trait Watch: Sync {

@@ -9,6 +9,7 @@ use crate::generate::ground::Ground;
 use crate::generate::random::Stream;
 use crate::model::Machine;
 use crate::packet::Batch;
+use crate::xtables::Backend;
 
 /// How many packets are put together at the most: what the kernel room takes at once.
 const SIZE: usize = 4000;
@@ -24,15 +25,17 @@ pub struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// The packets for a subject; none where the model refuses its rules.
+    /// The packets for a subject, aimed at its rules as the first of the backends reads them that loads
+    /// them; none where none does.
     pub fn new(subject: &'a Subject, options: &Options) -> Self {
         let ground = Ground::new(&subject.node, &subject.firewall);
-        let machine = Machine::new(&subject.node, &subject.firewall);
-        let loaded = machine.is_ok();
-        let aimed = machine.map_or_else(
-            |_| Aimed::default(),
-            |mut machine| aim::aim(&ground, &mut machine, options.seed),
-        );
+        let load =
+            |backend: &Backend| Machine::new(*backend, &subject.node, &subject.firewall).ok();
+        let machine = options.backends.iter().find_map(load);
+        let loaded = machine.is_some();
+        let aimed = machine.map_or_else(Aimed::default, |mut machine| {
+            aim::aim(&ground, &mut machine, options.seed)
+        });
         let mut salvos: Vec<Salvo> =
             Batches::new(&ground, aimed.shots.iter().cloned(), SIZE).collect();
         let mut left = usize::try_from(options.packets).unwrap_or(usize::MAX);

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::verdict::ArmName;
+use crate::xtables::Backend;
 
 /// Holds what Calico's iptables rules do against what they should.
 #[derive(Debug, Parser)]
@@ -41,13 +42,17 @@ pub enum Command {
     Doctor(Doctor),
 }
 
-/// One of the two ways by which iptables programs the kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub enum Backend {
-    /// iptables-legacy: x_tables
-    Legacy,
-    /// iptables-nft: nf_tables
-    Nft,
+impl ValueEnum for Backend {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::BOTH
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Legacy => PossibleValue::new("legacy").help("iptables-legacy: x_tables"),
+            Self::Nft => PossibleValue::new("nft").help("iptables-nft: nf_tables"),
+        })
+    }
 }
 
 /// Which backends a command uses.
@@ -65,17 +70,13 @@ pub struct Backends {
 }
 
 impl Backends {
-    /// The arms, each once, legacy first.
+    /// Each once, legacy first.
     #[must_use]
-    pub fn arms(&self) -> Vec<ArmName> {
+    pub fn each(&self) -> Vec<Backend> {
         let mut names = self.names.clone();
         names.sort_unstable();
         names.dedup();
-        let arms = names.into_iter().map(|name| match name {
-            Backend::Legacy => ArmName::Legacy,
-            Backend::Nft => ArmName::Nft,
-        });
-        arms.collect()
+        names
     }
 }
 

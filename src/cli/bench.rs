@@ -12,7 +12,7 @@ use super::status::{Ending, Status};
 pub fn run(arguments: &Bench) -> Result<Status, Ending> {
     const SEED: u64 = 1;
     let subjects = super::ground::read(&arguments.ground)?;
-    let backends = arguments.backends.arms();
+    let backends = arguments.backends.each();
     super::machine::enter()?;
     for subject in subjects.iter().take(1) {
         let figures = crate::campaign::bench::measure(subject, &backends, SEED)?;

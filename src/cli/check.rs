@@ -54,7 +54,7 @@ pub fn run(arguments: &Check) -> Result<Status, Ending> {
 fn options(arguments: &Check) -> Options {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Options {
-        backends: arguments.backends.arms(),
+        backends: arguments.backends.each(),
         packets: arguments.packets.unwrap_or(PACKETS),
         explain: true,
         seed: arguments.seed,

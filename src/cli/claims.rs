@@ -8,12 +8,12 @@ use miette::miette;
 use super::args::Claims;
 use super::status::{Ending, Status};
 use super::{machine, terminal};
-use crate::arm::{self, Arm};
+use crate::arm::{self, Arm, Judge};
 use crate::claims::bench::Bench;
 use crate::claims::seed::{self, Document};
 use crate::claims::{Claim, Finding, all, check};
 use crate::report::claims;
-use crate::verdict::ArmName;
+use crate::xtables::Backend;
 
 /// Checks the claims and prints the findings.
 ///
@@ -25,8 +25,9 @@ pub fn run(options: &Claims) -> Result<Status, Ending> {
     let [slave1, slave2] = seed::nodes().map_err(Ending::bad_input)?;
     machine::enter()?;
     let mut arms = Vec::new();
-    for name in [ArmName::Model].into_iter().chain(options.backends.arms()) {
-        arms.push(arm::make(name)?);
+    let kernels = options.backends.each().into_iter().map(Judge::Kernel);
+    for judge in [Judge::Model(Backend::Legacy)].into_iter().chain(kernels) {
+        arms.push(arm::make(judge)?);
     }
     let asked: Vec<&mut dyn Arm> = arms.iter_mut().map(|arm| arm.as_mut() as _).collect();
     let mut bench = Bench::new(asked, slave1, slave2, Document::find());

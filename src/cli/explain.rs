@@ -5,11 +5,11 @@ use miette::miette;
 use super::args::Explain;
 use super::status::{Ending, Status};
 use super::{ground, machine, terminal};
-use crate::arm;
+use crate::arm::{self, Judge};
 use crate::campaign::Subject;
 use crate::packet::{Connection, Packet};
 use crate::report::explain::{Explanation, Telling};
-use crate::verdict::ArmName;
+use crate::xtables::Backend;
 
 /// Explains a packet.
 ///
@@ -21,11 +21,21 @@ pub fn run(options: &Explain) -> Result<Status, Ending> {
     let connections = connections(options)?;
     let subject = subject(options)?;
     let mut kernels = Vec::new();
-    let model = tell(ArmName::Model, &subject, &packet, &connections)?;
+    let model = tell(
+        Judge::Model(Backend::Legacy),
+        &subject,
+        &packet,
+        &connections,
+    )?;
     if options.kernel {
         machine::enter()?;
-        for name in options.backends.arms() {
-            kernels.push(tell(name, &subject, &packet, &connections)?);
+        for backend in options.backends.each() {
+            kernels.push(tell(
+                Judge::Kernel(backend),
+                &subject,
+                &packet,
+                &connections,
+            )?);
         }
     }
     let explanation = Explanation {
@@ -58,16 +68,16 @@ fn connections(options: &Explain) -> Result<Vec<Connection>, Ending> {
 }
 
 fn tell(
-    name: ArmName,
+    judge: Judge,
     subject: &Subject,
     packet: &Packet,
     connections: &[Connection],
 ) -> Result<Telling, Ending> {
-    let mut arm = arm::make(name)?;
+    let mut arm = arm::make(judge)?;
     arm.program(&subject.node, &subject.firewall)?;
     let (answer, steps) = arm.trace(packet, connections)?;
     Ok(Telling {
-        arm: name,
+        arm: arm.name(),
         answer,
         steps,
     })

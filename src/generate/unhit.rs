@@ -24,7 +24,7 @@ use crate::journey::Step;
 use crate::model::Machine;
 use crate::node::Node;
 use crate::xtables::ruleset::InterfacePattern;
-use crate::xtables::{Firewall, Hook, RuleId, Target};
+use crate::xtables::{Backend, Firewall, Hook, RuleId, Target};
 
 /// How many changes are tried before the search gives up.
 const EDITS: usize = 24;
@@ -106,10 +106,18 @@ impl fmt::Display for Explanation {
     }
 }
 
-/// Explains why no packet matches a rule of a firewall that the model can load.
+/// Explains why no packet matches a rule of a firewall, as a backend reads it; the model must be able to
+/// load it so.
 #[must_use]
-pub fn explain_unhit(node: &Node, firewall: &Firewall, rule: &RuleId, seed: u64) -> Explanation {
+pub fn explain_unhit(
+    backend: Backend,
+    node: &Node,
+    firewall: &Firewall,
+    rule: &RuleId,
+    seed: u64,
+) -> Explanation {
     let case = Case {
+        backend,
         node,
         firewall,
         rule,
@@ -141,6 +149,7 @@ pub fn explain_unhit(node: &Node, firewall: &Firewall, rule: &RuleId, seed: u64)
 }
 
 struct Case<'a> {
+    backend: Backend,
     node: &'a Node,
     firewall: &'a Firewall,
     rule: &'a RuleId,
@@ -204,7 +213,7 @@ impl Case<'_> {
         if let Some(edit) = lacks(&ground, path, self.rule) {
             return Look::Change(edit);
         }
-        let Ok(mut machine) = Machine::new(&node, &firewall) else {
+        let Ok(mut machine) = Machine::new(self.backend, &node, &firewall) else {
             return Look::Stuck;
         };
         let mut coverage = Coverage::new(&mut machine);
@@ -257,13 +266,13 @@ impl Case<'_> {
             let ground = Ground::new(&node, &firewall);
             let mut search = self.search(&ground, &paths);
             let wanted = clauses(&firewall, path, self.rule);
-            Machine::new(&node, &firewall).ok()?;
+            Machine::new(self.backend, &node, &firewall).ok()?;
             search.solve(self.rule.family, &wanted)?;
             Some(edit)
         };
         let hooks = Hook::ALL
             .iter()
-            .filter(|hook| self.rule.table.priority(**hook).is_some());
+            .filter(|hook| self.rule.table.stands_at(**hook));
         match hooks.filter(|_| edits.is_empty()).find_map(called) {
             Some(edit) => Look::Change(edit),
             None => Look::Stuck,
@@ -338,7 +347,7 @@ impl Case<'_> {
     /// A packet that matches after some changes: this one, or another.
     fn hit(&self, edits: &[Edit], draft: Option<&Draft>) -> Option<Draft> {
         let (node, firewall) = Edit::all(edits, self.node, self.firewall);
-        let mut machine = Machine::new(&node, &firewall).ok()?;
+        let mut machine = Machine::new(self.backend, &node, &firewall).ok()?;
         let mut coverage = Coverage::new(&mut machine);
         if let Some(draft) = draft
             && coverage.note(draft).matches(self.rule)

@@ -8,10 +8,9 @@ use super::error::KernelError;
 use super::link::Links;
 use super::namespace::{Namespace, Privilege};
 use super::probe::{MATCHES, SET_TYPES, Subsystem, TARGETS};
-use super::program::Backend;
 use crate::node::{Interface, Node, ReversePath};
 use crate::packet::Family;
-use crate::xtables::TableName;
+use crate::xtables::{Backend, TableName};
 
 /// How much it matters that something is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,7 +166,7 @@ pub fn version(tool: &'static str) -> Result<String, KernelError> {
 
 fn tools() -> Vec<Check> {
     let mut tools: Vec<(&'static str, &str, Weight)> = Vec::new();
-    for backend in [Backend::Legacy, Backend::Nft] {
+    for backend in Backend::BOTH {
         for family in Family::BOTH {
             for tool in [backend.restore(family), backend.save(family)] {
                 tools.push((tool, "iptables", Weight::Essential));
@@ -221,7 +220,7 @@ fn examine_inside() -> Vec<Check> {
         let asked = asked.map(|()| "answers".to_owned());
         checks.push(Check::of(subject, Weight::Essential, asked, &remedy));
     }
-    for backend in [Backend::Legacy, Backend::Nft] {
+    for backend in Backend::BOTH {
         for family in Family::BOTH {
             checks.extend(tables(backend, family));
         }

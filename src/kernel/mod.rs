@@ -41,5 +41,5 @@ pub use error::KernelError;
 pub use link::{Links, Tun};
 pub use namespace::{Namespace, Privilege, privilege};
 pub use pool::in_rooms;
-pub use program::{Backend, Programmer, Texts, Tools};
+pub use program::{Programmer, Texts, Tools};
 pub use room::Room;

@@ -26,7 +26,7 @@ use crate::journey::{Point, Points};
 use crate::mark::Mark;
 use crate::packet::wire::Tag;
 use crate::packet::{Family, Origin, Packet};
-use crate::xtables::{Hook, TableName};
+use crate::xtables::{Backend, Hook, TableName};
 
 /// The table's name in both families.
 const TABLE: &str = "calidiff";
@@ -115,7 +115,7 @@ pub(super) fn write_ground(writer: &mut Writer, family: Family) {
         table.add_chain(TRACKING);
         table.add_rule(TRACKING, &[Expression::ConnectionState]);
         for hook in Hook::ALL {
-            if let Some(priority) = TableName::Nat.priority(hook) {
+            if let Some(priority) = TableName::Nat.priority(hook, Backend::Nft) {
                 table.add_base_chain(BaseChain {
                     name: &hook.to_string(),
                     kind: ChainKind::Nat,
@@ -152,12 +152,8 @@ pub(super) fn write_table(
             policy: Verdict::Accept,
         });
         add_preset_rules(&mut table, palette);
-        let points = points.map_or(&[][..], Points::all);
-        for (index, point) in points.iter().enumerate() {
-            let ends_hook = points
-                .get(index + 1)
-                .is_none_or(|next| next.hook != point.hook);
-            add_point(&mut table, *point, index, ends_hook);
+        if let Some(points) = points {
+            add_points(&mut table, points);
         }
     });
 }
@@ -281,14 +277,24 @@ fn add_preset_rules(table: &mut Table, palette: &Palette) {
     }
 }
 
-fn add_point(table: &mut Table, point: Point, index: usize, ends_hook: bool) {
-    let steals = ends_hook && matches!(point.hook, Hook::Input | Hook::Postrouting);
+fn add_points(table: &mut Table, points: &Points) {
+    let all = points.all();
+    for (index, point) in all.iter().enumerate() {
+        let ends_hook = all
+            .get(index + 1)
+            .is_none_or(|next| next.hook != point.hook);
+        let steals = ends_hook && matches!(point.hook, Hook::Input | Hook::Postrouting);
+        add_point(table, points.backend(), *point, index, steals);
+    }
+}
+
+fn add_point(table: &mut Table, backend: Backend, point: Point, index: usize, steals: bool) {
     let name = point.to_string();
-    let priority = match point.after.and_then(|after| after.priority(point.hook)) {
+    let asked = point
+        .after
+        .and_then(|after| after.priority(point.hook, backend));
+    let priority = match asked {
         _ if steals => LAST_PRIORITY,
-        // iptables-nft has the security table at 150 instead of 50 (iptables/nft.c); but in INPUT, where
-        // nat stands between the two, nothing does.
-        Some(priority) if after_security(point) => priority + 101,
         Some(priority) => priority + 1,
         None => ENTRY_PRIORITY,
     };
@@ -319,10 +325,6 @@ fn add_point(table: &mut Table, point: Point, index: usize, ends_hook: bool) {
         ];
         table.add_rule(&name, &loopback);
     }
-}
-
-fn after_security(point: Point) -> bool {
-    point.after == Some(TableName::Security) && point.hook != Hook::Input
 }
 
 /// How many bytes of a packet [`crate::packet::wire::recognise`] needs at most: internet header (with

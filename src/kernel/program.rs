@@ -25,39 +25,7 @@ use super::script::Script;
 use super::sets::{self, SetScript, Sets};
 use crate::packet::Family;
 use crate::verdict::NotProgrammed;
-
-/// Which generation of the kernel's packet filter the tools speak to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Backend {
-    /// `iptables-legacy`: ip_tables.
-    Legacy,
-    /// `iptables-nft`: nf_tables through nft_compat.
-    Nft,
-}
-
-impl Backend {
-    /// The restore tool of a family.
-    #[must_use]
-    pub fn restore(self, family: Family) -> &'static str {
-        match (self, family) {
-            (Self::Legacy, Family::V4) => "iptables-legacy-restore",
-            (Self::Legacy, Family::V6) => "ip6tables-legacy-restore",
-            (Self::Nft, Family::V4) => "iptables-nft-restore",
-            (Self::Nft, Family::V6) => "ip6tables-nft-restore",
-        }
-    }
-
-    /// The save tool of a family.
-    #[must_use]
-    pub fn save(self, family: Family) -> &'static str {
-        match (self, family) {
-            (Self::Legacy, Family::V4) => "iptables-legacy-save",
-            (Self::Legacy, Family::V6) => "ip6tables-legacy-save",
-            (Self::Nft, Family::V4) => "iptables-nft-save",
-            (Self::Nft, Family::V6) => "ip6tables-nft-save",
-        }
-    }
-}
+use crate::xtables::Backend;
 
 /// How restore tools are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

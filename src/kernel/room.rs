@@ -19,7 +19,7 @@ use super::namespace::Namespace;
 use super::nflog::{Log, Progress};
 use super::nfnetlink::{Socket, Writer};
 use super::observers::{self, LOOPBACK_INDEX, Palette};
-use super::program::{Backend, Programmer, Texts, Tools};
+use super::program::{Programmer, Texts, Tools};
 use super::sightings::{BothPoints, InterfaceNames, Salvo, unseen};
 use super::trace::Tracer;
 use crate::journey::{Journey, Points, Step};
@@ -27,7 +27,7 @@ use crate::node::Node;
 use crate::packet::wire::{Tag, build};
 use crate::packet::{Batch, Connection, Family, InterfaceName, Origin, Packet};
 use crate::verdict::NotProgrammed;
-use crate::xtables::{Firewall, RuleId, ipset, save};
+use crate::xtables::{Backend, Firewall, RuleId, ipset, save};
 
 /// How often the log is flushed again for a packet that left by `lo` and has not come back: a soft
 /// interrupt that was put off runs in a thread of the kernel's. First others are let run, then time
@@ -92,7 +92,7 @@ impl Room {
         let mut room = Self {
             programmer: Programmer::new(backend, tools),
             names: InterfaceNames::default(),
-            points: points_of(&empty),
+            points: points_of(&empty, backend),
             observed: Observed::default(),
             nftables: Socket::open(&namespace)?,
             writer: Writer::default(),
@@ -151,7 +151,7 @@ impl Room {
         for tun in self.links.tuns() {
             self.names.insert(tun.index(), tun.name());
         }
-        self.points = points_of(firewall);
+        self.points = points_of(firewall, self.backend());
         self.programmer.begin(&self.namespace, texts)
     }
 
@@ -422,10 +422,10 @@ impl Room {
     }
 }
 
-fn points_of(firewall: &Firewall) -> BothPoints {
+fn points_of(firewall: &Firewall, backend: Backend) -> BothPoints {
     BothPoints {
-        v4: Points::of(&firewall.v4),
-        v6: Points::of(&firewall.v6),
+        v4: Points::of(&firewall.v4, backend),
+        v6: Points::of(&firewall.v6, backend),
     }
 }
 

@@ -64,7 +64,7 @@ impl Table {
         match (words.next(), words.next()) {
             (Some(chain), Some(policy)) if chain.starts_with(':') => {
                 let chain = &chain[1..];
-                let hook = Hook::of_chain(chain).filter(|hook| self.name.priority(*hook).is_some());
+                let hook = Hook::of_chain(chain).filter(|hook| self.name.stands_at(*hook));
                 match hook {
                     Some(hook) if policy == "ACCEPT" && !contents.dropping.contains(&hook) => {
                         return false;
@@ -110,7 +110,7 @@ fn is_plain(chain: &str) -> bool {
 }
 
 fn built_in(name: TableName) -> impl Iterator<Item = Hook> {
-    let has = move |hook: &Hook| name.priority(*hook).is_some();
+    let has = move |hook: &Hook| name.stands_at(*hook);
     Hook::ALL.into_iter().filter(has)
 }
 

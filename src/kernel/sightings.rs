@@ -267,7 +267,7 @@ mod tests {
     use crate::mark::Mark;
     use crate::packet::wire::build;
     use crate::packet::{Ports, Tcp, TcpFlags, Tuple};
-    use crate::xtables::{Firewall, save};
+    use crate::xtables::{Backend, Firewall, save};
 
     /// What the kernel's observers would do, by hand.
     struct Watch {
@@ -289,8 +289,8 @@ mod tests {
             names.insert(ETH0, "eth0".parse().expect("a name"));
             Self {
                 points: BothPoints {
-                    v4: Points::of(&v4),
-                    v6: Points::of(&empty.v6),
+                    v4: Points::of(&v4, Backend::Legacy),
+                    v6: Points::of(&empty.v6, Backend::Legacy),
                 },
                 names,
                 packets,

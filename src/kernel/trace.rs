@@ -18,11 +18,10 @@ use super::nfnetlink::{
     ACKNOWLEDGE, Attributes, Head, Message, Received, Socket, Writer, family_number, family_of,
     number,
 };
-use super::program::Backend;
 use crate::journey::Step;
 use crate::mark::Mark;
 use crate::packet::Family;
-use crate::xtables::{Chain, Firewall, Hook, Policy, TableName, Target};
+use crate::xtables::{Backend, Chain, Firewall, Hook, Policy, TableName, Target};
 
 /// `NFNLGRP_NFTRACE` as a bit of a socket's groups (linux/netfilter/nfnetlink.h).
 const TRACE_GROUP: u32 = 1 << (libc::NFNLGRP_NFTRACE - 1);

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use super::bits;
 use super::conclude;
+use super::native;
 use super::program::{
     Action, Chain, ChainIndex, Masked, MaskedMark, Program, Question, Rule, SetQuestion, Span,
     Stage, Translation,
 };
-use super::refuse;
+use super::refuse::Loader;
 use super::sets::Sets;
 use crate::journey::{Asked, Point, Points};
 use crate::packet::{Family, InterfaceName};
@@ -18,21 +19,28 @@ use crate::xtables::matches::{
 };
 use crate::xtables::ruleset::{AddressMask, InterfacePattern};
 use crate::xtables::target::Target;
-use crate::xtables::{self, Firewall, Hook, RuleId, Ruleset, Table, TableName};
+use crate::xtables::{self, Backend, Firewall, Hook, RuleId, Ruleset, Table, TableName};
 
-/// Compiles both families.
+/// Compiles both families as a backend reads them.
 ///
 /// # Errors
 ///
 /// What the tools refuse and can be seen here.
-pub(super) fn compile(firewall: &Firewall, sets: &Sets) -> Result<Program, NotProgrammed> {
+pub(super) fn compile(
+    backend: Backend,
+    firewall: &Firewall,
+    sets: &Sets,
+) -> Result<Program, NotProgrammed> {
     let mut compiler = Compiler {
         program: Program::default(),
         sets,
-        family: Family::V4,
+        loader: Loader {
+            backend,
+            family: Family::V4,
+        },
     };
     for family in Family::BOTH {
-        compiler.family = family;
+        compiler.loader.family = family;
         compiler.add_ruleset(firewall.ruleset(family))?;
     }
     Ok(compiler.program)
@@ -41,7 +49,7 @@ pub(super) fn compile(firewall: &Firewall, sets: &Sets) -> Result<Program, NotPr
 struct Compiler<'s> {
     program: Program,
     sets: &'s Sets,
-    family: Family,
+    loader: Loader,
 }
 
 /// The chains of one table by name.
@@ -58,7 +66,8 @@ impl Compiler<'_> {
                 }
             }
         }
-        refuse::reject_loops(&self.program, self.family, built_in.values().copied())?;
+        self.loader
+            .check_calls(&self.program, built_in.values().copied())?;
         self.plan(ruleset, &built_in);
         Ok(())
     }
@@ -69,19 +78,19 @@ impl Compiler<'_> {
             let index = ChainIndex(count(self.program.chains.len() + names.len()));
             if names.insert(chain.name.clone(), index).is_some() {
                 let message = format!("chain `{}` is declared twice", chain.name);
-                return Err(refuse::refused(self.family, message));
+                return Err(self.loader.refused(message));
             }
         }
         for chain in &table.chains {
             let first = count(self.program.rules.len());
             for (index, rule) in chain.rules.iter().enumerate() {
                 let id = RuleId {
-                    family: self.family,
+                    family: self.loader.family,
                     table: table.name,
                     chain: chain.name.clone(),
                     index,
                 };
-                refuse::check_rule(&id, rule)?;
+                self.loader.check_rule(&id, rule)?;
                 self.add_rule(rule, &names, table.name)?;
                 self.program.ids.push(id);
             }
@@ -93,7 +102,7 @@ impl Compiler<'_> {
                 table: table.name,
             });
         }
-        refuse::check_hooks(&self.program, self.family, table)?;
+        self.loader.check_hooks(&self.program, table)?;
         Ok(names)
     }
 
@@ -107,7 +116,10 @@ impl Compiler<'_> {
         self.add_header_questions(rule);
         for (place, one) in rule.matches.iter().enumerate() {
             let asked = Asked::Match(u16::try_from(place).unwrap_or(u16::MAX));
-            self.add_match(one, asked)?;
+            match self.native(rule, one) {
+                Some(questions) => questions.into_iter().for_each(|one| self.push(asked, one)),
+                None => self.add_match(one, asked)?,
+            }
         }
         let action = self.action(&rule.target, names, table)?;
         self.program.rules.push(Rule {
@@ -153,6 +165,21 @@ impl Compiler<'_> {
             let negated = fragment.negated;
             self.push(Asked::Fragment, Question::Fragment { negated });
         }
+    }
+
+    /// What iptables-nft asks by expressions of its own.
+    fn native(&mut self, rule: &xtables::Rule, one: &Match) -> Option<Vec<Question>> {
+        let questions = match one {
+            _ if self.loader.backend == Backend::Legacy => None,
+            Match::Tcp(test) => native::tcp(test),
+            Match::Udp(test) => native::udp(test),
+            _ => None,
+        }?;
+        // `! -p tcp -m tcp --dport 80` loads, and reads the bytes of whatever header is there.
+        if rule.protocol.is_some_and(|protocol| protocol.negated) {
+            return Some(vec![Question::Unknown(self.name("tcp or udp"))]);
+        }
+        Some(questions)
     }
 
     #[allow(clippy::too_many_lines, reason = "one arm a match, each a line or two")]
@@ -239,12 +266,16 @@ impl Compiler<'_> {
     fn set(&mut self, test: &SetTest) -> Result<Question, NotProgrammed> {
         let Some(set) = self.sets.index(&test.name) else {
             let message = format!("Set {} doesn't exist.", test.name);
-            return Err(refuse::refused(self.family, message));
+            return Err(self.loader.refused(message));
         };
         // extensions/libxt_set.h, `get_set_byname`: a set of addresses of the other family never serves.
-        if self.sets.family(set).is_some_and(|of| of != self.family) {
+        if self
+            .sets
+            .family(set)
+            .is_some_and(|of| of != self.loader.family)
+        {
             let message = format!("Set {} has addresses of the other family.", test.name);
-            return Err(refuse::refused(self.family, message));
+            return Err(self.loader.refused(message));
         }
         if test.packets.is_some() || test.bytes.is_some() {
             // What an element has counted hangs on earlier packets.
@@ -281,11 +312,11 @@ impl Compiler<'_> {
         names: &Names,
         table: TableName,
     ) -> Result<Action, NotProgrammed> {
-        let family = self.family;
+        let loader = self.loader;
         let chain = |name: &str| {
             names.get(name).copied().ok_or_else(|| {
                 let message = format!("no chain `{name}` in table {table}");
-                refuse::refused(family, message)
+                loader.refused(message)
             })
         };
         Ok(match target {
@@ -329,8 +360,8 @@ impl Compiler<'_> {
     /// fragments held back, whatever the rules say: on a node that runs Calico some rule always asks for
     /// it, and the kernel arms see to it.
     fn plan(&mut self, ruleset: &Ruleset, built_in: &BTreeMap<(TableName, Hook), ChainIndex>) {
-        let family = self.family;
-        let points = Points::of(ruleset);
+        let family = self.loader.family;
+        let points = Points::of(ruleset, self.loader.backend);
         for hook in Hook::ALL {
             let chain_of = |table| built_in.get(&(table, hook)).copied();
             *self.program.plan_mut(family, hook) = plan(hook, &points, chain_of);
@@ -360,9 +391,13 @@ fn plan(
         stages.push(Stage::Defragment);
     }
     let mut tracked = !begins;
-    for table in TableName::at(hook) {
+    for table in TableName::at(hook, points.backend()) {
         // Connection tracking stands at -200.
-        if !tracked && table.priority(hook).is_some_and(|at| at > -200) {
+        if !tracked
+            && table
+                .priority(hook, points.backend())
+                .is_some_and(|at| at > -200)
+        {
             stages.push(Stage::Track);
             tracked = true;
         }

@@ -14,7 +14,7 @@ use crate::journey::{Answer, Possible, Step, Unjudged};
 use crate::node::Node;
 use crate::packet::Packet;
 use crate::verdict::NotProgrammed;
-use crate::xtables::{Firewall, RuleId};
+use crate::xtables::{Backend, Firewall, RuleId};
 
 /// The chain machine, loaded.
 #[derive(Clone, Debug)]
@@ -27,15 +27,15 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Loads a firewall on a node.
+    /// Loads a firewall on a node, and reads it as a backend does.
     ///
     /// # Errors
     ///
     /// [`NotProgrammed`] where the tools refuse the ruleset and the reason can be seen in it: a chain or
     /// a set that is not there, a loop, a match or target where it does not belong.
-    pub fn new(node: &Node, firewall: &Firewall) -> Result<Self, NotProgrammed> {
+    pub fn new(backend: Backend, node: &Node, firewall: &Firewall) -> Result<Self, NotProgrammed> {
         let sets = Sets::new(&firewall.sets)?;
-        let program = compile::compile(firewall, &sets)?;
+        let program = compile::compile(backend, firewall, &sets)?;
         Ok(Self {
             hits: vec![0; program.rules.len()],
             program,

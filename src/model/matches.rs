@@ -4,6 +4,7 @@ use super::addresses;
 use super::bits;
 use super::choice::Cause;
 use super::conntrack::{Entry, Link};
+use super::native;
 use super::program::Question;
 use super::routing::Ground;
 use super::rpfilter;
@@ -67,6 +68,10 @@ pub(super) fn ask(question: &Question, packet: &Traveller<'_>, around: &Surround
         } => multiport(*side, ranges, *negated, packet),
         Question::Tcp(test) => tcp(test, packet),
         Question::Udp(test) => udp(test, packet),
+        Question::TcpFlags(test) => native::asks_flags(*test, packet),
+        Question::SourcePort(test) => native::asks_source(*test, packet),
+        Question::DestinationPort(test) => native::asks_destination(*test, packet),
+        Question::BothPorts(test) => native::asks_both(test, packet),
         other => ask_rarer(other, packet, around),
     }
 }

@@ -17,8 +17,9 @@
 //! `compile` turns the firewall into the flat arrays of `program`, refusing what `refuse` knows the tools
 //! to refuse; `conclude` says what a ruleset settles by itself, such as whether connections are tracked.
 //!
-//! Where the two backends differ, the model does what iptables documents and the legacy kernel does; a
-//! difference is a finding, not a setting.
+//! The two backends read some rules differently, and refuse different ones: a machine reads as the one
+//! that it was loaded for. What differs is chosen when the rules are compiled, in `refuse` and in
+//! `native`; nothing asks for the backend afterwards.
 
 mod addresses;
 mod answer;
@@ -31,6 +32,7 @@ mod input;
 mod machine;
 mod matches;
 mod nat;
+mod native;
 mod path;
 mod program;
 mod refuse;

@@ -6,10 +6,10 @@ use std::net::IpAddr;
 use super::sets::SetIndex;
 use crate::journey::{Asked, Point, Points};
 use crate::mark::Mark;
-use crate::packet::{Family, Protocol};
+use crate::packet::{Family, Ports, Protocol};
 use crate::xtables::matches::{
-    AddrtypeTest, Conntrack, HopsTest, IcmpTest, OwnerTest, PacketType, PortRange, PortSide,
-    RpfilterTest, SctpTest, States, StringTest, TcpTest, UdpTest,
+    AddrtypeTest, Conntrack, FlagsTest, HopsTest, IcmpTest, Not, OwnerTest, PacketType, PortRange,
+    PortSide, RpfilterTest, SctpTest, States, StringTest, TcpTest, UdpTest,
 };
 use crate::xtables::target::{Connmark, HopsChange, NatRange, Reject, TrafficClass};
 use crate::xtables::{Hook, Policy, RuleId, TableName};
@@ -125,6 +125,14 @@ pub(super) enum Question {
     Tcp(TcpTest),
     /// `-m udp`.
     Udp(UdpTest),
+    /// The flags of `-m tcp`, read by themselves.
+    TcpFlags(Not<FlagsTest>),
+    /// `--sport` of `-m tcp` or `-m udp`, read by itself.
+    SourcePort(Not<PortRange>),
+    /// `--dport`, read by itself.
+    DestinationPort(Not<PortRange>),
+    /// One source and one destination port, compared as one number.
+    BothPorts(Not<Ports>),
     /// `-m sctp`.
     Sctp(Box<SctpTest>),
     /// `-m icmp` and `-m icmp6`.

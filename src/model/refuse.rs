@@ -1,23 +1,25 @@
-//! What the tools or the kernel refuse of a ruleset, as far as a ruleset shows it. Where backends
-//! differ this follows iptables-legacy and `translate_table` in net/ipv4/netfilter/ip_tables.c.
+//! What the tools or the kernel refuse of a ruleset, as far as a ruleset shows it: of iptables-legacy
+//! what `translate_table` in net/ipv4/netfilter/ip_tables.c does, of iptables-nft what
+//! `nft_table_validate` in net/netfilter/nf_tables_api.c and net/netfilter/nft_compat.c do.
 
+use std::collections::BTreeSet;
+
+use super::native;
 use super::program::{Action, ChainIndex, Program};
 use crate::packet::{Family, Protocol, TcpFlags};
 use crate::verdict::NotProgrammed;
-use crate::xtables::matches::{Match, PhysdevTest, StatefulKind, TcpTest};
+use crate::xtables::matches::{Match, Not, PhysdevTest, StatefulKind, TcpTest};
+use crate::xtables::ruleset::AddressMask;
 use crate::xtables::target::{Reject, Target, TcpMss};
-use crate::xtables::{Hook, Rule, RuleId, Table, TableName};
+use crate::xtables::{Backend, Hook, Rule, RuleId, Table, TableName};
 
-/// A refusal by the family's tool.
-pub(super) fn refused(family: Family, message: String) -> NotProgrammed {
-    let tool = match family {
-        Family::V4 => "iptables-restore",
-        Family::V6 => "ip6tables-restore",
-    };
-    NotProgrammed {
-        tool: tool.to_owned(),
-        message,
-    }
+/// Who loads the rules: the tool of a backend and a family.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Loader {
+    /// The backend.
+    pub(super) backend: Backend,
+    /// The family.
+    pub(super) family: Family,
 }
 
 /// Where a match or target may stand: in which tables (`None`: all), reached from which hooks
@@ -54,7 +56,7 @@ fn nat(hooks: &'static [Hook]) -> Place {
 }
 
 /// The `.table` and `.hooks` of the targets' registrations.
-fn target_place(target: &Target) -> Place {
+fn target_place(target: &Target, backend: Backend) -> Place {
     use Hook::{Forward, Input, Output, Postrouting, Prerouting};
     match target {
         Target::Reject(_) => Place {
@@ -69,7 +71,8 @@ fn target_place(target: &Target) -> Place {
         Target::TrafficClass(_) | Target::Hops(_) | Target::Checksum => {
             in_table(&[TableName::Mangle])
         }
-        Target::Trace => in_table(&[TableName::Raw]),
+        // iptables-nft writes an expression of its own, which may stand anywhere (`add_meta_nftrace`).
+        Target::Trace if backend == Backend::Legacy => in_table(&[TableName::Raw]),
         Target::TcpMss(TcpMss::Clamp) => reached_from(&[Forward, Output, Postrouting]),
         _ => ANYWHERE,
     }
@@ -120,58 +123,252 @@ fn match_protocol(one: &Match) -> Option<Protocol> {
     }
 }
 
-fn places(rule: &Rule) -> impl Iterator<Item = Place> + '_ {
+fn places(rule: &Rule, backend: Backend) -> impl Iterator<Item = Place> + '_ {
     let matches = rule.matches.iter().map(match_place);
-    matches.chain(std::iter::once(target_place(&rule.target)))
+    matches.chain(std::iter::once(target_place(&rule.target, backend)))
 }
 
-/// Checks what a rule says by itself.
-///
-/// # Errors
-///
-/// A match or target that does not belong into the table, an interface that the built-in chain does
-/// not know, a target that wants another protocol.
-pub(super) fn check_rule(id: &RuleId, rule: &Rule) -> Result<(), NotProgrammed> {
-    let fail = |what: &str| Err(refused(id.family, format!("{id}: {what}")));
-    for place in places(rule) {
-        if place
-            .tables
-            .is_some_and(|tables| !tables.contains(&id.table))
+/// How many chains below a built-in one nf_tables follows: NFT_JUMP_STACK_SIZE less one, for goto
+/// counts like jump (`nft_immediate_validate` in net/netfilter/nft_immediate.c).
+const DEEPEST: usize = 15;
+
+impl Loader {
+    /// A refusal by the tool.
+    pub(super) fn refused(self, message: String) -> NotProgrammed {
+        NotProgrammed {
+            tool: self.backend.restore(self.family).to_owned(),
+            message,
+        }
+    }
+
+    /// Checks what a rule says by itself.
+    ///
+    /// # Errors
+    ///
+    /// A match or target that does not belong into the table, an interface that the built-in chain does
+    /// not know, a match or target that wants another protocol, an address that can't be asked for.
+    pub(super) fn check_rule(self, id: &RuleId, rule: &Rule) -> Result<(), NotProgrammed> {
+        let fail = |what: &str| Err(self.refused(format!("{id}: {what}")));
+        for place in places(rule, self.backend) {
+            if place
+                .tables
+                .is_some_and(|tables| !tables.contains(&id.table))
+            {
+                return fail("a match or target does not belong into this table");
+            }
+        }
+        match Hook::of_chain(&id.chain) {
+            Some(Hook::Prerouting | Hook::Input) if rule.out_interface.is_some() => {
+                return fail("`-o` can't be used in this chain");
+            }
+            Some(Hook::Output | Hook::Postrouting) if rule.in_interface.is_some() => {
+                return fail("`-i` can't be used in this chain");
+            }
+            _ => {}
+        }
+        let is = |protocol| rule.protocol == Some(Not::is(protocol));
+        if let Some(protocol) = rule
+            .matches
+            .iter()
+            .find_map(|one| self.missing_protocol(rule, one))
         {
-            return fail("a match or target does not belong into this table");
+            return fail(&format!("a match wants `-p {protocol}`"));
+        }
+        if rule.target == Target::Reject(Reject::TcpReset) && !is(Protocol::TCP) {
+            return fail("`tcp-reset` wants `-p tcp`");
+        }
+        if matches!(rule.target, Target::TcpMss(_)) {
+            match self.backend {
+                Backend::Legacy if !rule.matches.iter().any(asks_for_syn) => {
+                    return fail("`TCPMSS` wants a match of SYN packets");
+                }
+                Backend::Nft if !is(Protocol::TCP) => return fail("`TCPMSS` wants `-p tcp`"),
+                _ => {}
+            }
+        }
+        if id.table == TableName::Nat && rule.target == Target::Drop {
+            return fail("the nat table is not intended for filtering");
+        }
+        let excludes_all = |test: &Option<Not<AddressMask>>| {
+            test.is_some_and(|test| test.negated && test.value.mask.is_unspecified())
+        };
+        if self.backend == Backend::Nft
+            && (excludes_all(&rule.source) || excludes_all(&rule.destination))
+        {
+            // `add_addr` in iptables/nft-shared.c: an expression that reads no bytes.
+            return fail("a negated address without a mask is an invalid argument");
+        }
+        Ok(())
+    }
+
+    /// The protocol that a match wants and its rule does not ask for. For what iptables-nft writes by
+    /// itself it compares the number alone, `!` or not.
+    fn missing_protocol(self, rule: &Rule, one: &Match) -> Option<Protocol> {
+        let wanted = match_protocol(one)?;
+        let native = self.backend == Backend::Nft
+            && match one {
+                Match::Tcp(test) => native::tcp(test).is_some(),
+                Match::Udp(test) => native::udp(test).is_some(),
+                _ => false,
+            };
+        let asks = rule
+            .protocol
+            .is_some_and(|one| one.value == wanted && (native || !one.negated));
+        (!asks).then_some(wanted)
+    }
+
+    /// Checks that no match or target can be reached from a hook that it does not know.
+    ///
+    /// # Errors
+    ///
+    /// One that can.
+    pub(super) fn check_hooks(self, program: &Program, table: &Table) -> Result<(), NotProgrammed> {
+        let chains = program.chains.len() - table.chains.len();
+        for hook in Hook::ALL {
+            let Some(start) = table.chains.iter().position(|one| one.name == hook.chain()) else {
+                continue;
+            };
+            for place in self.reached(program, chains + start) {
+                let chain = &table.chains[place - chains];
+                for (index, rule) in chain.rules.iter().enumerate() {
+                    let wrong = places(rule, self.backend)
+                        .any(|place| place.hooks.is_some_and(|hooks| !hooks.contains(&hook)));
+                    if wrong {
+                        return Err(self.refused(format!(
+                            "{}/{} rule {}: a match or target can't be reached from {hook}",
+                            table.name,
+                            chain.name,
+                            index + 1
+                        )));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The chains that can be reached from one, itself included.
+    fn reached(self, program: &Program, start: usize) -> Vec<usize> {
+        let mut seen = vec![start];
+        let mut next = 0;
+        while let Some(chain) = seen.get(next).copied() {
+            next += 1;
+            for called in self.calls(program, chain) {
+                if !seen.contains(&called) {
+                    seen.push(called);
+                }
+            }
+        }
+        seen
+    }
+
+    fn calls(self, program: &Program, chain: usize) -> Vec<usize> {
+        let chain = &program.chains[chain];
+        let mut called = Vec::new();
+        for rule in &program.rules[chain.first as usize..chain.end as usize] {
+            match rule.action {
+                Action::Jump(index) | Action::Goto(index) => called.push(index.0 as usize),
+                // Behind an unconditional verdict ip_tables looks at nothing (`mark_source_chains`).
+                Action::Accept | Action::Drop | Action::Return
+                    if rule.first == rule.end && self.backend == Backend::Legacy =>
+                {
+                    break;
+                }
+                _ => {}
+            }
+        }
+        called
+    }
+
+    /// Checks how the chains that a built-in chain reaches call each other; those that nothing reaches
+    /// are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// A loop; behind iptables-nft also chains that call each other too deep.
+    pub(super) fn check_calls(
+        self,
+        program: &Program,
+        built_in: impl Iterator<Item = ChainIndex>,
+    ) -> Result<(), NotProgrammed> {
+        match self.backend {
+            Backend::Legacy => self.reject_loops(program, built_in),
+            Backend::Nft => self.reject_depth(program, built_in),
         }
     }
-    match Hook::of_chain(&id.chain) {
-        Some(Hook::Prerouting | Hook::Input) if rule.out_interface.is_some() => {
-            return fail("`-o` can't be used in this chain");
+
+    /// `mark_source_chains` in ip_tables.c answers ELOOP.
+    fn reject_loops(
+        self,
+        program: &Program,
+        built_in: impl Iterator<Item = ChainIndex>,
+    ) -> Result<(), NotProgrammed> {
+        let mut colors = vec![Color::Unseen; program.chains.len()];
+        for start in built_in {
+            if let Some(chain) = self.find_loop(program, start.0 as usize, &mut colors) {
+                let chain = &program.chains[chain];
+                let message = format!("chain `{}` of {} calls itself", chain.name, chain.table);
+                return Err(self.refused(message));
+            }
         }
-        Some(Hook::Output | Hook::Postrouting) if rule.in_interface.is_some() => {
-            return fail("`-i` can't be used in this chain");
+        Ok(())
+    }
+
+    /// Walks without recursion: chains can be nested thousands deep.
+    fn find_loop(self, program: &Program, start: usize, colors: &mut [Color]) -> Option<usize> {
+        if colors[start] != Color::Unseen {
+            return None;
         }
-        _ => {}
+        colors[start] = Color::OnTheWay;
+        let mut path = vec![(start, self.calls(program, start))];
+        while let Some((chain, left)) = path.last_mut() {
+            match left.pop() {
+                None => {
+                    colors[*chain] = Color::Done;
+                    path.pop();
+                }
+                Some(called) => match colors[called] {
+                    Color::OnTheWay => return Some(called),
+                    Color::Done => {}
+                    Color::Unseen => {
+                        colors[called] = Color::OnTheWay;
+                        path.push((called, self.calls(program, called)));
+                    }
+                },
+            }
+        }
+        None
     }
-    let is = |protocol| {
-        rule.protocol
-            .is_some_and(|one| !one.negated && one.value == protocol)
-    };
-    if let Some(protocol) = rule
-        .matches
-        .iter()
-        .filter_map(match_protocol)
-        .find(|one| !is(*one))
-    {
-        return fail(&format!("a match wants `-p {protocol}`"));
+
+    /// `nft_chain_validate` in nf_tables_api.c answers EMLINK, to a loop too.
+    fn reject_depth(
+        self,
+        program: &Program,
+        built_in: impl Iterator<Item = ChainIndex>,
+    ) -> Result<(), NotProgrammed> {
+        let mut level: BTreeSet<usize> = built_in.map(|chain| chain.0 as usize).collect();
+        for _ in 0..=DEEPEST {
+            let called = level.iter().flat_map(|chain| self.calls(program, *chain));
+            level = called.collect();
+        }
+        match level.first() {
+            None => Ok(()),
+            Some(chain) => {
+                let chain = &program.chains[*chain];
+                Err(self.refused(format!(
+                    "chain `{}` of {} is called more than {DEEPEST} chains deep, or by itself",
+                    chain.name, chain.table
+                )))
+            }
+        }
     }
-    if rule.target == Target::Reject(Reject::TcpReset) && !is(Protocol::TCP) {
-        return fail("`tcp-reset` wants `-p tcp`");
-    }
-    if matches!(rule.target, Target::TcpMss(_)) && !rule.matches.iter().any(asks_for_syn) {
-        return fail("`TCPMSS` wants a match of SYN packets");
-    }
-    if id.table == TableName::Nat && rule.target == Target::Drop {
-        return fail("the nat table is not intended for filtering");
-    }
-    Ok(())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Color {
+    Unseen,
+    OnTheWay,
+    Done,
 }
 
 /// `find_syn_match` in xt_TCPMSS.c.
@@ -183,123 +380,4 @@ fn asks_for_syn(one: &Match) -> bool {
         return false;
     };
     !flags.negated && flags.value.compare & TcpFlags::SYN.0 != 0
-}
-
-/// Checks that no match or target can be reached from a hook that it does not know.
-///
-/// # Errors
-///
-/// One that can.
-pub(super) fn check_hooks(
-    program: &Program,
-    family: Family,
-    table: &Table,
-) -> Result<(), NotProgrammed> {
-    let chains = program.chains.len() - table.chains.len();
-    for hook in Hook::ALL {
-        let Some(start) = table.chains.iter().position(|one| one.name == hook.chain()) else {
-            continue;
-        };
-        for place in reached(program, chains + start) {
-            let chain = &table.chains[place - chains];
-            for (index, rule) in chain.rules.iter().enumerate() {
-                let wrong = places(rule)
-                    .any(|place| place.hooks.is_some_and(|hooks| !hooks.contains(&hook)));
-                if wrong {
-                    let message = format!(
-                        "{}/{} rule {}: a match or target can't be reached from {hook}",
-                        table.name,
-                        chain.name,
-                        index + 1
-                    );
-                    return Err(refused(family, message));
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The chains that can be reached from one, itself included.
-fn reached(program: &Program, start: usize) -> Vec<usize> {
-    let mut seen = vec![start];
-    let mut next = 0;
-    while let Some(chain) = seen.get(next).copied() {
-        next += 1;
-        for called in calls(program, chain) {
-            if !seen.contains(&called) {
-                seen.push(called);
-            }
-        }
-    }
-    seen
-}
-
-fn calls(program: &Program, chain: usize) -> Vec<usize> {
-    let chain = &program.chains[chain];
-    let mut called = Vec::new();
-    for rule in &program.rules[chain.first as usize..chain.end as usize] {
-        match rule.action {
-            Action::Jump(index) | Action::Goto(index) => called.push(index.0 as usize),
-            // Behind an unconditional verdict nothing is looked at (`mark_source_chains`).
-            Action::Accept | Action::Drop | Action::Return if rule.first == rule.end => break,
-            _ => {}
-        }
-    }
-    called
-}
-
-/// Checks that no chain that a built-in chain reaches calls itself (`mark_source_chains` in
-/// ip_tables.c answers ELOOP; chains that nothing reaches are not looked at).
-///
-/// # Errors
-///
-/// A loop.
-pub(super) fn reject_loops(
-    program: &Program,
-    family: Family,
-    built_in: impl Iterator<Item = ChainIndex>,
-) -> Result<(), NotProgrammed> {
-    let mut colors = vec![Color::Unseen; program.chains.len()];
-    for start in built_in {
-        if let Some(chain) = find_loop(program, start.0 as usize, &mut colors) {
-            let chain = &program.chains[chain];
-            let message = format!("chain `{}` of {} calls itself", chain.name, chain.table);
-            return Err(refused(family, message));
-        }
-    }
-    Ok(())
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Color {
-    Unseen,
-    OnTheWay,
-    Done,
-}
-
-/// Walks without recursion: chains can be nested thousands deep.
-fn find_loop(program: &Program, start: usize, colors: &mut [Color]) -> Option<usize> {
-    if colors[start] != Color::Unseen {
-        return None;
-    }
-    colors[start] = Color::OnTheWay;
-    let mut path = vec![(start, calls(program, start))];
-    while let Some((chain, left)) = path.last_mut() {
-        match left.pop() {
-            None => {
-                colors[*chain] = Color::Done;
-                path.pop();
-            }
-            Some(called) => match colors[called] {
-                Color::OnTheWay => return Some(called),
-                Color::Done => {}
-                Color::Unseen => {
-                    colors[called] = Color::OnTheWay;
-                    path.push((called, calls(program, called)));
-                }
-            },
-        }
-    }
-    None
 }

@@ -34,6 +34,7 @@ pub(super) struct Body {
 }
 
 impl Body {
+    /// What of a packet's bytes can be read.
     fn of(packet: &Packet) -> Self {
         let offset = packet.fragment.map_or(0, |fragment| fragment.offset);
         Self {

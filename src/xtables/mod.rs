@@ -5,11 +5,13 @@
 //! * [`set`]: ipset's sets;
 //! * [`save`]: iptables-save and ip6tables-save text, read and written;
 //! * [`ipset`]: `ipset save` and `ipset list` text, read and written;
+//! * [`Backend`]: who loads them;
 //! * [`names`], [`scalar`]: protocols, services, numbers, hardware addresses, for both texts.
 //!
 //! What this room does not know it keeps to the letter ([`matches::Match::Opaque`],
 //! [`target::Target::Opaque`]). Numbers are host order; marks and masks are as the tools print them.
 
+mod backend;
 mod error;
 pub mod ipset;
 pub mod matches;
@@ -20,6 +22,7 @@ mod scalar;
 pub mod set;
 pub mod target;
 
+pub use backend::Backend;
 pub use error::ParseError;
 pub use matches::{Match, Not};
 pub use ruleset::{

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::backend::Backend;
 use super::matches::{Match, Not};
 use super::set::Set;
 use super::target::Target;
@@ -74,8 +75,7 @@ pub enum TableName {
 }
 
 impl TableName {
-    /// All five, in the order in which a hook asks them (nat in INPUT and POSTROUTING excepted:
-    /// see [`TableName::priority`]).
+    /// All five, in the order in which most hooks ask them; see [`TableName::priority`].
     pub const ALL: [Self; 5] = [
         Self::Raw,
         Self::Mangle,
@@ -102,10 +102,17 @@ impl TableName {
         Self::ALL.into_iter().find(|table| table.as_str() == name)
     }
 
-    /// At which priority the table is asked at a hook, lower first; `None` where it has no chain
-    /// (include/uapi/linux/netfilter_ipv4.h; nat has INPUT since Linux 2.6.36).
+    /// Whether the table has a built-in chain at a hook (nat has INPUT since Linux 2.6.36).
     #[must_use]
-    pub fn priority(self, hook: Hook) -> Option<i32> {
+    pub fn stands_at(self, hook: Hook) -> bool {
+        self.priority(hook, Backend::Legacy).is_some()
+    }
+
+    /// At which priority a backend asks the table at a hook, lower first; `None` where it has no chain.
+    /// The kernel's own are in include/uapi/linux/netfilter_ipv4.h; iptables-nft has the security table
+    /// behind nat's source side (`xtables_ipv4` in iptables/nft.c).
+    #[must_use]
+    pub fn priority(self, hook: Hook, backend: Backend) -> Option<i32> {
         use Hook::{Forward, Input, Output, Postrouting, Prerouting};
         match (self, hook) {
             (Self::Raw, Prerouting | Output) => Some(-300),
@@ -113,17 +120,20 @@ impl TableName {
             (Self::Nat, Prerouting | Output) => Some(-100),
             (Self::Nat, Input | Postrouting) => Some(100),
             (Self::Filter, Input | Forward | Output) => Some(0),
-            (Self::Security, Input | Forward | Output) => Some(50),
+            (Self::Security, Input | Forward | Output) => Some(match backend {
+                Backend::Legacy => 50,
+                Backend::Nft => 150,
+            }),
             _ => None,
         }
     }
 
-    /// The tables asked at a hook, in order.
+    /// The tables that a backend asks at a hook, in order.
     #[must_use]
-    pub fn at(hook: Hook) -> Vec<Self> {
+    pub fn at(hook: Hook, backend: Backend) -> Vec<Self> {
         let mut tables: Vec<(i32, Self)> = Self::ALL
             .into_iter()
-            .filter_map(|table| Some((table.priority(hook)?, table)))
+            .filter_map(|table| Some((table.priority(hook, backend)?, table)))
             .collect();
         tables.sort_unstable();
         tables.into_iter().map(|(_, table)| table).collect()

@@ -8,10 +8,10 @@ use calidiff::claims::bench::Bench;
 use calidiff::claims::seed::{self, Document};
 use calidiff::claims::stand::{Change, Stand};
 use calidiff::claims::{self, Outcome};
-use calidiff::kernel::Backend;
 use calidiff::report::claims::text;
 use calidiff::report::palette::Palette;
 use calidiff::verdict::ArmName;
+use calidiff::xtables::Backend;
 use calidiff::xtables::TableName::{Filter, Nat, Raw};
 use libtest_mimic::Trial;
 
@@ -32,7 +32,7 @@ pub fn trials() -> Vec<Trial> {
 
 fn every_claim_stands_as_expected_on_every_arm() -> Result<(), Box<dyn Error>> {
     let [slave1, slave2] = seed::nodes()?;
-    let mut model = ModelArm::default();
+    let mut model = ModelArm::new(Backend::Legacy);
     let mut legacy = KernelArm::new(Backend::Legacy)?;
     let mut nft = KernelArm::new(Backend::Nft)?;
     let mut bench = Bench::new(

@@ -7,13 +7,14 @@ use std::error::Error;
 use std::net::IpAddr;
 
 use calidiff::journey::{Fate, Journey, Point, Sight};
-use calidiff::kernel::{Backend, Room};
+use calidiff::kernel::Room;
 use calidiff::mark::Mark;
 use calidiff::node::Node;
 use calidiff::packet::{
     Batch, Connection, Defect, Family, Fragment, Icmp, InterfaceName, Origin, Packet, Ports,
     Progress, Tcp, TcpFlags, Transport, Tuple,
 };
+use calidiff::xtables::Backend;
 use calidiff::xtables::{Firewall, Hook, save};
 use libtest_mimic::Trial;
 
@@ -61,7 +62,7 @@ fn node() -> Result<Node, Box<dyn Error>> {
 }
 
 fn on_both(v4: &str, v6: &str, check: impl Fn(&mut Room) -> Outcome) -> Outcome {
-    for backend in [Backend::Legacy, Backend::Nft] {
+    for backend in Backend::BOTH {
         let mut room = Room::new(backend)?;
         let firewall = Firewall {
             v4: save::parse("v4", v4, Family::V4)?,

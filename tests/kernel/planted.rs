@@ -14,7 +14,7 @@ use calidiff::generate::standing::Shot;
 use calidiff::model::{Connections, Machine};
 use calidiff::mutants::{Fault, Mutant, all};
 use calidiff::packet::Family;
-use calidiff::verdict::ArmName;
+use calidiff::xtables::Backend;
 use libtest_mimic::Trial;
 
 /// How many packets a check of a planted fault sends: the aimed ones, and some more.
@@ -45,7 +45,7 @@ fn subject(number: usize) -> Result<Subject, Box<dyn Error>> {
     })
 }
 
-fn judge(subject: &Subject, backends: &[ArmName]) -> Result<SubjectReport, Box<dyn Error>> {
+fn judge(subject: &Subject, backends: &[Backend]) -> Result<SubjectReport, Box<dyn Error>> {
     let options = Options {
         backends: backends.to_vec(),
         packets: PACKETS,
@@ -60,14 +60,14 @@ fn judge(subject: &Subject, backends: &[ArmName]) -> Result<SubjectReport, Box<d
 /// stand where no packet comes, and say nothing about the harness.
 fn telling_mutants(subject: &Subject) -> Result<BTreeMap<Fault, Mutant>, Box<dyn Error>> {
     let ground = Ground::new(&subject.node, &subject.firewall);
-    let mut machine = Machine::new(&subject.node, &subject.firewall)?;
+    let mut machine = Machine::new(Backend::Legacy, &subject.node, &subject.firewall)?;
     let shots = aim(&ground, &mut machine, 7).shots;
     let mut telling = BTreeMap::new();
     for mutant in all(&subject.firewall, Family::V4) {
         if telling.contains_key(&mutant.fault) {
             continue;
         }
-        if let Ok(mut other) = Machine::new(&subject.node, &mutant.firewall)
+        if let Ok(mut other) = Machine::new(Backend::Legacy, &subject.node, &mutant.firewall)
             && shots
                 .iter()
                 .any(|shot| parts(shot, &mut machine, &mut other))
@@ -97,7 +97,7 @@ fn rule_faults_are_found() -> Result<(), Box<dyn Error>> {
                 continue;
             }
             subject.planted = Some(mutant.firewall);
-            let report = judge(&subject, &[ArmName::Legacy, ArmName::Nft])?;
+            let report = judge(&subject, &[Backend::Legacy, Backend::Nft])?;
             for backend in &report.backends {
                 if backend.tally.diverged == 0 && !backend.refused.differ() {
                     let (rule, arm) = (&mutant.rule, backend.backend);
@@ -130,7 +130,7 @@ fn misreadings_are_found() -> Result<(), Box<dyn Error>> {
             planted: Some(true_subject.firewall.clone()),
             ..true_subject.clone()
         };
-        let report = judge(&misread, &[ArmName::Legacy])?;
+        let report = judge(&misread, &[Backend::Legacy])?;
         if report.diverged() == 0 {
             return Err(format!("{fault} at {} went unnoticed", mutant.rule).into());
         }
@@ -141,7 +141,7 @@ fn misreadings_are_found() -> Result<(), Box<dyn Error>> {
 fn nothing_planted_nothing_found() -> Result<(), Box<dyn Error>> {
     for number in 0..2 {
         let subject = subject(number)?;
-        let report = judge(&subject, &[ArmName::Legacy, ArmName::Nft])?;
+        let report = judge(&subject, &[Backend::Legacy, Backend::Nft])?;
         for backend in &report.backends {
             assert_eq!(backend.tally.diverged, 0, "{:?}", backend.kinds);
             assert_eq!(

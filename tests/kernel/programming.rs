@@ -5,12 +5,12 @@ use std::error::Error;
 use std::fmt::Write;
 use std::process::Command;
 
-use calidiff::kernel::{Backend, Namespace, Programmer, Room, Texts, Tools, in_rooms};
+use calidiff::kernel::{Namespace, Programmer, Room, Texts, Tools, in_rooms};
 use calidiff::mark::Mark;
 use calidiff::node::Node;
 use calidiff::packet::{Batch, Family};
 use calidiff::verdict::NotProgrammed;
-use calidiff::xtables::{Firewall, save};
+use calidiff::xtables::{Backend, Firewall, save};
 use libtest_mimic::Trial;
 
 use crate::trial;

@@ -11,9 +11,10 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
-use calidiff::kernel::{Backend, Namespace, Programmer, Room, Texts, Tools};
+use calidiff::kernel::{Namespace, Programmer, Room, Texts, Tools};
 use calidiff::node::Node;
 use calidiff::packet::{Batch, Family};
+use calidiff::xtables::Backend;
 use calidiff::xtables::{Firewall, ipset, save};
 use libtest_mimic::Trial;
 
@@ -84,7 +85,7 @@ fn work_for_ever() -> Result<(), Box<dyn Error>> {
 /// Programs and fires so many times, on the backends in turn or, without end, on the first alone; says
 /// what it saw.
 fn work(first: usize, rounds: usize) -> Result<String, Box<dyn Error>> {
-    const BACKENDS: [Backend; 2] = [Backend::Legacy, Backend::Nft];
+    const BACKENDS: [Backend; 2] = Backend::BOTH;
     let node: Node = serde_json::from_str(
         r#"{"name": "n", "interfaces": [
             {"name": "eth0", "addresses": ["10.0.0.1/24", "fd00::1/64"], "reverse_path": "strict"},

@@ -17,7 +17,7 @@ use calidiff::node::Node;
 use calidiff::node::infer::{infer, infer_sets};
 use calidiff::packet::Family;
 use calidiff::xtables::save::parse;
-use calidiff::xtables::{Firewall, RuleId};
+use calidiff::xtables::{Backend, Firewall, RuleId};
 
 use crate::corpus::each_dump;
 
@@ -25,7 +25,8 @@ type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 /// Whether the model says that a packet matches a rule.
 fn hits(node: &Node, firewall: &Firewall, rule: &RuleId, shot: &Shot) -> Result<bool, String> {
-    let mut machine = Machine::new(node, firewall).map_err(|error| error.to_string())?;
+    let mut machine =
+        Machine::new(Backend::Legacy, node, firewall).map_err(|error| error.to_string())?;
     let mut visited = Visited::default();
     let connections = Connections::new(&shot.connections);
     machine.visit(&connections, &shot.packet, &mut visited);
@@ -58,10 +59,10 @@ fn check(
     firewall: &Firewall,
 ) -> Result<Aimed, Box<dyn std::error::Error>> {
     let ground = Ground::new(node, firewall);
-    let mut machine = Machine::new(node, firewall)?;
+    let mut machine = Machine::new(Backend::Legacy, node, firewall)?;
     let aimed = aim(&ground, &mut machine, 1);
     for rule in &aimed.missed {
-        let explanation = explain_unhit(node, firewall, rule, 1);
+        let explanation = explain_unhit(Backend::Legacy, node, firewall, rule, 1);
         assert_ne!(explanation.reason, Reason::Unknown, "{name}: {explanation}");
         assert_ne!(
             explanation.reason,
@@ -166,7 +167,7 @@ fn a_shadow_is_named() -> Outcome {
         chain: chain.to_owned(),
         index,
     };
-    let explanation = explain_unhit(&node, &firewall, &rule("INPUT", 1), 1);
+    let explanation = explain_unhit(Backend::Legacy, &node, &firewall, &rule("INPUT", 1), 1);
     assert_eq!(explanation.reason, Reason::Shadowed);
     assert_eq!(explanation.edits, [Edit::Neutralise(rule("web", 1))]);
     prove(&node, &firewall, &explanation)
@@ -177,7 +178,7 @@ fn the_same_seed_makes_the_same_packets() -> Outcome {
     let [one, _] = seed::nodes()?;
     let ground = Ground::new(&one.node, &one.firewall);
     let shots = |seed| -> Result<Vec<Shot>, Box<dyn std::error::Error>> {
-        let mut machine = Machine::new(&one.node, &one.firewall)?;
+        let mut machine = Machine::new(Backend::Legacy, &one.node, &one.firewall)?;
         let aimed = aim(&ground, &mut machine, seed);
         let mut stream = Stream::new(&ground, Seeded::new(seed), aimed.drafts);
         let random = (0..500).map(|_| stream.draft().shot);
@@ -193,7 +194,7 @@ fn random_packets_on_the_seed_are_judged_and_mixed() -> Outcome {
     const PACKETS: usize = 5000;
     for scenario in seed::nodes()? {
         let ground = Ground::new(&scenario.node, &scenario.firewall);
-        let mut machine = Machine::new(&scenario.node, &scenario.firewall)?;
+        let mut machine = Machine::new(Backend::Legacy, &scenario.node, &scenario.firewall)?;
         let drafts = aim(&ground, &mut machine, 3).drafts;
         let mut stream = Stream::new(&ground, Seeded::new(3), drafts);
         let mut mix: BTreeMap<String, usize> = BTreeMap::new();
@@ -248,7 +249,7 @@ fn in_published_dumps_every_rule_is_hit_or_explained() -> Outcome {
         *firewall.ruleset_mut(family) = ruleset;
         let node = infer(&firewall).node;
         firewall.sets = infer_sets(&firewall, &node).0;
-        let loads = Machine::new(&node, &firewall).is_ok();
+        let loads = Machine::new(Backend::Legacy, &node, &firewall).is_ok();
         if loads {
             check(name, &node, &firewall)?;
         }

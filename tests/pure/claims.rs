@@ -9,6 +9,7 @@ use calidiff::claims::stand::{Change, Stand};
 use calidiff::claims::{self, Claim, Finding};
 use calidiff::report::palette::Palette;
 use calidiff::scenario::Scenario;
+use calidiff::xtables::Backend;
 use calidiff::xtables::Policy::Drop;
 use calidiff::xtables::TableName::{Filter, Nat, Raw};
 
@@ -20,7 +21,7 @@ fn check(
     [slave1, slave2]: &[Scenario; 2],
     document: Option<Document>,
 ) -> Result<Finding, Box<dyn Error>> {
-    let mut model = ModelArm::default();
+    let mut model = ModelArm::new(Backend::Legacy);
     let mut bench = Bench::new(vec![&mut model], slave1.clone(), slave2.clone(), document);
     Ok(claims::check(claim, &mut bench)?)
 }

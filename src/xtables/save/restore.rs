@@ -105,9 +105,7 @@ impl Restore {
             ));
         };
         let before = self.tables.iter().find(|other| other.name == table);
-        let hooks = Hook::ALL
-            .into_iter()
-            .filter(|hook| table.priority(*hook).is_some());
+        let hooks = Hook::ALL.into_iter().filter(|hook| table.stands_at(*hook));
         let chains: Vec<Chain> = hooks
             .map(|hook| Chain {
                 name: hook.chain().to_owned(),

@@ -15,9 +15,9 @@ use calidiff::generate::batch::Batches;
 use calidiff::generate::bits::Seeded;
 use calidiff::generate::ground::Ground;
 use calidiff::generate::random::Stream;
-use calidiff::kernel::Backend;
 use calidiff::node::Node;
-use calidiff::packet::{Defect, Family, Packet};
+use calidiff::packet::Family;
+use calidiff::xtables::Backend;
 use calidiff::xtables::{Firewall, ipset, save};
 use libtest_mimic::Trial;
 
@@ -70,12 +70,9 @@ fn firewall(rules: &Rules) -> Result<Firewall, Box<dyn Error>> {
 
 fn agree(cases: &[Rules]) -> Outcome {
     let mut problems = Vec::new();
-    for backend in [Backend::Legacy, Backend::Nft] {
+    for backend in Backend::BOTH {
         let mut kernel = KernelArm::new(backend)?;
         for rules in cases {
-            if backend == Backend::Nft && rules.legacy_only {
-                continue;
-            }
             let told = differences(&mut kernel, backend, rules)
                 .map_err(|error| format!("{backend:?}, {}: {error}", rules.about))?;
             let told = told.into_iter();
@@ -98,13 +95,11 @@ fn differences(
     let node = node()?;
     let firewall = firewall(rules)?;
     kernel.program(&node, &firewall)?;
-    let mut model = ModelArm::default();
+    let mut model = ModelArm::new(backend);
     model.program(&node, &firewall)?;
     let ground = Ground::new(&node, &firewall);
     let mut stream = Stream::new(&ground, Seeded::new(rules.seed()), Vec::new());
-    let shots = std::iter::repeat_with(|| stream.draft().shot)
-        .filter(|shot| backend == Backend::Legacy || !is_cut_short(&shot.packet))
-        .take(PACKETS);
+    let shots = std::iter::repeat_with(|| stream.draft().shot).take(PACKETS);
     let mut kinds: BTreeMap<String, (usize, String)> = BTreeMap::new();
     let (mut expected, mut found) = (Vec::new(), Vec::new());
     let mut unjudged = 0;
@@ -132,9 +127,4 @@ fn differences(
         told.push(format!("{unjudged} of {PACKETS} packets unjudged"));
     }
     Ok(told)
-}
-
-/// nft looks for ports and flags where legacy has ended a packet whose header is cut short.
-fn is_cut_short(packet: &Packet) -> bool {
-    matches!(packet.defect, Some(Defect::Truncated(_)))
 }

@@ -1,18 +1,33 @@
-//! Rulesets that the tools may refuse: model and kernel refuse the same ones.
+//! Rulesets that the tools may refuse: model and kernel refuse the same ones, behind either backend.
+
+use std::error::Error;
 
 use calidiff::arm::kernel::KernelArm;
 use calidiff::arm::model::ModelArm;
 use calidiff::arm::{Arm, Failure};
-use calidiff::kernel::Backend;
 use calidiff::packet::Family;
-use calidiff::xtables::{Firewall, save};
+use calidiff::xtables::{Backend, Firewall, save};
 
-/// What the tools refuse, the model refuses; what they take, it takes.
+/// What a backend's tools refuse, the model refuses in its reading; what they take, it takes.
 pub fn agree() -> super::Outcome {
-    let node = super::node()?;
-    let mut kernel = KernelArm::new(Backend::Legacy)?;
     let mut problems = Vec::new();
-    for v4 in PERHAPS_REFUSED {
+    for backend in Backend::BOTH {
+        problems.extend(refused_differently(backend)?);
+    }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(problems.join("\n").into())
+    }
+}
+
+fn refused_differently(backend: Backend) -> Result<Vec<String>, Box<dyn Error>> {
+    let node = super::node()?;
+    let mut kernel = KernelArm::new(backend)?;
+    let mut problems = Vec::new();
+    let nested = [15, 16].map(nested);
+    let rulesets = PERHAPS_REFUSED.iter().copied();
+    for v4 in rulesets.chain(nested.iter().map(String::as_str)) {
         let firewall = Firewall {
             v4: save::parse("v4", v4, Family::V4)?,
             ..Firewall::default()
@@ -23,18 +38,14 @@ pub fn agree() -> super::Outcome {
             Err(broken) => Err(broken),
         };
         let by_kernel = refused(kernel.program(&node, &firewall))?;
-        let by_model = refused(ModelArm::default().program(&node, &firewall))?;
+        let by_model = refused(ModelArm::new(backend).program(&node, &firewall))?;
         if by_kernel != by_model {
             problems.push(format!(
-                "the kernel refuses: {by_kernel}, the model: {by_model}: {v4}"
+                "{backend} refuses: {by_kernel}, the model: {by_model}: {v4}"
             ));
         }
     }
-    if problems.is_empty() {
-        Ok(())
-    } else {
-        Err(problems.join("\n").into())
-    }
+    Ok(problems)
 }
 
 /// Rulesets of which the tools may refuse some.
@@ -76,4 +87,26 @@ const PERHAPS_REFUSED: &[&str] = &[
     "*mangle\n-A FORWARD -p tcp -j TCPMSS --set-mss 1000\nCOMMIT\n",
     "*filter\n-A INPUT -m policy --dir out --pol none -j DROP\nCOMMIT\n",
     "*filter\n-A FORWARD -p udplite -m udp --dport 5 -j DROP\nCOMMIT\n",
+    "*filter\n-A FORWARD ! -p tcp -m tcp --dport 5 -j DROP\nCOMMIT\n",
+    "*filter\n-A FORWARD ! -p tcp -m tcp -j DROP\nCOMMIT\n",
+    "*filter\n-A FORWARD ! -p tcp -m tcp --tcp-option 5 -j DROP\nCOMMIT\n",
+    "*filter\n-A FORWARD ! -p udp -m udp --sport 5 -j DROP\nCOMMIT\n",
+    "*filter\n-A FORWARD ! -p icmp -m icmp --icmp-type 8 -j DROP\nCOMMIT\n",
+    "*filter\n-A FORWARD -m tcp --dport 5 -j DROP\nCOMMIT\n",
+    "*mangle\n-A FORWARD -j TCPMSS --set-mss 1000\nCOMMIT\n",
+    "*mangle\n-A FORWARD ! -p tcp -j TCPMSS --set-mss 1000\nCOMMIT\n",
+    "*filter\n-A FORWARD ! -s 0.0.0.0/0 -j DROP\nCOMMIT\n",
+    "*filter\n-A FORWARD ! -d 0.0.0.0/0 -j DROP\nCOMMIT\n",
+    "*filter\n-A FORWARD -s 0.0.0.0/0 -j DROP\nCOMMIT\n",
+    "*filter\n:a -\n-A OUTPUT -j ACCEPT\n-A OUTPUT -j a\n-A a -m mac --mac-source 00:00:00:00:00:01 -j DROP\nCOMMIT\n",
+    "*filter\n:a -\n-A a -m rpfilter -j DROP\nCOMMIT\n",
 ];
+
+/// Chains that call each other, so many below the built-in one.
+fn nested(depth: usize) -> String {
+    let chains: String = (1..=depth).map(|level| format!(":c{level} -\n")).collect();
+    let calls: String = (1..depth)
+        .map(|level| format!("-A c{level} -j c{}\n", level + 1))
+        .collect();
+    format!("*filter\n{chains}-A FORWARD -g c1\n{calls}COMMIT\n")
+}

@@ -10,8 +10,6 @@ pub struct Rules {
     pub v6: &'static str,
     /// `ipset save` text.
     pub sets: &'static str,
-    /// Whether nft is known to do otherwise.
-    pub legacy_only: bool,
 }
 
 impl Rules {
@@ -21,7 +19,6 @@ impl Rules {
             v4,
             v6: "",
             sets: "",
-            legacy_only: false,
         }
     }
 
@@ -32,11 +29,6 @@ impl Rules {
 
     const fn sets(mut self, sets: &'static str) -> Self {
         self.sets = sets;
-        self
-    }
-
-    const fn legacy_only(mut self) -> Self {
-        self.legacy_only = true;
         self
     }
 
@@ -143,8 +135,7 @@ COMMIT
 -A INPUT -j MARK --or-mark 0x1
 COMMIT
 ",
-    )
-    .legacy_only(),
+    ),
     Rules::v4(
         "all tables at all hooks",
         "*raw

@@ -15,7 +15,7 @@ use calidiff::node::Node;
 use calidiff::packet::{Connection, Family, Packet};
 use calidiff::verdict::NotProgrammed;
 use calidiff::xtables::set::Set;
-use calidiff::xtables::{Firewall, save};
+use calidiff::xtables::{Backend, Firewall, save};
 
 /// A node with a workload, an uplink, and an interface without an address.
 const NODE: &str = "
@@ -40,6 +40,7 @@ routes:
 
 /// A machine under test.
 struct Case {
+    backend: Backend,
     node: Node,
     firewall: Firewall,
     connections: Vec<Connection>,
@@ -62,6 +63,7 @@ impl Case {
 
     fn bare() -> Self {
         Self {
+            backend: Backend::Legacy,
             node: calidiff::node::text::read("node", NODE).unwrap(),
             firewall: Firewall::default(),
             connections: Vec::new(),
@@ -84,7 +86,7 @@ impl Case {
     }
 
     fn machine(&self) -> Result<Machine, NotProgrammed> {
-        Machine::new(&self.node, &self.firewall)
+        Machine::new(self.backend, &self.node, &self.firewall)
     }
 
     /// What the machine says of a packet.
