@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::finding::{self, Divergence, Paths};
+use super::parting::{Partings, Readings, refusal};
 use super::source::Source;
 use super::tally::Tally;
 use super::{MakeArm, Options, Subject, Watch};
@@ -34,6 +35,8 @@ pub struct SubjectReport {
     pub pairs: Pairs,
     /// A report a backend.
     pub backends: Vec<BackendReport>,
+    /// Where the backends part by themselves, each as its own kernel does.
+    pub partings: Partings,
     /// The rules that no packet hit on some backend, each with the reason.
     pub never_hit: Vec<NeverHit>,
     /// How long it took.
@@ -113,13 +116,15 @@ impl NeverHit {
 }
 
 impl SubjectReport {
-    /// How many divergences there were, refusals on one side only among them.
+    /// How many divergences there were, refusals on one side only among them, and packets on which the
+    /// backends part for no known cause.
     #[must_use]
     pub fn diverged(&self) -> u64 {
-        self.backends
-            .iter()
+        let backends = self.backends.iter();
+        let of_kernels: u64 = backends
             .map(|backend| backend.tally.diverged + u64::from(backend.refused.differ()))
-            .sum()
+            .sum();
+        of_kernels + self.partings.unknown()
     }
 
     /// The never-hit rules without a reason that holds.
@@ -157,6 +162,7 @@ pub fn check(
         .collect::<Result<Vec<Worker>, Failure>>()?;
     let mut total = workers.pop().unwrap_or_default();
     workers.into_iter().for_each(|worker| total.add(worker));
+    let partings = std::mem::take(&mut total.partings);
     let backends = total.report(subject, options, make)?;
     let never_hit = if options.explain {
         never_hit(subject, options.seed, &backends, make)?
@@ -169,6 +175,7 @@ pub fn check(
         rules: rules_of(&subject.firewall).count(),
         pairs: source.pairs(),
         backends: backends.into_iter().map(|(report, _)| report).collect(),
+        partings,
         never_hit,
         took: start.elapsed(),
     })
@@ -183,18 +190,19 @@ fn rules_of(firewall: &Firewall) -> impl Iterator<Item = RuleId> + '_ {
 /// What one worker, and in the end all of them, found.
 #[derive(Default)]
 struct Worker {
-    model_refused: Option<NotProgrammed>,
+    partings: Partings,
     sides: Vec<Side>,
 }
 
 /// One backend's share of it.
 struct Side {
     backend: Backend,
-    refused: Option<NotProgrammed>,
+    refused: Refusals,
     tally: Tally,
     kinds: BTreeMap<String, u64>,
     divergences: Vec<Divergence>,
     hits: BTreeMap<RuleId, u64>,
+    found: Vec<Answer>,
 }
 
 impl Worker {
@@ -206,59 +214,49 @@ impl Worker {
         source: &Source<'_>,
         next: &AtomicU64,
     ) -> Result<Self, Failure> {
-        let mut model = make(Judge::Model(Backend::Legacy))?;
-        let model_refused = refusal(model.program(&subject.node, &subject.firewall))?;
+        let mut readings = Readings::new(subject, make)?;
+        let mut partings = Partings {
+            refused: readings.one_refuses(),
+            ..Partings::default()
+        };
         let given = subject.planted.as_ref().unwrap_or(&subject.firewall);
         let mut arms = Vec::new();
         for backend in &options.backends {
             let mut arm = make(Judge::Kernel(*backend))?;
-            let refused = refusal(arm.program(&subject.node, given))?;
+            let refused = Refusals {
+                model: readings.refused(*backend).cloned(),
+                kernel: refusal(arm.program(&subject.node, given))?,
+            };
             arms.push((arm, Side::new(*backend, refused)));
         }
-        if model_refused.is_none() {
-            Self::fire_all(subject, watch, source, next, model.as_mut(), &mut arms)?;
-        }
-        let mut sides = Vec::new();
-        for (mut arm, mut side) in arms {
-            if side.refused.is_none() {
-                side.hits.extend(arm.hits()?);
-            }
-            sides.push(side);
-        }
-        Ok(Self {
-            model_refused,
-            sides,
-        })
-    }
-
-    fn fire_all(
-        subject: &Subject,
-        watch: &dyn Watch,
-        source: &Source<'_>,
-        next: &AtomicU64,
-        model: &mut dyn Arm,
-        arms: &mut [(Box<dyn Arm>, Side)],
-    ) -> Result<(), Failure> {
-        let (mut expected, mut found) = (Vec::new(), Vec::new());
         while !watch.stop() {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some(batches) = source.unit(number) else {
                 break;
             };
             for batch in &batches {
-                model.fire(batch, &mut expected)?;
-                for (arm, side) in arms.iter_mut().filter(|(_, side)| side.refused.is_none()) {
-                    arm.fire(batch, &mut found)?;
-                    let diverged = side.compare(number, batch, &expected, &found);
-                    watch.judged(&subject.name, batch.packets.len() as u64, diverged);
+                readings.fire(batch)?;
+                readings.compare(number, batch, &subject.firewall, &mut partings)?;
+                for (arm, side) in &mut arms {
+                    if side.refused == Refusals::default() {
+                        let diverged = side.fire(number, batch, &readings, arm.as_mut())?;
+                        watch.judged(&subject.name, batch.packets.len() as u64, diverged);
+                    }
                 }
             }
         }
-        Ok(())
+        let mut sides = Vec::new();
+        for (mut arm, mut side) in arms {
+            if side.refused.kernel.is_none() {
+                side.hits.extend(arm.hits()?);
+            }
+            sides.push(side);
+        }
+        Ok(Self { partings, sides })
     }
 
     fn add(&mut self, other: Self) {
-        self.model_refused = self.model_refused.take().or(other.model_refused);
+        self.partings.add(other.partings);
         for (mine, theirs) in self.sides.iter_mut().zip(other.sides) {
             mine.add(theirs);
         }
@@ -271,25 +269,15 @@ impl Worker {
         make: MakeArm<'_>,
     ) -> Result<Vec<(BackendReport, BTreeSet<RuleId>)>, Failure> {
         debug_assert_eq!(self.sides.len(), options.backends.len());
-        let model_refused = self.model_refused;
         self.sides
             .into_iter()
-            .map(|side| side.report(subject, model_refused.clone(), make))
+            .map(|side| side.report(subject, make))
             .collect()
     }
 }
 
-/// Whether programming was refused; any other failure is passed on.
-fn refusal(outcome: Result<(), Failure>) -> Result<Option<NotProgrammed>, Failure> {
-    match outcome {
-        Ok(()) => Ok(None),
-        Err(Failure::Refused(why)) => Ok(Some(why)),
-        Err(broken) => Err(broken),
-    }
-}
-
 impl Side {
-    fn new(backend: Backend, refused: Option<NotProgrammed>) -> Self {
+    fn new(backend: Backend, refused: Refusals) -> Self {
         Self {
             backend,
             refused,
@@ -297,7 +285,24 @@ impl Side {
             kinds: BTreeMap::new(),
             divergences: Vec::new(),
             hits: BTreeMap::new(),
+            found: Vec::new(),
         }
+    }
+
+    /// Fires a batch, and holds what comes of it against the backend's reading; gives the number of
+    /// divergences.
+    fn fire(
+        &mut self,
+        number: u64,
+        batch: &Batch,
+        readings: &Readings,
+        arm: &mut dyn Arm,
+    ) -> Result<u64, Failure> {
+        let mut found = std::mem::take(&mut self.found);
+        arm.fire(batch, &mut found)?;
+        let diverged = self.compare(number, batch, readings.answers(self.backend), &found);
+        self.found = found;
+        Ok(diverged)
     }
 
     /// Compares a batch's answers; gives the number of divergences.
@@ -337,7 +342,6 @@ impl Side {
     }
 
     fn add(&mut self, other: Self) {
-        self.refused = self.refused.take().or(other.refused);
         self.tally.add(&other.tally);
         for (kind, count) in other.kinds {
             *self.kinds.entry(kind).or_default() += count;
@@ -351,7 +355,6 @@ impl Side {
     fn report(
         mut self,
         subject: &Subject,
-        model_refused: Option<NotProgrammed>,
         make: MakeArm<'_>,
     ) -> Result<(BackendReport, BTreeSet<RuleId>), Failure> {
         let hit: BTreeSet<RuleId> = self
@@ -369,10 +372,7 @@ impl Side {
         });
         let report = BackendReport {
             backend: self.backend,
-            refused: Refusals {
-                model: model_refused,
-                kernel: self.refused,
-            },
+            refused: self.refused,
             tally: self.tally,
             kinds: self.kinds,
             divergences: trace_all(subject, self.backend, self.divergences, make)?,
@@ -392,7 +392,7 @@ fn trace_all(
     if divergences.is_empty() {
         return Ok(Vec::new());
     }
-    let mut model = make(Judge::Model(Backend::Legacy))?;
+    let mut model = make(Judge::Model(backend))?;
     let mut kernel = make(Judge::Kernel(backend))?;
     model.program(&subject.node, &subject.firewall)?;
     kernel.program(
@@ -435,28 +435,45 @@ fn never_hit(
         }
     }
     let mut explained = Vec::new();
-    for (rule, backends) in missed {
-        let explanation = explain_unhit(
-            Backend::Legacy,
-            &subject.node,
-            &subject.firewall,
-            &rule,
-            seed,
-        );
-        let mut confirmed = Vec::new();
-        for (backend, arm) in arms.iter_mut().filter(|(name, _)| backends.contains(name)) {
-            if let Some(held) = put_to_the_test(subject, &explanation, arm.as_mut())? {
-                confirmed.push((*backend, held));
-            }
+    for (rule, mut backends) in missed {
+        // Each backend's rules as it reads them: what the first one's reading explains of the others too
+        // is said once.
+        while let Some(reading) = backends.first().copied() {
+            let never = explain(subject, seed, reading, &rule, &backends, &mut arms)?;
+            backends.retain(|backend| !never.backends.contains(backend));
+            explained.push(never);
         }
-        explained.push(NeverHit {
-            rule,
-            backends,
-            explanation,
-            confirmed,
-        });
     }
     Ok(explained)
+}
+
+/// Explains a rule by a backend's reading, and keeps of the backends that and those of which the
+/// explanation is not refuted.
+fn explain(
+    subject: &Subject,
+    seed: u64,
+    reading: Backend,
+    rule: &RuleId,
+    backends: &[Backend],
+    arms: &mut [(Backend, Box<dyn Arm>)],
+) -> Result<NeverHit, Failure> {
+    let explanation = explain_unhit(reading, &subject.node, &subject.firewall, rule, seed);
+    let mut concerned = Vec::new();
+    let mut confirmed = Vec::new();
+    for (backend, arm) in arms.iter_mut().filter(|(name, _)| backends.contains(name)) {
+        let held = put_to_the_test(subject, &explanation, arm.as_mut())?;
+        if held == Some(false) && *backend != reading {
+            continue;
+        }
+        concerned.push(*backend);
+        confirmed.extend(held.map(|held| (*backend, held)));
+    }
+    Ok(NeverHit {
+        rule: rule.clone(),
+        backends: concerned,
+        explanation,
+        confirmed,
+    })
 }
 
 /// Loads what the explanation says would let the rule be hit, sends its packet, and looks whether it

@@ -3,6 +3,7 @@
 //! * `bench`: model and kernel measured side by side; [`load`]: the packets that they are measured with;
 //! * [`check`]: judge rulesets: aimed packets first, then random ones, on every backend;
 //! * [`tally`]: what is counted on the way;
+//! * [`parting`]: the two readings of the rules, and where they part;
 //! * [`finding`]: a divergence with both rule paths beside it.
 //!
 //! The packets of a batch hang on the seed and the batch's number alone, never on how many workers
@@ -13,6 +14,7 @@ pub mod bench;
 pub mod check;
 pub mod finding;
 pub mod load;
+pub mod parting;
 mod source;
 pub mod tally;
 

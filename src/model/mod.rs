@@ -19,7 +19,7 @@
 //!
 //! The two backends read some rules differently, and refuse different ones: a machine reads as the one
 //! that it was loaded for. What differs is chosen when the rules are compiled, in `refuse` and in
-//! `native`; nothing asks for the backend afterwards.
+//! `native`; nothing asks for the backend afterwards. [`parting`] says why two readings end differently.
 
 mod addresses;
 mod answer;
@@ -33,6 +33,7 @@ mod machine;
 mod matches;
 mod nat;
 mod native;
+mod parting;
 mod path;
 mod program;
 mod refuse;
@@ -48,4 +49,5 @@ mod witness;
 
 pub use conntrack::Connections;
 pub use machine::Machine;
+pub use parting::{Parting, parting};
 pub use witness::{Visit, Visited};

@@ -22,7 +22,7 @@ use crate::packet::{Family, Payload, Ports, Transport};
 use crate::xtables::matches::{FlagsTest, Not, PortRange, TcpTest, UdpTest};
 
 /// Every port: what a match that does not ask has in the tools' structures.
-const EVERY: PortRange = PortRange {
+pub(super) const EVERY: PortRange = PortRange {
     first: 0,
     last: u16::MAX,
 };
@@ -61,7 +61,10 @@ fn asks_no_port(source: Option<Not<PortRange>>, destination: Option<Not<PortRang
 
 /// `add_nft_tcpudp`: two single ports that are both negated, or neither, are compared as one number, so
 /// that `! --sport A ! --dport B` says "not both"; a range of all is left out, whatever `!` says.
-fn ports(source: Option<Not<PortRange>>, destination: Option<Not<PortRange>>) -> Vec<Question> {
+pub(super) fn ports(
+    source: Option<Not<PortRange>>,
+    destination: Option<Not<PortRange>>,
+) -> Vec<Question> {
     let (source, destination) = (
         source.unwrap_or(Not::is(EVERY)),
         destination.unwrap_or(Not::is(EVERY)),

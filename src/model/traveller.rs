@@ -35,7 +35,7 @@ pub(super) struct Body {
 
 impl Body {
     /// What of a packet's bytes can be read.
-    fn of(packet: &Packet) -> Self {
+    pub(super) fn of(packet: &Packet) -> Self {
         let offset = packet.fragment.map_or(0, |fragment| fragment.offset);
         Self {
             bytes: transport_bytes(packet),

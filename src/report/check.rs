@@ -7,9 +7,11 @@ use serde_json::{Value, json};
 
 use crate::campaign::check::{BackendReport, NeverHit, SubjectReport};
 use crate::campaign::finding::{Divergence, Paths};
+use crate::campaign::parting::Partings;
 use crate::campaign::{Options, Subject};
 use crate::generate::unhit::{Explanation, Reason};
 use crate::journey::Step;
+use crate::model::Parting;
 use crate::packet::Family;
 use crate::xtables::Firewall;
 
@@ -44,6 +46,7 @@ pub fn text(report: &SubjectReport, firewall: &Firewall, rates: bool) -> String 
     for backend in &report.backends {
         write_backend(&mut out, report, backend);
     }
+    write_partings(&mut out, &report.partings, firewall);
     write_never_hit(&mut out, &report.never_hit);
     if rates {
         let packets: u64 = report
@@ -122,6 +125,42 @@ fn write_backend(out: &mut String, report: &SubjectReport, backend: &BackendRepo
             "             not judged: {why} ({})",
             share(*count, tally.packets)
         );
+    }
+}
+
+/// Where the backends part by themselves, a cause each.
+fn write_partings(out: &mut String, partings: &Partings, firewall: &Firewall) {
+    if let Some((backend, why)) = &partings.refused {
+        let _ = writeln!(
+            out,
+            "  part       {backend} alone refuses these rules: {}",
+            why.message
+        );
+    }
+    if partings.causes.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        out,
+        "  part       {} packets go different ways behind legacy and nft (1.8.9), by the model's reading of either:",
+        grouped(partings.packets()),
+    );
+    for (cause, parted) in &partings.causes {
+        let example = &parted.example;
+        let _ = writeln!(out, "    {} packets: {cause}", grouped(parted.packets));
+        let _ = writeln!(
+            out,
+            "      such as {}: legacy {}, nft {}",
+            example.packet,
+            example.legacy.words(),
+            example.nft.words()
+        );
+        for connection in &example.connections {
+            let _ = writeln!(out, "      where {connection} exists");
+        }
+        if let Some(rule) = &example.rule {
+            let _ = writeln!(out, "      at {rule}: {}", rule_text(firewall, rule));
+        }
     }
 }
 
@@ -316,6 +355,16 @@ pub fn summary(reports: &[SubjectReport], options: &Options, stopped: bool) -> S
             grouped(of(|report| report.tally.not_judged())),
         );
     }
+    let parting: u64 = reports.iter().map(|report| report.partings.packets()).sum();
+    let _ = writeln!(
+        out,
+        "part     {} packets go different ways behind legacy and nft, by causes that are known{}",
+        grouped(parting),
+        match reports.iter().map(|report| report.partings.unknown()).sum() {
+            0 => String::new(),
+            unknown => format!(" but for {}", grouped(unknown)),
+        }
+    );
     let unexplained: usize = reports
         .iter()
         .map(|report| report.unexplained().count())
@@ -363,6 +412,7 @@ pub fn json(report: &SubjectReport, firewall: &Firewall) -> Value {
             "all": report.pairs.all, "sent": report.pairs.sent, "reached": report.pairs.reached,
         },
         "backends": report.backends.iter().map(backend_json).collect::<Vec<_>>(),
+        "partings": partings_json(&report.partings, firewall),
         "never_hit": report.never_hit.iter().map(|rule| json!({
             "rule": rule.rule.to_string(),
             "text": rule_text(firewall, &rule.rule),
@@ -370,6 +420,31 @@ pub fn json(report: &SubjectReport, firewall: &Firewall) -> Value {
             "why": rule.explanation.to_string(),
             "confirmed": rule.confirmed.iter()
                 .map(|(arm, held)| json!({"backend": arm, "held": held})).collect::<Vec<_>>(),
+        })).collect::<Vec<_>>(),
+    })
+}
+
+fn partings_json(partings: &Partings, firewall: &Firewall) -> Value {
+    let refused = partings.refused.as_ref();
+    json!({
+        "refused_by_one": refused.map(|(backend, why)| json!({
+            "backend": backend,
+            "why": why.message,
+        })),
+        "packets": partings.packets(),
+        "causes": partings.causes.iter().map(|(cause, parted)| json!({
+            "cause": cause,
+            "explanation": cause.explanation(),
+            "known": *cause != Parting::Unknown,
+            "packets": parted.packets,
+            "example": {
+                "packet": parted.example.packet.to_string(),
+                "connections": parted.example.connections.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "rule": parted.example.rule.as_ref().map(ToString::to_string),
+                "text": parted.example.rule.as_ref().map(|rule| rule_text(firewall, rule)),
+                "legacy": parted.example.legacy,
+                "nft": parted.example.nft,
+            },
         })).collect::<Vec<_>>(),
     })
 }

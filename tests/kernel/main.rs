@@ -18,6 +18,7 @@ mod model;
 mod namespaces;
 mod planted;
 mod programming;
+mod readings;
 mod restore;
 mod safety;
 mod sets;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         restore::trials(),
         planted::trials(),
         programming::trials(),
+        readings::trials(),
         journeys::trials(),
         sets::trials(),
         model::trials(),

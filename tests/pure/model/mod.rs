@@ -6,6 +6,7 @@ mod choices;
 mod connections;
 mod matches;
 mod nat;
+mod readings;
 mod refusals;
 mod routing;
 
@@ -68,6 +69,12 @@ impl Case {
             firewall: Firewall::default(),
             connections: Vec::new(),
         }
+    }
+
+    /// The same as another backend reads it.
+    fn read_by(mut self, backend: Backend) -> Self {
+        self.backend = backend;
+        self
     }
 
     fn set(mut self, set: Set) -> Self {
