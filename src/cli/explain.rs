@@ -5,11 +5,12 @@ use miette::miette;
 use super::args::Explain;
 use super::status::{Ending, Status};
 use super::{ground, machine, terminal};
-use crate::arm::{self, Judge};
+use crate::arm::{self, Failure, Judge};
 use crate::campaign::Subject;
+use crate::model::parting;
 use crate::packet::{Connection, Packet};
-use crate::report::explain::{Explanation, Telling};
-use crate::xtables::Backend;
+use crate::report::explain::{Explanation, Otherwise, Telling};
+use crate::xtables::{Backend, Firewall};
 
 /// Explains a packet.
 ///
@@ -20,22 +21,29 @@ pub fn run(options: &Explain) -> Result<Status, Ending> {
     let packet: Packet = options.packet.parse().map_err(Ending::bad_input)?;
     let connections = connections(options)?;
     let subject = subject(options)?;
+    let ask = |judge| tell(judge, &subject, &packet, &connections);
+    let (reading, model) = first_reading(options, ask)?;
+    let mut otherwise = None;
+    for backend in options.backends.each() {
+        if backend != reading {
+            otherwise = other_reading(
+                &subject.firewall,
+                &packet,
+                &model,
+                ask(Judge::Model(backend)),
+            )?
+            .map(|other| (backend, other));
+        }
+    }
+    let mut backends = options.backends.each();
+    if let Some((backend, Otherwise::Refuses(_))) = &otherwise {
+        backends.retain(|one| one != backend);
+    }
     let mut kernels = Vec::new();
-    let model = tell(
-        Judge::Model(Backend::Legacy),
-        &subject,
-        &packet,
-        &connections,
-    )?;
     if options.kernel {
         machine::enter()?;
-        for backend in options.backends.each() {
-            kernels.push(tell(
-                Judge::Kernel(backend),
-                &subject,
-                &packet,
-                &connections,
-            )?);
+        for backend in backends {
+            kernels.push(ask(Judge::Kernel(backend))?);
         }
     }
     let explanation = Explanation {
@@ -44,6 +52,7 @@ pub fn run(options: &Explain) -> Result<Status, Ending> {
         packet: &packet,
         connections: &connections,
         model,
+        otherwise,
         kernels,
     };
     print!("{}", explanation.text(&terminal::palette()));
@@ -67,12 +76,49 @@ fn connections(options: &Explain) -> Result<Vec<Connection>, Ending> {
         .collect()
 }
 
+/// The way of the packet as the first of the backends reads the rules that loads them.
+fn first_reading(
+    options: &Explain,
+    ask: impl Fn(Judge) -> Result<Telling, Failure>,
+) -> Result<(Backend, Telling), Failure> {
+    let backends = options.backends.each();
+    let last = backends.last().copied().unwrap_or(Backend::Legacy);
+    for backend in backends {
+        match ask(Judge::Model(backend)) {
+            Err(Failure::Refused(_)) if backend != last => {}
+            told => return Ok((backend, told?)),
+        }
+    }
+    Ok((last, ask(Judge::Model(last))?))
+}
+
+/// What another reading makes of the packet, where that is something else.
+fn other_reading(
+    firewall: &Firewall,
+    packet: &Packet,
+    model: &Telling,
+    told: Result<Telling, Failure>,
+) -> Result<Option<Otherwise>, Failure> {
+    match told {
+        Err(Failure::Refused(why)) => Ok(Some(Otherwise::Refuses(why))),
+        Err(broken) => Err(broken),
+        Ok(other) if other.answer == model.answer => Ok(None),
+        Ok(other) => {
+            let (cause, _) = parting(firewall, packet, &model.steps, &other.steps);
+            Ok(Some(Otherwise::Parts {
+                model: Box::new(other),
+                cause,
+            }))
+        }
+    }
+}
+
 fn tell(
     judge: Judge,
     subject: &Subject,
     packet: &Packet,
     connections: &[Connection],
-) -> Result<Telling, Ending> {
+) -> Result<Telling, Failure> {
     let mut arm = arm::make(judge)?;
     arm.program(&subject.node, &subject.firewall)?;
     let (answer, steps) = arm.trace(packet, connections)?;

@@ -8,10 +8,11 @@ use std::fmt::{self, Display, Write as _};
 use crate::diff::{Comparison, compare};
 use crate::journey::{Answer, Asked, Fate, Journey, Possible, Step};
 use crate::mark::Mark;
+use crate::model::Parting;
 use crate::packet::{Connection, InterfaceName, Packet};
 use crate::report::palette::Palette;
-use crate::verdict::ArmName;
-use crate::xtables::{Firewall, Match, Rule, RuleId, save};
+use crate::verdict::{ArmName, NotProgrammed};
+use crate::xtables::{Backend, Firewall, Match, Rule, RuleId, save};
 
 /// What one arm tells of a packet.
 #[derive(Clone, Debug)]
@@ -35,19 +36,47 @@ pub struct Explanation<'a> {
     pub packet: &'a Packet,
     /// The connections that exist when it comes.
     pub connections: &'a [Connection],
-    /// What the model tells.
+    /// What the model tells, reading the rules as one backend does.
     pub model: Telling,
+    /// Where the other backend reads them differently, what comes of that.
+    pub otherwise: Option<(Backend, Otherwise)>,
     /// What the kernel arms tell, none where they were not asked.
     pub kernels: Vec<Telling>,
 }
 
+/// What comes of another reading.
+#[derive(Clone, Debug)]
+pub enum Otherwise {
+    /// The packet goes another way.
+    Parts {
+        /// What the model tells then.
+        model: Box<Telling>,
+        /// Why.
+        cause: Parting,
+    },
+    /// The rules are not loaded.
+    Refuses(NotProgrammed),
+}
+
 impl Explanation<'_> {
-    /// Whether every kernel arm that was asked did what the model says.
+    /// Whether every kernel arm that was asked did what the model says of its backend.
     #[must_use]
     pub fn agreed(&self) -> bool {
-        self.kernels
-            .iter()
-            .all(|kernel| compare(&self.model.answer, &kernel.answer) == Comparison::Agree)
+        self.kernels.iter().all(|kernel| {
+            compare(&self.model_of(kernel).answer, &kernel.answer) == Comparison::Agree
+        })
+    }
+
+    /// What the model tells of a kernel arm's backend.
+    fn model_of(&self, kernel: &Telling) -> &Telling {
+        match &self.otherwise {
+            Some((backend, Otherwise::Parts { model, .. }))
+                if ArmName::from(*backend) == kernel.arm =>
+            {
+                model
+            }
+            _ => &self.model,
+        }
     }
 
     /// The whole explanation.
@@ -73,8 +102,14 @@ impl Page<'_> {
     fn write(&mut self) {
         self.head();
         self.way();
+        self.otherwise();
         for kernel in &self.explanation.kernels {
-            self.own_way(kernel);
+            let model = self.explanation.model_of(kernel);
+            self.own_way(
+                model,
+                kernel,
+                &format!("{} parts from the model", kernel.arm),
+            );
         }
         self.looks();
         self.endings();
@@ -196,19 +231,37 @@ impl Page<'_> {
         }
     }
 
+    /// What the other backend makes of the rules, where that is something else.
+    fn otherwise(&mut self) {
+        match &self.explanation.otherwise {
+            None => {}
+            Some((backend, Otherwise::Refuses(why))) => {
+                let style = self.palette.differs;
+                self.line(format_args!(
+                    "\n{style}{backend} does not load these rules{style:#}"
+                ));
+                self.line(format_args!("  {}", why.message));
+            }
+            Some((backend, Otherwise::Parts { model, cause })) => {
+                let parts = format!("{backend} reads the rules differently, and parts");
+                self.own_way(&self.explanation.model, model, &parts);
+                self.line(format_args!("  because {cause}"));
+            }
+        }
+    }
+
     /// Where a kernel's trace parts from the model's: what it did instead.
-    fn own_way(&mut self, kernel: &Telling) {
-        let model = matches_of(&self.explanation.model.steps);
+    fn own_way(&mut self, model: &Telling, kernel: &Telling, parts: &str) {
+        let agreeing = agreeing(&model.steps, &kernel.steps);
+        let model = matches_of(&model.steps);
         let own = matches_of(&kernel.steps);
-        let agreeing = agreeing(&self.explanation.model.steps, &kernel.steps);
         if agreeing == model.len() && agreeing == own.len() {
             return;
         }
         let style = self.palette.differs;
         let after = agreeing.checked_sub(1).map(|last| place_of(own[last]));
         self.line(format_args!(
-            "\n{style}{} parts from the model {}{style:#}",
-            kernel.arm,
+            "\n{style}{parts} {}{style:#}",
             after.map_or_else(
                 || "at the first rule".to_owned(),
                 |id| format!("after {id}")
@@ -281,7 +334,24 @@ impl Page<'_> {
         self.title("The end");
         let model = &self.explanation.model;
         self.line(format_args!("  {:<7} {}", model.arm, ending(model)));
+        match &self.explanation.otherwise {
+            None => {}
+            Some((backend, Otherwise::Refuses(_))) => {
+                self.line(format_args!(
+                    "  {:<7} not programmed, as {backend} reads the rules",
+                    model.arm
+                ));
+            }
+            Some((backend, Otherwise::Parts { model, .. })) => {
+                self.line(format_args!(
+                    "  {:<7} {}, as {backend} reads the rules",
+                    model.arm,
+                    ending(model)
+                ));
+            }
+        }
         for kernel in &self.explanation.kernels {
+            let model = self.explanation.model_of(kernel);
             let (style, told) = match compare(&model.answer, &kernel.answer) {
                 Comparison::Agree => (self.palette.agrees, "the same, point by point".to_owned()),
                 Comparison::Differ(difference) => (

@@ -90,6 +90,7 @@ fn explain(kernels: Vec<Telling>) -> (String, bool) {
         packet: &packet,
         connections: &[],
         model: telling(ArmName::Model, dropped(), steps()),
+        otherwise: None,
         kernels,
     };
     (explanation.text(&Palette::plain()), explanation.agreed())
@@ -196,6 +197,7 @@ fn colour_is_an_addition_only() {
         packet: &packet,
         connections: &[],
         model: telling(ArmName::Model, dropped(), steps()),
+        otherwise: None,
         kernels: Vec::new(),
     };
     let coloured = explanation.text(&Palette::coloured());
@@ -208,4 +210,57 @@ fn colour_is_an_addition_only() {
     plain.push_str(rest);
     assert_eq!(plain, explanation.text(&Palette::plain()));
     assert!(coloured.contains('\u{1b}'));
+}
+
+#[test]
+fn what_the_other_backend_makes_of_it_is_said() {
+    let (firewall, packet) = (firewall(), packet());
+    let Answer::Judged(mut ways) = dropped() else {
+        unreachable!("dropped() is judged")
+    };
+    ways[0].journey.fate = Fate::Local;
+    let mut own = steps();
+    own[3] = step("cali-INPUT", Some(0), "ACCEPT", 0x100_0000, 0x100_0000);
+    let nft = telling(ArmName::Model, Answer::Judged(ways.clone()), own.clone());
+    let parts = Otherwise::Parts {
+        model: Box::new(nft),
+        cause: Parting::EveryPort,
+    };
+    let mut explanation = Explanation {
+        node: "here",
+        firewall: &firewall,
+        packet: &packet,
+        connections: &[],
+        model: telling(ArmName::Model, dropped(), steps()),
+        otherwise: Some((Backend::Nft, parts)),
+        kernels: vec![
+            telling(ArmName::Legacy, dropped(), traced()),
+            telling(ArmName::Nft, Answer::Judged(ways), own),
+        ],
+    };
+    assert!(explanation.agreed(), "each kernel does as its own reading");
+    let text = explanation.text(&Palette::plain());
+    for said in [
+        "nft reads the rules differently, and parts after filter/cali-INPUT rule 2\n  \
+         INPUT filter/cali-INPUT rule 1: -p udp -j ACCEPT\n  \
+         because `! --sport 0:65535`",
+        "  model   delivered to the node, as nft reads the rules\n",
+        "  nft     the same, point by point\n",
+    ] {
+        assert!(text.contains(said), "{said}\n{text}");
+    }
+    assert!(!text.contains("parts from the model"), "{text}");
+    explanation.kernels.truncate(1);
+    explanation.otherwise = Some((
+        Backend::Nft,
+        Otherwise::Refuses(NotProgrammed {
+            tool: "iptables-nft-restore".to_owned(),
+            message: "invalid argument".to_owned(),
+        }),
+    ));
+    let text = explanation.text(&Palette::plain());
+    assert!(
+        text.contains("nft does not load these rules\n  invalid argument\n"),
+        "{text}"
+    );
 }
