@@ -104,10 +104,11 @@ fn other_reading(
         Err(broken) => Err(broken),
         Ok(other) if other.answer == model.answer => Ok(None),
         Ok(other) => {
-            let (cause, _) = parting(firewall, packet, &model.steps, &other.steps);
+            let (cause, rule) = parting(firewall, packet, &model.steps, &other.steps);
             Ok(Some(Otherwise::Parts {
                 model: Box::new(other),
                 cause,
+                rule,
             }))
         }
     }

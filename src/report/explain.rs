@@ -53,6 +53,8 @@ pub enum Otherwise {
         model: Box<Telling>,
         /// Why.
         cause: Parting,
+        /// The rule at which the readings part, where it is one.
+        rule: Option<RuleId>,
     },
     /// The rules are not loaded.
     Refuses(NotProgrammed),
@@ -105,11 +107,7 @@ impl Page<'_> {
         self.otherwise();
         for kernel in &self.explanation.kernels {
             let model = self.explanation.model_of(kernel);
-            self.own_way(
-                model,
-                kernel,
-                &format!("{} parts from the model", kernel.arm),
-            );
+            self.own_way(model, kernel);
         }
         self.looks();
         self.endings();
@@ -242,16 +240,21 @@ impl Page<'_> {
                 ));
                 self.line(format_args!("  {}", why.message));
             }
-            Some((backend, Otherwise::Parts { model, cause })) => {
-                let parts = format!("{backend} reads the rules differently, and parts");
-                self.own_way(&self.explanation.model, model, &parts);
-                self.line(format_args!("  because {cause}"));
+            Some((backend, Otherwise::Parts { model, cause, rule })) => {
+                let style = self.palette.differs;
+                let place = rule.as_ref().map(|id| format!(" at {id}"));
+                self.line(format_args!(
+                    "\n{style}{backend} reads the rules differently{}{style:#}",
+                    place.unwrap_or_default()
+                ));
+                self.line(format_args!("  {cause}"));
+                self.rest_of(model, agreeing(&self.explanation.model.steps, &model.steps));
             }
         }
     }
 
     /// Where a kernel's trace parts from the model's: what it did instead.
-    fn own_way(&mut self, model: &Telling, kernel: &Telling, parts: &str) {
+    fn own_way(&mut self, model: &Telling, kernel: &Telling) {
         let agreeing = agreeing(&model.steps, &kernel.steps);
         let model = matches_of(&model.steps);
         let own = matches_of(&kernel.steps);
@@ -261,13 +264,19 @@ impl Page<'_> {
         let style = self.palette.differs;
         let after = agreeing.checked_sub(1).map(|last| place_of(own[last]));
         self.line(format_args!(
-            "\n{style}{parts} {}{style:#}",
+            "\n{style}{} parts from the model {}{style:#}",
+            kernel.arm,
             after.map_or_else(
                 || "at the first rule".to_owned(),
                 |id| format!("after {id}")
             ),
         ));
-        match own.get(agreeing..) {
+        self.rest_of(kernel, agreeing);
+    }
+
+    /// The rules that matched, without so many of the first.
+    fn rest_of(&mut self, telling: &Telling, without: usize) {
+        match matches_of(&telling.steps).get(without..) {
             None | Some([]) => self.line("  it matches no further rule"),
             Some(rest) => {
                 for step in rest {

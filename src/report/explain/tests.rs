@@ -225,6 +225,7 @@ fn what_the_other_backend_makes_of_it_is_said() {
     let parts = Otherwise::Parts {
         model: Box::new(nft),
         cause: Parting::EveryPort,
+        rule: Some(place_of(&steps()[3])),
     };
     let mut explanation = Explanation {
         node: "here",
@@ -241,9 +242,8 @@ fn what_the_other_backend_makes_of_it_is_said() {
     assert!(explanation.agreed(), "each kernel does as its own reading");
     let text = explanation.text(&Palette::plain());
     for said in [
-        "nft reads the rules differently, and parts after filter/cali-INPUT rule 2\n  \
-         INPUT filter/cali-INPUT rule 1: -p udp -j ACCEPT\n  \
-         because `! --sport 0:65535`",
+        "nft reads the rules differently at filter/cali-INPUT rule 3\n  `! --sport 0:65535`",
+        "so always does\n  INPUT filter/cali-INPUT rule 1: -p udp -j ACCEPT\n",
         "  model   delivered to the node, as nft reads the rules\n",
         "  nft     the same, point by point\n",
     ] {
