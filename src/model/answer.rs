@@ -33,7 +33,9 @@ pub(super) fn reject<W: Witness>(
     if reject == Reject::TcpReset {
         return reset(run, packet, log);
     }
-    if packet.body.later || !has_accepted_sum(packet) {
+    // IPv6 looks for a first byte behind the headers (`nf_reject_v6_csum_ok`).
+    let is_empty = packet.family == Family::V6 && !packet.body.holds(1);
+    if packet.body.later || is_empty || !has_accepted_sum(packet) {
         return Ok(());
     }
     let (kind, code) = message(reject);

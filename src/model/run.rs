@@ -134,7 +134,7 @@ impl<'m, W: Witness> Run<'m, W> {
             match *stage {
                 Stage::Look(point) => log.journey.sights.push(packet.sight(point)),
                 Stage::Defragment => {
-                    if packet.is_fragment() && packet.tracking != Tracking::Untracked {
+                    if packet.is_reassembled() && packet.tracking != Tracking::Untracked {
                         return Ok(Passage::Lost);
                     }
                 }

@@ -255,6 +255,20 @@ impl<'p> Traveller<'p> {
         matches!(self.packet.fragment, Some(Fragment { offset, more }) if offset > 0 || more)
     }
 
+    /// Whether reassembly before connection tracking keeps it, as it keeps every fragment. IPv6's lets go
+    /// on a first one without its whole transport header, which RFC 8200, section 4.5, would have it
+    /// refuse (net/ipv6/netfilter/nf_conntrack_reasm.c, `nf_ct_frag6_gather`). One with more to follow that
+    /// does not end at eight bytes goes on as well, but only where there is memory for fragments.
+    pub(super) fn is_reassembled(&self) -> bool {
+        let header = match self.packet.transport {
+            Transport::Tcp(_) => 20,
+            Transport::Udp(_) | Transport::Icmp(_) => 8,
+            _ => 1,
+        };
+        let lacks_header = !self.body.later && !self.body.holds(header);
+        self.is_fragment() && !(self.family == Family::V6 && lacks_header)
+    }
+
     /// Whether its transport's checksum is wrong: made so, or because bytes that it counts were cut
     /// off. (ICMPv4 counts neither addresses nor length, so zeros cut off its end don't show.)
     pub(super) fn has_bad_checksum(&self) -> bool {

@@ -15,6 +15,7 @@ use calidiff::generate::batch::Batches;
 use calidiff::generate::bits::Seeded;
 use calidiff::generate::ground::Ground;
 use calidiff::generate::random::Stream;
+use calidiff::generate::standing::Shot;
 use calidiff::node::Node;
 use calidiff::packet::Family;
 use calidiff::xtables::Backend;
@@ -52,6 +53,10 @@ pub fn trials() -> Vec<Trial> {
         trial("model::agrees_on_changed_headers", || {
             agree(rulesets::HEADERS)
         }),
+        trial("model::agrees_on_pieces_cut_short", || {
+            let packets = pieces()?;
+            agree_on(rulesets::PIECES, |_| packets.clone())
+        }),
         trial("model::agrees_on_what_is_refused", refused::agree),
     ]
 }
@@ -68,12 +73,56 @@ fn firewall(rules: &Rules) -> Result<Firewall, Box<dyn Error>> {
     })
 }
 
+/// Every kind of header in a first, a middle and a last piece, cut after each of its bytes, to the node and
+/// through it.
+fn pieces() -> Result<Vec<Shot>, Box<dyn Error>> {
+    let mut shots = Vec::new();
+    for (from, to) in [
+        ("192.168.7.9", "10.65.0.2"),
+        ("192.168.7.9", "192.168.7.1"),
+        ("2001:db8:7::9", "fd00:65::2"),
+        ("2001:db8:7::9", "2001:db8:7::1"),
+    ] {
+        let (open, close, icmp) = match from.contains(':') {
+            true => ("[", "]", "icmp6"),
+            false => ("", "", "icmp"),
+        };
+        let ends = format!("{open}{from}{close}:9 > {open}{to}{close}:80");
+        for head in [
+            format!("tcp {ends}"),
+            format!("udp {ends}"),
+            format!("sctp {ends}"),
+            format!("{icmp} {from} > {to} type=8/0 id=7"),
+            format!("proto=99 {from} > {to}"),
+        ] {
+            for piece in ["frag=0+", "frag=1+", "frag=2"] {
+                for kept in 0..24 {
+                    let text = format!("in=eth0 {head} {piece} bad=truncated:{kept}");
+                    shots.push(Shot {
+                        packet: text.parse().map_err(|why| format!("{text}: {why}"))?,
+                        connections: Vec::new(),
+                    });
+                }
+            }
+        }
+    }
+    Ok(shots)
+}
+
 fn agree(cases: &[Rules]) -> Outcome {
+    agree_on(cases, |(rules, ground)| {
+        let mut stream = Stream::new(ground, Seeded::new(rules.seed()), Vec::new());
+        let shots = std::iter::repeat_with(|| stream.draft().shot);
+        shots.take(PACKETS).collect()
+    })
+}
+
+fn agree_on(cases: &[Rules], shots: impl Fn((&Rules, &Ground<'_>)) -> Vec<Shot>) -> Outcome {
     let mut problems = Vec::new();
     for backend in Backend::BOTH {
         let mut kernel = KernelArm::new(backend)?;
         for rules in cases {
-            let told = differences(&mut kernel, backend, rules)
+            let told = differences(&mut kernel, backend, rules, &shots)
                 .map_err(|error| format!("{backend:?}, {}: {error}", rules.about))?;
             let told = told.into_iter();
             problems.extend(told.map(|problem| format!("{backend:?}, {}: {problem}", rules.about)));
@@ -91,6 +140,7 @@ fn differences(
     kernel: &mut KernelArm,
     backend: Backend,
     rules: &Rules,
+    shots: impl Fn((&Rules, &Ground<'_>)) -> Vec<Shot>,
 ) -> Result<Vec<String>, Box<dyn Error>> {
     let node = node()?;
     let firewall = firewall(rules)?;
@@ -98,8 +148,7 @@ fn differences(
     let mut model = ModelArm::new(backend);
     model.program(&node, &firewall)?;
     let ground = Ground::new(&node, &firewall);
-    let mut stream = Stream::new(&ground, Seeded::new(rules.seed()), Vec::new());
-    let shots = std::iter::repeat_with(|| stream.draft().shot).take(PACKETS);
+    let shots = shots((rules, &ground)).into_iter();
     let mut kinds: BTreeMap<String, (usize, String)> = BTreeMap::new();
     let (mut expected, mut found) = (Vec::new(), Vec::new());
     let mut unjudged = 0;

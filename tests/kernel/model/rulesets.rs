@@ -666,3 +666,29 @@ COMMIT
 -A FORWARD -p tcp -j TOS --set-tos 0x10/0x3f
 COMMIT
 ")];
+
+pub const PIECES: &[Rules] = &[Rules::v4(
+    "pieces",
+    "*mangle
+-A INPUT -m conntrack --ctstate INVALID -j MARK --or-mark 0x1
+-A FORWARD -m conntrack --ctstate INVALID -j MARK --or-mark 0x1
+-A FORWARD -p udp -m udp --dport 80 -j MARK --or-mark 0x2
+COMMIT
+*filter
+-A INPUT -p udp -j REJECT
+-A FORWARD -p tcp -j REJECT --reject-with tcp-reset
+-A FORWARD -j REJECT
+COMMIT
+",
+)
+.v6("*mangle
+-A INPUT -m conntrack --ctstate INVALID -j MARK --or-mark 0x1
+-A FORWARD -m conntrack --ctstate INVALID -j MARK --or-mark 0x1
+-A FORWARD -p udp -m udp --dport 80 -j MARK --or-mark 0x2
+COMMIT
+*filter
+-A INPUT -p udp -j REJECT
+-A FORWARD -p tcp -j REJECT --reject-with tcp-reset
+-A FORWARD -j REJECT
+COMMIT
+")];
