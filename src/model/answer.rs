@@ -186,7 +186,11 @@ pub(super) fn refuse<W: Witness>(
         source: bits::address(packet.family, packet.source),
         destination: bits::address(packet.family, packet.destination),
         protocol: packet.protocol,
-        ports: packet.ports,
+        ports: if packet.body.holds(4) {
+            packet.first_ports()
+        } else {
+            packet.ports
+        },
     };
     let to_group = packet.family == Family::V4 && bits::v4(packet.source).is_multicast();
     let answer = Packet {

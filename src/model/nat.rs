@@ -94,7 +94,9 @@ pub(super) fn translate<W: Witness>(
                 settle_unchanged(run, end, packet, log)?;
             }
         }
-        apply(end, packet, log);
+        if apply(end, packet, log) == Passage::Lost {
+            return Ok(Passage::Lost);
+        }
     }
     if hook == Hook::Output && is_sent_elsewhere(packet) && !run.reroute(packet) {
         return Ok(Passage::Lost);
@@ -405,17 +407,16 @@ fn choose_port(end: End, range: &Range, mut tuple: Tuple) -> Chosen {
     Chosen { tuple, open }
 }
 
-/// `nf_nat_packet`: changes the packet as its connection says.
-fn apply(end: End, packet: &mut Traveller<'_>, log: &mut Log) {
-    let Some(link) = packet.tracking.link() else {
-        return;
+/// `nf_nat_packet`: changes the packet as its connection says. A GRE header that is cut short can't be
+/// written to (`gre_manip_pkt`); of other protocols connection tracking knows no such packets.
+fn apply(end: End, packet: &mut Traveller<'_>, log: &mut Log) -> Passage {
+    let changed = packet.tracking.link().filter(|link| is_changed(link, end));
+    let Some(target) = changed.and_then(wanted) else {
+        return Passage::On;
     };
-    if !is_changed(link, end) {
-        return;
+    if packet.protocol == Protocol::GRE && !packet.body.holds(8) {
+        return Passage::Lost;
     }
-    let Some(target) = wanted(link) else {
-        return;
-    };
     let ports = packet.ports;
     match end {
         End::Source => packet.source = bits::number(target.source),
@@ -432,6 +433,7 @@ fn apply(end: End, packet: &mut Traveller<'_>, log: &mut Log) {
     if packet.ports == ports && matches!(packet.packet.transport, Transport::Other(_)) {
         log.open.clear();
     }
+    Passage::On
 }
 
 /// Whether a packet of this connection and direction is changed at this end.

@@ -73,7 +73,7 @@ fn firewall(rules: &Rules) -> Result<Firewall, Box<dyn Error>> {
     })
 }
 
-/// Every kind of header in a first, a middle and a last piece, cut after each of its bytes, to the node and
+/// Every kind of header in a whole packet and in a first, a middle and a last piece, cut after each of its bytes, to the node and
 /// through it.
 fn pieces() -> Result<Vec<Shot>, Box<dyn Error>> {
     let mut shots = Vec::new();
@@ -92,10 +92,14 @@ fn pieces() -> Result<Vec<Shot>, Box<dyn Error>> {
             format!("tcp {ends}"),
             format!("udp {ends}"),
             format!("sctp {ends}"),
+            format!("udplite {ends}"),
             format!("{icmp} {from} > {to} type=8/0 id=7"),
+            format!("{icmp} {from} > {to} type=8/0 id=0"),
+            format!("{icmp} {from} > {to} type=0/0 id=65535"),
+            format!("proto=47 {from} > {to}"),
             format!("proto=99 {from} > {to}"),
         ] {
-            for piece in ["frag=0+", "frag=1+", "frag=2"] {
+            for piece in ["", "frag=0+", "frag=1+", "frag=2"] {
                 for kept in 0..24 {
                     let text = format!("in=eth0 {head} {piece} bad=truncated:{kept}");
                     shots.push(Shot {

@@ -669,7 +669,10 @@ COMMIT
 
 pub const PIECES: &[Rules] = &[Rules::v4(
     "pieces",
-    "*mangle
+    "*nat
+-A POSTROUTING -o cali1 -j MASQUERADE
+COMMIT
+*mangle
 -A INPUT -m conntrack --ctstate INVALID -j MARK --or-mark 0x1
 -A FORWARD -m conntrack --ctstate INVALID -j MARK --or-mark 0x1
 -A FORWARD -p udp -m udp --dport 80 -j MARK --or-mark 0x2
@@ -677,7 +680,7 @@ COMMIT
 *filter
 -A INPUT -p udp -j REJECT
 -A FORWARD -p tcp -j REJECT --reject-with tcp-reset
--A FORWARD -j REJECT
+-A FORWARD ! -p 47 -j REJECT
 COMMIT
 ",
 )
@@ -689,6 +692,6 @@ COMMIT
 *filter
 -A INPUT -p udp -j REJECT
 -A FORWARD -p tcp -j REJECT --reject-with tcp-reset
--A FORWARD -j REJECT
+-A FORWARD ! -p 47 -j REJECT
 COMMIT
 ")];
