@@ -31,7 +31,7 @@ have() {
     protocols) [ -s /etc/protocols ] ;;
     linker) have_command cc && has_libc ;;
     certificates)
-        [ -n "${SSL_CERT_FILE:-}" ] || [ -s /etc/ssl/certs/ca-certificates.crt ] ||
+        [ -s "${SSL_CERT_FILE:-}" ] || [ -s /etc/ssl/certs/ca-certificates.crt ] ||
             [ -s /etc/pki/tls/certs/ca-bundle.crt ] || [ -s /etc/ssl/ca-bundle.pem ] ||
             [ -s /etc/ssl/cert.pem ]
         ;;
