@@ -6,6 +6,7 @@
 //! * [`packet`]: what is sent: headers, connections, the one-line form, bytes.
 //! * [`hash`]: Felix's rule, chain and set hashes.
 //! * [`xtables`]: the kernel's packet-filter language as typed values, and its text.
+//! * [`calico`]: the API's resources, resolved for one node.
 //! * [`node`]: interfaces, addresses, routes: the ground that model and kernel stand on alike.
 //! * [`journey`]: what happened to one packet, point by point.
 //! * [`model`]: the chain machine.
@@ -24,6 +25,7 @@
 //! gives the same bytes.
 
 pub mod arm;
+pub mod calico;
 pub mod campaign;
 pub mod claims;
 pub mod cli;

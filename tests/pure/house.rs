@@ -8,13 +8,21 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 
 /// Every room, and the rooms that it may know besides itself.
-const MAY_KNOW: [(&str, &[&str]); 18] = [
+const MAY_KNOW: [(&str, &[&str]); 21] = [
     ("verdict", &[]),
     ("mark", &[]),
     ("hash", &[]),
     ("packet", &["verdict", "mark"]),
     ("xtables", &["verdict", "mark", "hash", "packet"]),
     ("node", &["verdict", "mark", "hash", "packet", "xtables"]),
+    ("calico", &["verdict", "packet", "node"]),
+    ("intent", &["verdict", "packet", "node", "calico"]),
+    (
+        "render",
+        &[
+            "verdict", "mark", "hash", "packet", "xtables", "node", "calico",
+        ],
+    ),
     (
         "journey",
         &["verdict", "mark", "hash", "packet", "xtables", "node"],
