@@ -1,7 +1,9 @@
 //! Journeys compared point by point; the first difference found.
 //!
 //! A comparison has three outcomes, never two: the arms agree, they differ, or one of them could not
-//! judge the packet. The last is no agreement.
+//! judge the packet. The last is no agreement. [`shrink`] makes what differs small.
+
+pub mod shrink;
 
 use std::fmt;
 
