@@ -2,7 +2,7 @@
 
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use serde::de::DeserializeOwned;
-use serde_saphyr::Location;
+use serde_saphyr::{Location, NonFiniteFloatPolicy, Options};
 
 /// A YAML file that does not say what it should: where, and why.
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -34,7 +34,18 @@ impl Yaml<'_> {
     ///
     /// [`WrongYaml`] where the text is no YAML, or not that of such a value.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Box<WrongYaml>> {
-        serde_saphyr::from_str(self.text).map_err(|error| self.malformed(&error))
+        serde_saphyr::from_str_with_options(self.text, options())
+            .map_err(|error| self.malformed(&error))
+    }
+
+    /// Reads each of its documents as a value; empty ones are none.
+    ///
+    /// # Errors
+    ///
+    /// [`WrongYaml`] where the text is no YAML, or a document not that of such a value.
+    pub fn read_all<T: DeserializeOwned>(&self) -> Result<Vec<T>, Box<WrongYaml>> {
+        serde_saphyr::from_multiple_with_options(self.text, options())
+            .map_err(|error| self.malformed(&error))
     }
 
     /// An error about the bytes from `start` to the end of the word there.
@@ -77,12 +88,25 @@ impl Yaml<'_> {
 
     fn malformed(&self, error: &serde_saphyr::Error) -> Box<WrongYaml> {
         let start = error.location().map_or(0, |location| self.offset(location));
-        let message = error.without_snippet().to_string();
+        let error = error.without_snippet();
+        if let serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } = error {
+            let problem = format!("the field `{key}` is here twice; expected it once");
+            return self.wrong(start, problem);
+        }
+        let message = error.to_string();
         let problem = match message.rfind(" at line ") {
             Some(end) => message[..end].to_owned(),
             None => message,
         };
         self.wrong(start, problem)
+    }
+}
+
+/// YAML 1.2: `y`, `no`, `off` and their like are texts. Infinite numbers are the readers' to refuse.
+fn options() -> Options {
+    serde_saphyr::options! {
+        strict_booleans: true,
+        non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
     }
 }
 
