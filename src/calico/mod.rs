@@ -1,18 +1,22 @@
 //! Calico's API: the resources as people write them, and the world that they make on one node.
 //!
-//! * [`rule`] and [`world`] are values: what the judges read;
-//! * [`configuration`] is what Felix is told;
-//! * [`selector`] is the language in which policies say whom they mean.
+//! * [`selector`] is the language in which policies say whom they mean;
+//! * [`resources`] are values, as people write them; [`read`] reads their YAML, in the
+//!   words of both versions of the API.
 //!
 //! A world says who applies to whom and who is meant, never how it is enforced: the intent reads it for
 //! its meaning, the renderer for what Felix makes of it, and neither looks at the other.
 
 pub mod configuration;
+pub mod read;
+pub mod resources;
 pub mod rule;
 pub mod selector;
+mod words;
 pub mod world;
 
 pub use configuration::Configuration;
+pub use resources::Resources;
 pub use rule::{Action, Rule, Side};
 pub use selector::Selector;
 pub use world::World;

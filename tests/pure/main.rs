@@ -7,6 +7,7 @@ mod explain;
 mod house;
 mod infer;
 mod model;
+mod resources;
 mod usage;
 mod wire;
 mod xtables;

@@ -1,0 +1,172 @@
+//! Pools and nodes.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::Parts;
+use super::tree::{Fields, Read, Reader, Tree};
+use crate::calico::resources::{Api, IpInIp, Node, Pool};
+use crate::calico::words;
+use crate::packet::Family;
+
+const POOL_V1: &[&str] = &["ipip", "nat-outgoing", "disabled"];
+const POOL_V3: &[&str] = &[
+    "cidr",
+    "ipipMode",
+    "vxlanMode",
+    "natOutgoing",
+    "disabled",
+    "blockSize",
+    "nodeSelector",
+    "allowedUses",
+    "assignmentMode",
+    "disableBGPExport",
+];
+const BGP: &[&str] = &["asNumber", "ipv4Address", "ipv6Address"];
+const BGP_V3: &[&str] = &["ipv4IPIPTunnelAddr", "routeReflectorClusterID"];
+const NODE_V3: &[&str] = &[
+    "addresses",
+    "orchRefs",
+    "ipv4VXLANTunnelAddr",
+    "vxlanTunnelMACAddr",
+];
+
+impl Reader<'_> {
+    pub(super) fn pool(&self, parts: &Parts<'_>) -> Read<Pool> {
+        let known = match self.api {
+            Api::V1 => POOL_V1,
+            Api::V3 => POOL_V3,
+        };
+        let spec = self.spec(parts, "a pool's spec", &[known])?;
+        let (cidr, nat_outgoing) = match self.api {
+            Api::V1 => (self.required(&parts.metadata, "cidr")?, "nat-outgoing"),
+            Api::V3 => (self.required(&spec, "cidr")?, "natOutgoing"),
+        };
+        self.truth(spec.get("disabled"))?;
+        let pool = Pool {
+            net: self.pool_net(cidr, &spec)?,
+            nat_outgoing: self.truth(spec.get(nat_outgoing))?,
+            ip_in_ip: match self.api {
+                Api::V1 => self.ip_in_ip_v1(&spec)?,
+                Api::V3 => self.ip_in_ip_v3(&spec)?,
+            },
+        };
+        if pool.ip_in_ip != IpInIp::Never && Family::of(pool.net.addr()) == Family::V6 {
+            let problem = "IP in IP for a pool of IPv6; expected a pool of IPv4";
+            return Err(self.wrong(cidr.referenced, problem));
+        }
+        Ok(pool)
+    }
+
+    /// The prefix: none of its bits behind it, room for one block, and not link-local (libcalico-go,
+    /// lib/validator, `validateIPPoolSpec`).
+    fn pool_net(&self, tree: &Tree, spec: &Fields<'_>) -> Read<IpNet> {
+        let net = self.written_net(tree)?;
+        let refused = |problem: String| Err(self.wrong(tree.referenced, problem));
+        if net != net.trunc() {
+            return refused(format!(
+                "`{net}` has bits behind its prefix; expected {}",
+                net.trunc()
+            ));
+        }
+        let (default, [least, most], link_local) = match Family::of(net.addr()) {
+            Family::V4 => (26, [20, 32], IpNet::new(IpAddr::from([169, 254, 0, 0]), 16)),
+            Family::V6 => (
+                122,
+                [116, 128],
+                IpNet::new(IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 0]), 10),
+            ),
+        };
+        let block = match spec.get("blockSize") {
+            None => default,
+            Some(tree) => self.whole(tree, "a block's prefix length", [least, most])?,
+        };
+        if net.prefix_len() > block {
+            return refused(format!(
+                "{net} holds no block of addresses; expected /{block} or wider"
+            ));
+        }
+        match link_local {
+            Ok(range) if range.contains(&net) || net.contains(&range) => refused(format!(
+                "{net} overlaps {range}, the link-local addresses; expected others"
+            )),
+            _ => Ok(net),
+        }
+    }
+
+    fn ip_in_ip_v1(&self, spec: &Fields<'_>) -> Read<IpInIp> {
+        let Some(tree) = spec.get("ipip") else {
+            return Ok(IpInIp::Never);
+        };
+        let fields = self.fields(tree, "a pool's IP in IP", &[&["enabled", "mode"]])?;
+        let mode = match fields.get("mode") {
+            None => IpInIp::Always,
+            Some(mode) => self.word(mode, "mode of IP in IP", words::ip_in_ip(self.api))?,
+        };
+        let enabled = self.truth(fields.get("enabled"))?;
+        Ok(if enabled { mode } else { IpInIp::Never })
+    }
+
+    fn ip_in_ip_v3(&self, spec: &Fields<'_>) -> Read<IpInIp> {
+        let modes = words::ip_in_ip(self.api);
+        let mode = |field| match spec.get(field) {
+            None => Ok(IpInIp::Never),
+            Some(tree) => self.word(tree, "mode of encapsulation", modes),
+        };
+        let (ip_in_ip, vxlan) = (mode("ipipMode")?, mode("vxlanMode")?);
+        match spec.get("vxlanMode").filter(|_| vxlan != IpInIp::Never) {
+            Some(tree) if ip_in_ip != IpInIp::Never => {
+                let problem = "both VXLAN and IP in IP; expected one of them";
+                Err(self.wrong(tree.referenced, problem))
+            }
+            _ => Ok(ip_in_ip),
+        }
+    }
+
+    pub(super) fn node(&self, parts: &Parts<'_>, name: String) -> Read<Node> {
+        let known: &[&[&str]] = match self.api {
+            Api::V1 => &[&["bgp"]],
+            Api::V3 => &[&["bgp"], NODE_V3],
+        };
+        let spec = self.spec(parts, "a node's spec", known)?;
+        let mut node = Node {
+            name,
+            v4: None,
+            v6: None,
+            tunnel: None,
+        };
+        let Some(bgp) = spec.get("bgp") else {
+            return Ok(node);
+        };
+        let known: &[&[&str]] = match self.api {
+            Api::V1 => &[BGP],
+            Api::V3 => &[BGP, BGP_V3],
+        };
+        let bgp = self.fields(bgp, "a node's BGP", known)?;
+        let address = |field, family| self.node_address(&bgp, field, family);
+        for (field, family) in [("ipv4Address", Family::V4), ("ipv6Address", Family::V6)] {
+            match address(field, family)? {
+                Some(IpAddr::V4(address)) => node.v4 = Some(address),
+                Some(IpAddr::V6(address)) => node.v6 = Some(address),
+                None => {}
+            }
+        }
+        if let Some(IpAddr::V4(tunnel)) = address("ipv4IPIPTunnelAddr", Family::V4)? {
+            node.tunnel = Some(tunnel);
+        }
+        Ok(node)
+    }
+
+    fn node_address(&self, bgp: &Fields<'_>, field: &str, family: Family) -> Read<Option<IpAddr>> {
+        let Some(tree) = bgp.get(field) else {
+            return Ok(None);
+        };
+        let address = self.written_net(tree)?.addr();
+        if Family::of(address) == family {
+            return Ok(Some(address));
+        }
+        let problem = format!("{address} is of the other family; expected what `{field}` says");
+        Err(self.wrong(tree.referenced, problem))
+    }
+}
