@@ -2,13 +2,18 @@
 //!
 //! * [`selector`] is the language in which policies say whom they mean;
 //! * [`resources`] are values, as people write them; [`read`] reads their YAML, in the
-//!   words of both versions of the API.
+//!   words of both versions of the API;
+//! * [`mod@resolve`] makes the world of a node of them: [`world`], [`rule`] and [`configuration`] are
+//!   what the judges read;
+//! * [`era`] refuses worlds that the seed's era can't say.
 //!
 //! A world says who applies to whom and who is meant, never how it is enforced: the intent reads it for
 //! its meaning, the renderer for what Felix makes of it, and neither looks at the other.
 
 pub mod configuration;
+pub mod era;
 pub mod read;
+pub mod resolve;
 pub mod resources;
 pub mod rule;
 pub mod selector;
@@ -16,6 +21,7 @@ mod words;
 pub mod world;
 
 pub use configuration::Configuration;
+pub use resolve::resolve;
 pub use resources::Resources;
 pub use rule::{Action, Rule, Side};
 pub use selector::Selector;

@@ -1,7 +1,9 @@
 //! Resources as people write them: what is refused, what they come to on a node, and that what is
 //! written is read back.
 
+mod era;
 mod mistakes;
+mod world;
 
 /// Holds a page against its snapshot.
 fn assert_page(name: &str, page: &str) {
