@@ -1,7 +1,7 @@
 //! Calico's API: the resources as people write them, and the world that they make on one node.
 //!
 //! * [`selector`] is the language in which policies say whom they mean;
-//! * [`resources`] are values, as people write them; [`read`] reads their YAML, in the
+//! * [`resources`] are values, as people write them; [`read`] and [`mod@write`] are their YAML, in the
 //!   words of both versions of the API;
 //! * [`mod@resolve`] makes the world of a node of them: [`world`], [`rule`] and [`configuration`] are
 //!   what the judges read;
@@ -19,6 +19,7 @@ pub mod rule;
 pub mod selector;
 mod words;
 pub mod world;
+pub mod write;
 
 pub use configuration::Configuration;
 pub use resolve::resolve;

@@ -2,8 +2,10 @@
 //! written is read back.
 
 mod era;
+mod made;
 mod mistakes;
 mod world;
+mod written;
 
 /// Holds a page against its snapshot.
 fn assert_page(name: &str, page: &str) {
