@@ -54,17 +54,18 @@ impl ChainHasher {
     ) -> String {
         // The word HASH stands where the hash's own comment goes, so that every rule's text is the
         // same whatever its hash is (felix, iptables/table.go and rules.go, `RuleHashes`).
-        let mut text = format!("-A {} HASH", self.chain);
-        for comment in comments {
-            text.push_str(" -m comment --comment \"");
-            text.push_str(comment);
-            text.push('"');
-        }
-        text.push(' ');
-        text.push_str(fragments);
         let mut digest = Sha224::new();
         digest.update(self.previous);
-        digest.update(text);
+        digest.update("-A ");
+        digest.update(&self.chain);
+        digest.update(" HASH");
+        for comment in comments {
+            digest.update(" -m comment --comment \"");
+            digest.update(comment);
+            digest.update("\"");
+        }
+        digest.update(" ");
+        digest.update(fragments);
         self.previous = digest.finalize().into();
         let mut printed = URL_SAFE_NO_PAD.encode(self.previous);
         printed.truncate(RULE_HASH_LENGTH);
