@@ -8,6 +8,7 @@
 //! * [`xtables`]: the kernel's packet-filter language as typed values, and its text.
 //! * [`calico`]: the API's resources, resolved for one node.
 //! * [`node`]: interfaces, addresses, routes: the ground that model and kernel stand on alike.
+//! * [`render`]: the chains and sets that Felix makes of a world.
 //! * [`journey`]: what happened to one packet, point by point.
 //! * [`model`]: the chain machine.
 //! * [`scenario`]: one whole case in YAML.
@@ -40,6 +41,7 @@ pub mod model;
 pub mod mutants;
 pub mod node;
 pub mod packet;
+pub mod render;
 pub mod report;
 pub mod scenario;
 pub mod verdict;

@@ -1,0 +1,29 @@
+//! What Felix makes of a world: chains, the rules that hook them into the kernel's, and sets.
+//!
+//! * [`fragment`]: what a rule asks and does, as data, from which both the text that Felix hashes and
+//!   the typed rule come, so that the two can't drift apart;
+//! * [`table`]: Felix's rules, chains and tables, and their way into a [`Firewall`];
+//! * [`ports`]: port lists cut to what one match holds;
+//! * [`seed`]: the layout of Felix 2.1.1.
+//!
+//! The renderer says what Felix does, right or wrong; what it should do is `intent`'s.
+//!
+//! [`Firewall`]: crate::xtables::Firewall
+
+pub mod fragment;
+pub mod ports;
+pub mod seed;
+pub mod table;
+
+use crate::verdict::NotProgrammed;
+
+/// Why a world is not rendered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unrendered {
+    /// The layout's Felix never sees such a world.
+    #[error(transparent)]
+    NotOfTheEra(#[from] seed::NotOfTheEra),
+    /// Felix renders it, and the tools refuse what it writes.
+    #[error(transparent)]
+    NotProgrammed(#[from] NotProgrammed),
+}

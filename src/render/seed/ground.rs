@@ -1,0 +1,169 @@
+//! What is worked out once for a world and read by all tables.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::names;
+use crate::calico::rule::Rule;
+use crate::calico::world::{
+    Applied, HostEndpoint, HostInterface, PeersIndex, Policy, Profile, Stage, WorkloadEndpoint,
+    World,
+};
+use crate::mark::{MarkBits, TooFewBits};
+use crate::node::Node;
+use crate::packet::InterfaceName;
+use crate::xtables::ruleset::InterfacePattern;
+
+/// A world as the renderer reads it.
+pub(super) struct Ground<'w> {
+    pub world: &'w World,
+    pub bits: MarkBits,
+    pub openstack: OpenStack,
+    /// The policies that apply to some endpoint of the node.
+    pub policies: Vec<&'w Policy>,
+    /// The profiles that some endpoint of the node names. One that does not exist has no rules.
+    pub profiles: BTreeMap<&'w str, Option<&'w Profile>>,
+    /// The ids of the sets of the groups that their rules speak of.
+    pub peers: BTreeMap<PeersIndex, String>,
+    /// The workloads by interface.
+    pub workloads: BTreeMap<InterfaceName, &'w WorkloadEndpoint>,
+    /// The host endpoints by interface.
+    pub hosts: BTreeMap<InterfaceName, &'w HostEndpoint>,
+}
+
+impl<'w> Ground<'w> {
+    pub fn of(world: &'w World, node: &Node) -> Result<Self, TooFewBits> {
+        let applied: BTreeSet<Applied> = world
+            .workloads
+            .iter()
+            .flat_map(|workload| &workload.policies)
+            .chain(world.hosts.iter().flat_map(|host| &host.policies))
+            .copied()
+            .collect();
+        let policies = applied.into_iter().filter_map(|one| policy(world, one));
+        let policies: Vec<&Policy> = policies.collect();
+        let named = world
+            .workloads
+            .iter()
+            .flat_map(|workload| &workload.profiles)
+            .chain(world.hosts.iter().flat_map(|host| &host.profiles));
+        let profiles: BTreeMap<&str, Option<&Profile>> = named
+            .map(|name| (name.as_str(), world.profiles.get(name)))
+            .collect();
+        let rules = policies
+            .iter()
+            .flat_map(|policy| policy.ingress.iter().chain(&policy.egress));
+        let of_profiles = profiles
+            .values()
+            .flatten()
+            .flat_map(|profile| profile.ingress.iter().chain(&profile.egress));
+        Ok(Self {
+            world,
+            bits: MarkBits::within(world.configuration.mark_mask)?,
+            openstack: OpenStack::of(world),
+            peers: peers(world, rules.chain(of_profiles)),
+            policies,
+            profiles,
+            workloads: workloads(world),
+            hosts: hosts(world, node),
+        })
+    }
+
+    /// The patterns of the workloads' interfaces, in the order of the configuration.
+    pub fn workload_patterns(&self) -> impl Iterator<Item = InterfacePattern> + '_ {
+        let prefixes = self.world.configuration.interface_prefixes.iter();
+        prefixes.map(|prefix| InterfacePattern::Prefix(prefix.as_str().to_owned()))
+    }
+
+    /// The names of the policies of a stage among these, in the order in which they are asked.
+    pub fn named(&self, applied: &[Applied], stage: Stage) -> Vec<&'w str> {
+        let policies = applied.iter().filter_map(|one| policy(self.world, *one));
+        let of_stage = policies.filter(|policy| policy.stage == stage);
+        of_stage.map(|policy| policy.name.as_str()).collect()
+    }
+}
+
+fn policy(world: &World, applied: Applied) -> Option<&Policy> {
+    world.tiers.get(applied.tier)?.policies.get(applied.policy)
+}
+
+fn peers<'w>(world: &World, rules: impl Iterator<Item = &'w Rule>) -> BTreeMap<PeersIndex, String> {
+    let sides = rules.flat_map(|rule| [&rule.source, &rule.destination]);
+    let asked = sides.flat_map(|side| side.peers.iter().chain(&side.not_peers));
+    let asked: BTreeSet<PeersIndex> = asked.copied().collect();
+    let ids = asked.into_iter();
+    ids.map(|index| (index, names::peers_id(&world.peers(index).by)))
+        .collect()
+}
+
+/// Where two workloads claim an interface, the first by name has it.
+fn workloads(world: &World) -> BTreeMap<InterfaceName, &WorkloadEndpoint> {
+    let reversed = world.workloads.iter().rev();
+    reversed
+        .map(|workload| (workload.interface, workload))
+        .collect()
+}
+
+/// Each interface that is no workload's, with its host endpoint: one matches if it names the
+/// interface, or names none and expects one of its addresses; the first by name of those that match
+/// has it, however it matches (felix 2.1.1, intdataplane/endpoint_mgr.go, `resolveHostEndpoints`).
+fn hosts<'w>(world: &'w World, node: &Node) -> BTreeMap<InterfaceName, &'w HostEndpoint> {
+    if world.hosts.is_empty() {
+        return BTreeMap::new();
+    }
+    let mut addresses: BTreeMap<InterfaceName, Vec<IpAddr>> = BTreeMap::new();
+    for interface in &node.interfaces {
+        addresses.entry(interface.name).or_default();
+    }
+    for (interface, net) in node.addresses() {
+        addresses.entry(interface).or_default().push(net.addr());
+    }
+    let prefixes = &world.configuration.interface_prefixes;
+    addresses.retain(|interface, _| {
+        let mut prefixes = prefixes.iter();
+        !prefixes.any(|prefix| prefix.begins(interface.as_str()))
+    });
+    let with_host = addresses.into_iter().filter_map(|(interface, own)| {
+        let mut hosts = world.hosts.iter();
+        let host = hosts.find(|host| is_of(host, interface, &own))?;
+        Some((interface, host))
+    });
+    with_host.collect()
+}
+
+fn is_of(host: &HostEndpoint, interface: InterfaceName, addresses: &[IpAddr]) -> bool {
+    match host.of {
+        HostInterface::Named(name) => name == interface,
+        HostInterface::ByAddress => {
+            let mut expected = host.expected_addresses.iter();
+            expected.any(|address| addresses.contains(address))
+        }
+        HostInterface::All => false,
+    }
+}
+
+/// Felix's special cases for OpenStack.
+pub(super) struct OpenStack {
+    /// Whether they are on.
+    pub active: bool,
+    /// Where the metadata service listens, if that is an address.
+    pub metadata: Option<IpAddr>,
+}
+
+impl OpenStack {
+    /// They are on where the cluster says so, or where anything but the defaults hints at it: a
+    /// metadata service elsewhere than by default, be that no address at all, or interfaces named as
+    /// OpenStack names them (felix 2.1.1, config/config_params.go, `OpenstackActive`).
+    fn of(world: &World) -> Self {
+        let configuration = &world.configuration;
+        let cluster = configuration.cluster_type.to_lowercase();
+        let mut prefixes = configuration.interface_prefixes.iter();
+        Self {
+            active: cluster.contains("openstack")
+                || configuration.metadata_address != "127.0.0.1"
+                || configuration.metadata_port != 8775
+                || prefixes.any(|prefix| prefix.as_str() == "tap"),
+            metadata: configuration.metadata_address.parse().ok(),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The nat table (felix 2.1.1, rules/static.go and rules/nat.go).
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::Ipv4Net;
+
+use super::ground::Ground;
+use super::names;
+use super::statics::{TCP, address, jump, port, protocol};
+use crate::calico::world::FloatingAddress;
+use crate::packet::Family;
+use crate::render::fragment::{Action, End, Fragment, Network};
+use crate::render::table::{FelixChain, FelixRule, FelixTable};
+use crate::xtables::ruleset::InterfacePattern;
+use crate::xtables::{Hook, Not, TableName};
+
+/// Where virtual machines look for OpenStack's metadata service, with its length, as Felix writes it.
+const METADATA: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 169, 254), 32);
+
+/// The interface of IP in IP. The kernel makes it when the module ipip is loaded.
+const TUNNEL: &str = "tunl0";
+
+pub(super) fn table(ground: &Ground<'_>, family: Family) -> FelixTable {
+    let chains = vec![
+        FelixChain::new("cali-PREROUTING", prerouting(ground, family)),
+        FelixChain::new("cali-OUTPUT", vec![jump(names::FLOATING_DNAT)]),
+        FelixChain::new("cali-POSTROUTING", postrouting(ground, family)),
+        FelixChain::new(names::FLOATING_DNAT, floating_dnat(ground, family)),
+        FelixChain::new(names::FLOATING_SNAT, floating_snat(ground, family)),
+        FelixChain::new(names::NAT_OUTGOING, nat_outgoing(ground, family)),
+    ];
+    let hooks = [Hook::Prerouting, Hook::Postrouting, Hook::Output];
+    FelixTable::new(TableName::Nat, &hooks, chains)
+}
+
+fn prerouting(ground: &Ground<'_>, family: Family) -> Vec<FelixRule> {
+    let mut rules = vec![jump(names::FLOATING_DNAT)];
+    let metadata = ground.openstack.metadata;
+    if let (Family::V4, true, Some(service)) = (family, ground.openstack.active, metadata) {
+        let asked = Network::Prefix(METADATA.into());
+        let asks = [
+            protocol(TCP),
+            port(End::Destination, 80),
+            Fragment::Address(End::Destination, Not::is(asked)),
+        ];
+        let number = ground.world.configuration.metadata_port;
+        rules.push(FelixRule::when(asks, Action::Dnat(service, Some(number))));
+    }
+    rules
+}
+
+fn postrouting(ground: &Ground<'_>, family: Family) -> Vec<FelixRule> {
+    let mut rules = vec![jump(names::FLOATING_SNAT), jump(names::NAT_OUTGOING)];
+    let configuration = &ground.world.configuration;
+    let tunnelled = configuration.ip_in_ip && configuration.tunnel_address.is_some();
+    if let (Family::V4, true, Ok(tunnel)) = (family, tunnelled, TUNNEL.parse()) {
+        let asks = [
+            Fragment::OutInterface(InterfacePattern::Exactly(tunnel)),
+            Fragment::SourceIsNotOfOutInterface,
+            Fragment::SourceIsLocal,
+        ];
+        rules.push(FelixRule::when(asks, Action::Masquerade));
+    }
+    rules
+}
+
+/// The floating addresses of a family, of workloads that are down too.
+fn floating<'w>(
+    ground: &Ground<'w>,
+    family: Family,
+) -> impl Iterator<Item = FloatingAddress> + use<'w> {
+    let workloads = ground.world.workloads.iter();
+    let floating = workloads.flat_map(|workload| &workload.floating).copied();
+    floating.filter(move |one| Family::of(one.outside) == family)
+}
+
+/// Pairs in the order of their texts; of several pairs with the same first address, the one whose
+/// second comes first as text.
+fn by_text(pairs: impl Iterator<Item = (IpAddr, IpAddr)>) -> Vec<(IpAddr, IpAddr)> {
+    let mut sorted: BTreeMap<String, (String, IpAddr, IpAddr)> = BTreeMap::new();
+    for (key, value) in pairs {
+        let new = (value.to_string(), key, value);
+        let entry = sorted.entry(key.to_string());
+        entry
+            .and_modify(|old| {
+                if new.0 < old.0 {
+                    old.clone_from(&new);
+                }
+            })
+            .or_insert(new);
+    }
+    let pairs = sorted.into_values();
+    pairs.map(|(_, key, value)| (key, value)).collect()
+}
+
+fn floating_dnat(ground: &Ground<'_>, family: Family) -> Vec<FelixRule> {
+    let pairs = floating(ground, family).map(|one| (one.outside, one.inside));
+    let rules = by_text(pairs).into_iter().map(|(outside, inside)| {
+        FelixRule::when(
+            [address(End::Destination, outside)],
+            Action::Dnat(inside, None),
+        )
+    });
+    rules.collect()
+}
+
+/// Only a workload that reached itself by its floating address needs its source changed: it would
+/// take its own packet for a stray.
+fn floating_snat(ground: &Ground<'_>, family: Family) -> Vec<FelixRule> {
+    let pairs = floating(ground, family).map(|one| (one.inside, one.outside));
+    let rules = by_text(pairs).into_iter().map(|(inside, outside)| {
+        let asks = [
+            address(End::Destination, inside),
+            address(End::Source, inside),
+        ];
+        FelixRule::when(asks, Action::Snat(outside))
+    });
+    rules.collect()
+}
+
+fn nat_outgoing(ground: &Ground<'_>, family: Family) -> Vec<FelixRule> {
+    if !masquerades(ground, family) {
+        return Vec::new();
+    }
+    let inside = names::set_name(family, names::MASQUERADED_POOLS);
+    let pools = names::set_name(family, names::ALL_POOLS);
+    let asks = [
+        Fragment::Set(End::Source, Not::is(inside)),
+        Fragment::Set(End::Destination, Not::negated(pools)),
+    ];
+    vec![FelixRule::when(asks, Action::Masquerade)]
+}
+
+/// Whether some pool of the family leaves with the node's address.
+pub(super) fn masquerades(ground: &Ground<'_>, family: Family) -> bool {
+    let mut pools = ground.world.pools.iter();
+    pools.any(|pool| pool.nat_outgoing && Family::of(pool.net.addr()) == family)
+}
