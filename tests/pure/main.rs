@@ -8,6 +8,7 @@ mod house;
 mod infer;
 mod model;
 mod resources;
+mod render;
 mod usage;
 mod wire;
 mod xtables;
