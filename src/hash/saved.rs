@@ -1,4 +1,11 @@
 //! Saved rules, spelt as Felix 2.1 wrote them, and their hashes recomputed.
+//!
+//! iptables-save does not keep how a rule was written: it puts addresses and protocol before all else,
+//! names protocols its own way, and leaves out an address that asks nothing. So one saved rule may
+//! stand for several of Felix's; the hash that it bears tells which.
+
+use std::iter;
+use std::net::IpAddr;
 
 use super::{ChainHasher, RULE_PREFIX};
 
@@ -10,7 +17,7 @@ pub struct Unspelt {
     pub word: String,
 }
 
-/// A line `-A CHAIN …` of iptables-save, spelt as Felix 2.1 wrote it before iptables printed it.
+/// A line `-A CHAIN …` of iptables-save, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SavedRule {
     /// The chain that it is in.
@@ -19,8 +26,26 @@ pub struct SavedRule {
     pub hash: Option<String>,
     /// Its other comments.
     pub comments: Vec<String>,
-    /// Match and action, as hashed.
-    pub fragments: String,
+    interfaces: Vec<String>,
+    protocol: Option<Said>,
+    source: Option<Said>,
+    destination: Option<Said>,
+    matches: Vec<String>,
+    action: Vec<String>,
+}
+
+/// The value of an option, perhaps negated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Said {
+    negated: bool,
+    value: String,
+}
+
+impl Said {
+    fn spell(&self, option: &str, value: &str) -> String {
+        let bang = if self.negated { "! " } else { "" };
+        format!("{bang}{option} {value}")
+    }
 }
 
 impl SavedRule {
@@ -33,95 +58,182 @@ impl SavedRule {
         let words = split_words(line);
         let mut reader = Reader {
             words: words.iter().map(String::as_str).peekable(),
-            spelling: Spelling::default(),
+            negated: false,
+            rule: Self {
+                chain: String::new(),
+                hash: None,
+                comments: Vec::new(),
+                interfaces: Vec::new(),
+                protocol: None,
+                source: None,
+                destination: None,
+                matches: Vec::new(),
+                action: Vec::new(),
+            },
         };
-        reader.read()
+        reader.read()?;
+        Ok(reader.rule)
+    }
+
+    /// Match and action as Felix may have written them, the likeliest first.
+    pub fn spellings(&self) -> impl Iterator<Item = String> + '_ {
+        let protocols = protocol_spellings(self.protocol.as_ref());
+        protocols.flat_map(move |protocol| {
+            self.address_spellings("--source", self.source.as_ref())
+                .flat_map(move |source| {
+                    let protocol = protocol.clone();
+                    self.address_spellings("--destination", self.destination.as_ref())
+                        .map(move |destination| {
+                            self.spell(protocol.clone(), source.clone(), destination)
+                        })
+                })
+        })
+    }
+
+    /// Felix's policies hand over prefixes with their length, even that of a single address; the
+    /// static chains for floating addresses and OpenStack have bare ones (felix, rules/policy.go,
+    /// rules/nat.go, rules/static.go). A prefix that holds every address is not printed.
+    fn address_spellings<'s>(
+        &'s self,
+        option: &'s str,
+        said: Option<&'s Said>,
+    ) -> impl Iterator<Item = Option<String>> + 's {
+        let of_policy = POLICY_CHAINS.iter().any(|one| self.chain.starts_with(one));
+        let all = ["0.0.0.0/0", "::/0"].into_iter().map(move |all| {
+            let nothing_printed = of_policy && said.is_none();
+            nothing_printed.then(|| format!("{option} {all}"))
+        });
+        let printed = said.map(|said| {
+            let bare = BARE_CHAINS.contains(&self.chain.as_str());
+            said.spell(option, &address(&said.value, bare))
+        });
+        iter::once(printed).chain(all.filter(Option::is_some))
+    }
+
+    /// Puts protocol and addresses where Felix has them.
+    fn spell(
+        &self,
+        protocol: Option<String>,
+        source: Option<String>,
+        destination: Option<String>,
+    ) -> String {
+        let mut parts = self.matches.clone();
+        let insert = |parts: &mut Vec<String>, part: Option<String>| {
+            let Some(part) = part else { return };
+            let place = place(&part);
+            let behind = parts.iter().position(|one| place < self::place(one));
+            parts.insert(behind.unwrap_or(parts.len()), part);
+        };
+        insert(&mut parts, protocol);
+        insert(&mut parts, source);
+        // Felix names the destination before the source where it translates the source, and last
+        // where it translates the destination (felix, rules/nat.go and rules/static.go).
+        match self.action.get(1).map(String::as_str) {
+            Some("SNAT") => parts.splice(0..0, destination).for_each(drop),
+            Some("DNAT") => parts.extend(destination),
+            _ => insert(&mut parts, destination),
+        }
+        let parts = self.interfaces.iter().chain(&parts).chain(&self.action);
+        let parts: Vec<&str> = parts.map(String::as_str).collect();
+        parts.join(" ")
     }
 }
 
-/// The parts of a rule, in Felix's spelling. iptables-save prints `-s -d -i -o -p` before all
-/// matches; Felix writes them where the policy's fields come.
-#[derive(Default)]
-struct Spelling {
-    chain: String,
-    comments: Vec<String>,
-    interfaces: Vec<String>,
-    protocol: Option<String>,
-    source: Option<String>,
-    destination: Option<String>,
-    matches: Vec<String>,
-    action: Vec<String>,
+/// How the names of chains with a policy's or profile's rules begin.
+const POLICY_CHAINS: [&str; 4] = ["cali-pi-", "cali-po-", "cali-pri-", "cali-pro-"];
+
+/// The chains whose single addresses Felix writes without a length.
+const BARE_CHAINS: [&str; 3] = ["cali-fip-dnat", "cali-fip-snat", "cali-wl-to-host"];
+
+/// The order of a policy's rule (felix, rules/policy.go): what is to hold, then what is not to; of the
+/// source, then of the destination.
+const ORDER: [&str; 16] = [
+    "-p ",
+    "--source ",
+    "-m set --match-set * src",
+    "-m multiport --source-ports ",
+    "--destination ",
+    "-m set --match-set * dst",
+    "-m multiport --destination-ports ",
+    "-m icmp",
+    "! -p ",
+    "! --source ",
+    "-m set ! --match-set * src",
+    "-m multiport ! --source-ports ",
+    "! --destination ",
+    "-m set ! --match-set * dst",
+    "-m multiport ! --destination-ports ",
+    "-m icmp* !",
+];
+
+/// Where in [`ORDER`] a fragment stands; whatever is not there comes behind.
+fn place(fragment: &str) -> usize {
+    let fits = |pattern: &str| match pattern.split_once('*') {
+        None => fragment.starts_with(pattern),
+        Some((start, "")) => fragment.starts_with(start),
+        Some((start, " !")) => fragment.starts_with(start) && fragment.contains(" ! "),
+        Some((start, end)) => fragment.starts_with(start) && fragment.ends_with(end),
+    };
+    let last = ORDER.iter().rposition(|pattern| fits(pattern));
+    last.unwrap_or(ORDER.len())
 }
 
-impl Spelling {
-    fn into_rule(self) -> SavedRule {
-        let mut comments = self.comments;
-        let hash = comments
-            .first()
-            .and_then(|first| first.strip_prefix(RULE_PREFIX))
-            .map(str::to_owned);
-        if hash.is_some() {
-            comments.remove(0);
-        }
-        // cali-fip-snat alone names the destination before the source (felix, rules/nat.go).
-        let translates_source = self.action.iter().any(|word| word == "SNAT");
-        let (first, second) = if translates_source {
-            (self.destination, self.source)
-        } else {
-            (self.source, self.destination)
-        };
-        let receiver = self
-            .matches
-            .iter()
-            .position(|one| one.contains("--destination-ports") || one.ends_with(" dst"))
-            .unwrap_or(self.matches.len());
-        let place = if translates_source { 0 } else { receiver };
-        let mut parts = self.interfaces;
-        parts.extend(self.protocol);
-        parts.extend(first);
-        parts.extend_from_slice(&self.matches[..place]);
-        parts.extend(second);
-        parts.extend_from_slice(&self.matches[place..]);
-        parts.extend(self.action);
-        SavedRule {
-            chain: self.chain,
-            hash,
-            comments,
-            fragments: parts.join(" "),
-        }
+/// Felix writes a protocol as it was configured, by name or by number, and its own tunnels' and
+/// ICMPv6's by number.
+fn protocol_spellings(said: Option<&Said>) -> impl Iterator<Item = Option<String>> + '_ {
+    let own = said.map(|said| match said.value.as_str() {
+        "ipencap" => said.spell("-p", "4"),
+        "ipv6-icmp" => said.spell("-p", "58"),
+        other => said.spell("-p", other),
+    });
+    let named = said.filter(|said| said.value == "ipv6-icmp");
+    let named = named.map(|said| said.spell("-p", "icmpv6"));
+    let numbered = said
+        .into_iter()
+        .flat_map(|said| (1..=u8::MAX).map(|number| Some(said.spell("-p", &number.to_string()))));
+    iter::once(own).chain(named.map(Some)).chain(numbered)
+}
+
+/// An address as Go writes it, with its length or bare.
+fn address(saved: &str, bare: bool) -> String {
+    let (address, length) = saved.split_once('/').unwrap_or((saved, ""));
+    let address = match address.parse::<IpAddr>() {
+        Ok(address) => address.to_string(),
+        Err(_) => address.to_owned(),
+    };
+    match length {
+        "" | "32" | "128" if bare => address,
+        _ => format!("{address}/{length}"),
     }
 }
 
 struct Reader<'a, I: Iterator<Item = &'a str>> {
     words: std::iter::Peekable<I>,
-    spelling: Spelling,
+    /// Whether a `!` stands before what comes.
+    negated: bool,
+    rule: SavedRule,
 }
 
 impl<'a, I: Iterator<Item = &'a str>> Reader<'a, I> {
-    fn read(&mut self) -> Result<SavedRule, Unspelt> {
+    fn read(&mut self) -> Result<(), Unspelt> {
         while let Some(word) = self.words.next() {
             match word {
-                "-A" => self.spelling.chain = self.value(word)?.to_owned(),
+                "!" => self.negated = true,
+                "-s" => self.rule.source = Some(self.said(word)?),
+                "-d" => self.rule.destination = Some(self.said(word)?),
+                "-p" => self.rule.protocol = Some(self.said(word)?),
+                // Felix 2.1 negates nothing else.
+                _ if self.negated => return Err(unspelt(word)),
+                "-A" => self.rule.chain = self.value(word)?.to_owned(),
                 "-i" => {
                     let name = self.value(word)?;
-                    self.spelling
-                        .interfaces
-                        .push(format!("--in-interface {name}"));
+                    let spelt = format!("--in-interface {name}");
+                    self.rule.interfaces.push(spelt);
                 }
                 "-o" => {
                     let name = self.value(word)?;
-                    self.spelling
-                        .interfaces
-                        .push(format!("--out-interface {name}"));
-                }
-                "-s" => self.spelling.source = Some(format!("--source {}", self.address(word)?)),
-                "-d" => {
-                    self.spelling.destination =
-                        Some(format!("--destination {}", self.address(word)?));
-                }
-                "-p" => {
-                    let protocol = protocol(self.value(word)?);
-                    self.spelling.protocol = Some(format!("-p {protocol}"));
+                    let spelt = format!("--out-interface {name}");
+                    self.rule.interfaces.push(spelt);
                 }
                 "-m" => self.module()?,
                 "-j" => self.action("--jump")?,
@@ -129,28 +241,33 @@ impl<'a, I: Iterator<Item = &'a str>> Reader<'a, I> {
                 _ => return Err(unspelt(word)),
             }
         }
-        Ok(std::mem::take(&mut self.spelling).into_rule())
+        match self.negated {
+            true => Err(unspelt("!")),
+            false => Ok(()),
+        }
+    }
+
+    fn said(&mut self, option: &str) -> Result<Said, Unspelt> {
+        Ok(Said {
+            negated: std::mem::take(&mut self.negated),
+            value: self.value(option)?.to_owned(),
+        })
     }
 
     fn value(&mut self, option: &str) -> Result<&'a str, Unspelt> {
         self.words.next().ok_or_else(|| unspelt(option))
     }
 
-    /// Felix hands over single addresses bare; iptables-save adds the full prefix length.
-    fn address(&mut self, option: &str) -> Result<&'a str, Unspelt> {
-        let text = self.value(option)?;
-        let bare = text
-            .strip_suffix("/32")
-            .or_else(|| text.strip_suffix("/128"));
-        Ok(bare.unwrap_or(text))
-    }
-
     fn module(&mut self) -> Result<(), Unspelt> {
         let module = self.value("-m")?;
         if module == "comment" {
             self.value("-m comment")?;
-            let comment = self.value("--comment")?.to_owned();
-            self.spelling.comments.push(comment);
+            let comment = self.value("--comment")?;
+            let first = self.rule.hash.is_none() && self.rule.comments.is_empty();
+            match comment.strip_prefix(RULE_PREFIX).filter(|_| first) {
+                Some(hash) => self.rule.hash = Some(hash.to_owned()),
+                None => self.rule.comments.push(comment.to_owned()),
+            }
             return Ok(());
         }
         let mut fragment = format!("-m {module}");
@@ -161,26 +278,26 @@ impl<'a, I: Iterator<Item = &'a str>> Reader<'a, I> {
             fragment.push(' ');
             fragment.push_str(&match_word(module, word)?);
         }
-        self.spelling.matches.push(fragment);
+        self.rule.matches.push(fragment);
         Ok(())
     }
 
     fn action(&mut self, option: &str) -> Result<(), Unspelt> {
         let target = self.value(option)?;
-        self.spelling.action.push(option.to_owned());
-        self.spelling.action.push(target.to_owned());
+        self.rule.action.push(option.to_owned());
+        self.rule.action.push(target.to_owned());
         while let Some(word) = self.words.next() {
             let spelt = match word {
                 "--set-xmark" => format!("--set-mark {}", mark(self.value(word)?)),
                 "--log-prefix" => format!("--log-prefix \"{}\"", self.value(word)?),
                 // iptables 1.8 prints the old target NOTRACK as what it became.
                 "--notrack" if target == "CT" => {
-                    self.spelling.action = vec![option.to_owned(), "NOTRACK".to_owned()];
+                    self.rule.action = vec![option.to_owned(), "NOTRACK".to_owned()];
                     continue;
                 }
                 _ => word.to_owned(),
             };
-            self.spelling.action.push(spelt);
+            self.rule.action.push(spelt);
         }
         Ok(())
     }
@@ -205,15 +322,6 @@ fn mark(value: &str) -> String {
     match value.strip_prefix("0x0/") {
         Some(mask) => format!("0/{mask}"),
         None => value.to_owned(),
-    }
-}
-
-/// Felix names the protocols of its own static rules by number.
-fn protocol(name: &str) -> &str {
-    match name {
-        "ipencap" => "4",
-        "ipv6-icmp" => "58",
-        other => other,
     }
 }
 
@@ -322,7 +430,7 @@ pub fn check_saved(text: &str) -> Result<Vec<Checked>, Uncheckable> {
             chains.len() - 1
         });
         let (_, _, hasher, count) = &mut chains[at];
-        let expected = hasher.next(rule.comments.iter().map(String::as_str), &rule.fragments);
+        let expected = next(hasher, &rule);
         checked.push(Checked {
             line: line_number,
             table: table.clone(),
@@ -334,6 +442,25 @@ pub fn check_saved(text: &str) -> Result<Vec<Checked>, Uncheckable> {
         *count += 1;
     }
     Ok(checked)
+}
+
+/// The hash of the next rule: the one that it bears if one of its spellings has it, else that of the
+/// likeliest.
+fn next(hasher: &mut ChainHasher, rule: &SavedRule) -> String {
+    let hashes = rule.spellings().map(|spelling| {
+        let mut hasher = hasher.clone();
+        let hash = hasher.next(rule.comments.iter().map(String::as_str), &spelling);
+        (hash, hasher)
+    });
+    let mut hashes = hashes.peekable();
+    let likeliest = hashes.peek().cloned();
+    let borne = rule.hash.as_ref();
+    let borne = borne.and_then(|borne| hashes.find(|(hash, _)| hash == borne));
+    let Some((hash, then)) = borne.or(likeliest) else {
+        return String::new();
+    };
+    *hasher = then;
+    hash
 }
 
 #[cfg(test)]
@@ -361,11 +488,34 @@ mod tests {
             (
                 "-A c -s 10.0.0.0/8 -d 10.0.0.1/32 -p tcp -m set --match-set a src -m multiport \
                  --dports 1:2 -j DROP",
-                "-p tcp --source 10.0.0.0/8 -m set --match-set a src --destination 10.0.0.1 \
+                "-p tcp --source 10.0.0.0/8 -m set --match-set a src --destination 10.0.0.1/32 \
                  -m multiport --destination-ports 1:2 --jump DROP",
             ),
             (
-                "-A c -s 10.0.0.1/32 -d 10.0.0.1/32 -j SNAT --to-source 10.9.9.9",
+                "-A c ! -s 10.0.0.1/32 ! -d 10.0.0.0/8 ! -p tcp -m set --match-set a dst -m icmp \
+                 --icmp-type 8 -m set ! --match-set a src -m multiport ! --sports 1 -m multiport \
+                 ! --dports 2 -m icmp ! --icmp-type 8/1 -j DROP",
+                "-m set --match-set a dst -m icmp --icmp-type 8 ! -p tcp ! --source 10.0.0.1/32 \
+                 -m set ! --match-set a src -m multiport ! --source-ports 1 ! --destination \
+                 10.0.0.0/8 -m multiport ! --destination-ports 2 -m icmp ! --icmp-type 8/1 \
+                 --jump DROP",
+            ),
+            (
+                "-A cali-wl-to-host -d 10.0.0.1/32 -p tcp -m multiport --dports 80 -j ACCEPT",
+                "-p tcp --destination 10.0.0.1 -m multiport --destination-ports 80 --jump ACCEPT",
+            ),
+            (
+                "-A c -d 10.0.0.1/32 -p tcp -m multiport --dports 80 -j DNAT --to-destination \
+                 10.0.0.2:81",
+                "-p tcp -m multiport --destination-ports 80 --destination 10.0.0.1/32 --jump DNAT \
+                 --to-destination 10.0.0.2:81",
+            ),
+            (
+                "-A cali-fip-dnat -d ::1.2.3.4/128 -j DNAT --to-destination fd00::1",
+                "--destination ::102:304 --jump DNAT --to-destination fd00::1",
+            ),
+            (
+                "-A cali-fip-snat -s 10.0.0.1/32 -d 10.0.0.1/32 -j SNAT --to-source 10.9.9.9",
                 "--destination 10.0.0.1 --source 10.0.0.1 --jump SNAT --to-source 10.9.9.9",
             ),
             (
@@ -375,8 +525,25 @@ mod tests {
             ("-A c -j CT --notrack", "--jump NOTRACK"),
         ] {
             let rule = SavedRule::read(saved);
-            assert_eq!(rule.map(|rule| rule.fragments), Ok(felix.to_owned()));
+            let likeliest = rule.map(|rule| rule.spellings().next());
+            assert_eq!(likeliest, Ok(Some(felix.to_owned())));
         }
+    }
+
+    #[test]
+    fn what_is_not_printed_is_guessed() -> Result<(), Unspelt> {
+        let rule = SavedRule::read("-A cali-pi-x -d 10.0.0.0/8 ! -p ipv6-icmp -j DROP")?;
+        let spellings: Vec<String> = rule.spellings().collect();
+        for wanted in [
+            "--destination 10.0.0.0/8 ! -p 58 --jump DROP",
+            "--destination 10.0.0.0/8 ! -p icmpv6 --jump DROP",
+            "--source 0.0.0.0/0 --destination 10.0.0.0/8 ! -p 58 --jump DROP",
+        ] {
+            assert!(spellings.iter().any(|one| one == wanted), "{wanted}");
+        }
+        let plain = SavedRule::read("-A cali-INPUT -j DROP")?;
+        assert_eq!(plain.spellings().count(), 1);
+        Ok(())
     }
 
     #[test]
@@ -391,7 +558,12 @@ mod tests {
 
     #[test]
     fn unknown_words_are_refused() {
-        for line in ["-A c -m string --algo bm -j DROP", "-A c -f -j DROP", "-A"] {
+        for line in [
+            "-A c -m string --algo bm -j DROP",
+            "-A c -f -j DROP",
+            "-A",
+            "-A c ! -i a",
+        ] {
             assert!(SavedRule::read(line).is_err(), "{line}");
         }
     }
