@@ -90,6 +90,19 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_behind_a_users_chain_is_not_read() -> Result<(), ParseError> {
+        let text = "*filter\n:felix - -\n:saved - [1:2]\nCOMMIT\n";
+        let ruleset = parse("rules", text, Family::V4)?;
+        let table = ruleset.tables.first();
+        let counters = |name| table.and_then(|table| table.chain(name)?.counters);
+        assert_eq!(counters("felix"), None);
+        let saved = counters("saved").map(|counters| (counters.packets, counters.bytes));
+        assert_eq!(saved, Some((1, 2)));
+        assert!(parse("rules", "*filter\n:INPUT DROP -\nCOMMIT\n", Family::V4).is_err());
+        Ok(())
+    }
+
+    #[test]
     fn built_in_chains_are_there_undeclared() {
         let ruleset = filter(":FORWARD DROP [3:4]");
         let table = ruleset

@@ -194,6 +194,9 @@ impl OpenTable {
             }
         };
         let counters = match counters {
+            // Behind a user's chain the tools read nothing (iptables/iptables-restore.c); Felix
+            // writes `- -`.
+            Some(word) if policy.text == "-" => parse_counters(&word.text),
             Some(word) => Some(
                 parse_counters(&word.text)
                     .ok_or_else(|| word.problem("counters: `[PACKETS:BYTES]`"))?,
