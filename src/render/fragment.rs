@@ -179,7 +179,7 @@ pub enum Refusal {
     #[error("host/network `{0}' not found")]
     OtherFamily(IpAddr),
     /// It takes names of interfaces, their `+` included, up to 15 bytes.
-    #[error("interface name `{0}+' must be shorter than 16 characters")]
+    #[error("interface name `{0}+' must be shorter than IFNAMSIZ (15)")]
     LongInterface(String),
 }
 

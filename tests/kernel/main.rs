@@ -19,6 +19,7 @@ mod namespaces;
 mod planted;
 mod programming;
 mod readings;
+mod render;
 mod restore;
 mod safety;
 mod sets;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         links::trials(),
         restore::trials(),
         planted::trials(),
+        render::trials(),
         programming::trials(),
         readings::trials(),
         journeys::trials(),

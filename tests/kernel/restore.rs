@@ -35,7 +35,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// The two programs behind the tables.
-const BACKENDS: [&str; 2] = ["legacy", "nft"];
+pub const BACKENDS: [&str; 2] = ["legacy", "nft"];
 
 /// The corpus of dumps that other people published, where this machine has it.
 pub fn corpus() -> Option<PathBuf> {
@@ -70,7 +70,7 @@ pub fn run(program: &str, arguments: &[&str], input: &str) -> Result<String, Str
 }
 
 /// Loads a text into a fresh namespace with these sets, and saves what is there.
-fn load(
+pub fn load(
     backend: &str,
     family: Family,
     sets: &str,

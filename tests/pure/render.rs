@@ -1,6 +1,10 @@
 //! What the renderer writes is what Felix 2.1.1 writes.
 
+mod options;
+mod refused;
 mod seed;
+mod shapes;
+mod spelling;
 pub mod worlds;
 
 use calidiff::packet::Family;

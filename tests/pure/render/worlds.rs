@@ -16,8 +16,6 @@ use ipnet::IpNet;
 
 /// TCP by its name.
 pub const TCP: RuleProtocol = RuleProtocol::Named(NamedProtocol::Tcp);
-/// UDP by its name.
-pub const UDP: RuleProtocol = RuleProtocol::Named(NamedProtocol::Udp);
 
 /// An address.
 pub fn address(text: &str) -> IpAddr {
@@ -471,5 +469,60 @@ pub fn all() -> Vec<(&'static str, World, Node)> {
         ("crowded", crowded(), node()),
         ("special", special(), node()),
         ("without IPv6", without_v6, node()),
+    ]
+}
+
+/// Worlds of which Felix makes what the tools refuse, and why they do.
+pub fn unprogrammable() -> Vec<(&'static str, World)> {
+    let with_rule = |rule: Rule| {
+        let mut world = crowded();
+        world.tiers[0].policies[1].ingress = vec![rule];
+        world
+    };
+    let between = |net_text: &str, not_net: &str| Side {
+        nets: vec![net(net_text)],
+        not_nets: vec![net(not_net)],
+        ..Side::default()
+    };
+    let configured = |change: fn(&mut Configuration)| {
+        let mut world = crowded();
+        change(&mut world.configuration);
+        world
+    };
+    let bare = || Rule::bare(Action::Allow);
+    vec![
+        (
+            "a protocol and not a protocol",
+            with_rule(Rule {
+                protocol: Some(TCP),
+                not_protocol: Some(RuleProtocol::Number(1)),
+                ..bare()
+            }),
+        ),
+        (
+            "a source and not a source",
+            with_rule(Rule {
+                source: between("10.0.0.0/8", "10.1.0.0/16"),
+                ..bare()
+            }),
+        ),
+        (
+            "any destination and not a destination",
+            with_rule(Rule {
+                destination: between("::/0", "::1/128"),
+                ..bare()
+            }),
+        ),
+        (
+            "a metadata service on IPv6",
+            configured(|configuration| configuration.metadata_address = "fd00::5".to_owned()),
+        ),
+        (
+            "an interface's beginning as long as a whole name",
+            configured(|configuration| {
+                let long = InterfacePrefix::new("abcdefghijklmno");
+                configuration.interface_prefixes = long.into_iter().collect();
+            }),
+        ),
     ]
 }

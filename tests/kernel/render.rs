@@ -1,0 +1,80 @@
+//! Both backends take what the renderer makes, and make the same of Felix's own text.
+
+use std::error::Error;
+
+use calidiff::packet::Family;
+use calidiff::render::seed::draft;
+use calidiff::xtables::save::{self, Style};
+use calidiff::xtables::{Firewall, ipset};
+use libtest_mimic::Trial;
+
+use crate::restore::{BACKENDS, load};
+use crate::trial;
+
+#[path = "../pure/render/worlds.rs"]
+mod worlds;
+
+/// The trials of this module.
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial(
+            "render::every_world_loads_as_felix_writes_it",
+            every_world_loads_as_felix_writes_it,
+        ),
+        trial(
+            "render::what_is_called_unprogrammable_is_refused",
+            what_is_called_unprogrammable_is_refused,
+        ),
+    ]
+}
+
+fn every_world_loads_as_felix_writes_it() -> Result<(), Box<dyn Error>> {
+    for (name, world, node) in worlds::all() {
+        let draft = draft(&world, &node)?;
+        let texts = Family::BOTH.map(|family| draft.text(family));
+        let mut firewall = Firewall::default();
+        draft.program()?.install(&mut firewall);
+        let sets = ipset::print_save(&firewall.sets);
+        for (family, felix) in Family::BOTH.into_iter().zip(texts) {
+            let ours = save::print(firewall.ruleset(family), Style::default());
+            for backend in BACKENDS {
+                let of = |error| format!("{name}, {family:?}, {backend}: {error}");
+                let by_felix = load(backend, family, &sets, &felix, false).map_err(of)?;
+                let by_us = load(backend, family, &sets, &ours, false).map_err(of)?;
+                assert_eq!(by_us, by_felix, "{name}, {family:?}, {backend}");
+                if backend == "legacy" {
+                    assert_eq!(sorted(&by_us), sorted(&ours), "{name}, {family:?}");
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The tables may be saved in another order; and `NOTRACK` is what it became.
+fn sorted(text: &str) -> Vec<String> {
+    let lines = text.replace("-j CT --notrack", "-j NOTRACK");
+    let mut tables: Vec<String> = lines
+        .split_inclusive("COMMIT\n")
+        .map(str::to_owned)
+        .collect();
+    tables.sort();
+    tables
+}
+
+fn what_is_called_unprogrammable_is_refused() -> Result<(), Box<dyn Error>> {
+    for (name, world) in worlds::unprogrammable() {
+        let draft = draft(&world, &worlds::node())?;
+        let texts = Family::BOTH.map(|family| draft.text(family));
+        let sets = ipset::print_save(&draft.sets);
+        let refused = draft.program().expect_err(name);
+        for backend in BACKENDS {
+            let outcomes = Family::BOTH.into_iter().zip(&texts);
+            let outcomes = outcomes.map(|(family, text)| load(backend, family, &sets, text, false));
+            let refusals: Vec<String> = outcomes.filter_map(Result::err).collect();
+            assert!(!refusals.is_empty(), "{backend} takes {name}");
+            eprintln!("{name}: {refused}; {backend}: {}", refusals.join("; "));
+        }
+    }
+    Ok(())
+}
