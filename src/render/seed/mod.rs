@@ -13,14 +13,14 @@
 //! Every chain stands in its table whether or not something leads to it. IPv4 and IPv6 get the same
 //! chains, but for what is said where it is rendered. There is no mangle table.
 
-pub mod dispatch;
-pub mod endpoint;
+mod dispatch;
+mod endpoint;
 pub mod era;
 mod filter;
 mod ground;
 pub mod names;
 mod nat;
-pub mod policy;
+mod policy;
 mod raw;
 mod sets;
 mod statics;

@@ -7,7 +7,7 @@
 use super::ground::Ground;
 use super::names::{self, Direction};
 use crate::calico::rule::{Action as RuleAction, PortNumbers, Ports, Rule, Side};
-use crate::calico::world::Profile;
+use crate::calico::world::{PeersIndex, Profile};
 use crate::packet::Family;
 use crate::render::fragment::{Action, End, Fragment, Network};
 use crate::render::ports::{PortList, split};
@@ -51,9 +51,10 @@ pub(super) fn profile_chains(ground: &Ground<'_>, family: Family) -> Vec<FelixCh
 fn render_rules(ground: &Ground<'_>, rules: &[Rule], family: Family) -> Vec<FelixRule> {
     let mut rendered = Vec::new();
     for rule in rules.iter().filter(|rule| concerns(rule, family)) {
-        for source in pieces(&rule.source) {
-            for destination in pieces(&rule.destination) {
-                let asks = asks(ground, rule, family, [source.clone(), destination]);
+        let [sources, destinations] = [&rule.source, &rule.destination].map(pieces);
+        for source in &sources {
+            for destination in &destinations {
+                let asks = asks(ground, rule, family, [source, destination]);
                 act(ground, rule.action, asks, &mut rendered);
             }
         }
@@ -93,7 +94,7 @@ fn asks(
     ground: &Ground<'_>,
     rule: &Rule,
     family: Family,
-    ports: [Option<PortList>; 2],
+    ports: [&Option<PortList>; 2],
 ) -> Vec<Fragment> {
     let ends = [
         (End::Source, &rule.source),
@@ -109,6 +110,7 @@ fn asks(
         asks.extend(nets.map(|net| Fragment::Address(end, Not::is(net))));
         let sets = side.peers.iter().map(|index| set(ground, *index, family));
         asks.extend(sets.map(|set| Fragment::Set(end, Not::is(set))));
+        let ports = ports.iter().cloned();
         asks.extend(ports.map(|ports| Fragment::Ports(end, Not::is(ports))));
     }
     let icmp = rule.icmp.map(|icmp| Fragment::Icmp(family, Not::is(icmp)));
@@ -129,7 +131,7 @@ fn asks(
     asks
 }
 
-fn set(ground: &Ground<'_>, index: crate::calico::world::PeersIndex, family: Family) -> String {
+fn set(ground: &Ground<'_>, index: PeersIndex, family: Family) -> String {
     let id = ground.peers.get(&index).map_or("", String::as_str);
     names::set_name(family, id)
 }
