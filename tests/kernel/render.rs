@@ -2,6 +2,9 @@
 
 use std::error::Error;
 
+use calidiff::arm::model::ModelArm;
+use calidiff::arm::{Arm, Failure};
+use calidiff::calico::rule::{Action, IcmpMessage, NamedProtocol, Rule, RuleProtocol};
 use calidiff::packet::Family;
 use calidiff::render::seed::draft;
 use calidiff::xtables::save::{self, Style};
@@ -24,6 +27,10 @@ pub fn trials() -> Vec<Trial> {
         trial(
             "render::what_is_called_unprogrammable_is_refused",
             what_is_called_unprogrammable_is_refused,
+        ),
+        trial(
+            "render::a_message_of_no_family_is_refused_by_the_other",
+            a_message_of_no_family_is_refused_by_the_other,
         ),
     ]
 }
@@ -76,5 +83,33 @@ fn what_is_called_unprogrammable_is_refused() -> Result<(), Box<dyn Error>> {
             eprintln!("{name}: {refused}; {backend}: {}", refusals.join("; "));
         }
     }
+    Ok(())
+}
+
+/// Felix 2.1.1 renders a rule about ICMP for IPv6 too unless it says its family; ip6tables takes no
+/// `-m icmp6` of that protocol, and so none of the table.
+fn a_message_of_no_family_is_refused_by_the_other() -> Result<(), Box<dyn Error>> {
+    let mut world = worlds::crowded();
+    world.tiers[0].policies[1].ingress = vec![Rule {
+        protocol: Some(RuleProtocol::Named(NamedProtocol::Icmp)),
+        icmp: Some(IcmpMessage {
+            kind: 8,
+            code: None,
+        }),
+        ..Rule::bare(Action::Allow)
+    }];
+    let node = worlds::node();
+    let draft = draft(&world, &node)?;
+    let texts = Family::BOTH.map(|family| draft.text(family));
+    let mut firewall = Firewall::default();
+    draft.program()?.install(&mut firewall);
+    let sets = ipset::print_save(&firewall.sets);
+    for backend in BACKENDS {
+        load(backend, Family::V4, &sets, &texts[0], false)?;
+        let refused = load(backend, Family::V6, &sets, &texts[1], false);
+        assert!(refused.is_err(), "{backend}");
+    }
+    let by_model = ModelArm::default().program(&node, &firewall);
+    assert!(matches!(by_model, Err(Failure::Refused(_))));
     Ok(())
 }

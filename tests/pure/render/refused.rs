@@ -22,9 +22,12 @@ fn rule(world: &mut World) -> &mut Rule {
     rules.last_mut().expect("a rule")
 }
 
+/// A change of the world, and what its refusal says.
+type Case = (fn(&mut World), &'static str);
+
 #[test]
 fn a_world_of_another_era_is_refused() {
-    let cases: [(fn(&mut World), &str); 12] = [
+    let cases: [Case; 12] = [
         (|world| world.tiers.push(tier(Vec::new())), "2 tiers"),
         (
             |world| world.tiers[0].default_action = DefaultAction::Pass,

@@ -152,6 +152,9 @@ fn only_what_is_in_use_is_rendered() -> Result<(), Unrendered> {
     Ok(())
 }
 
+/// What a rule says, and how many rules it becomes in each family.
+type About = (fn(&mut Rule), [usize; 2]);
+
 #[test]
 fn a_rule_about_one_family_is_rendered_for_no_other() -> Result<(), Unrendered> {
     let mut world = crowded();
@@ -160,7 +163,7 @@ fn a_rule_about_one_family_is_rendered_for_no_other() -> Result<(), Unrendered> 
         change(&mut rule);
         rule
     };
-    let rules: [(fn(&mut Rule), [usize; 2]); 6] = [
+    let rules: [About; 6] = [
         (|_| {}, [1, 1]),
         (|rule| rule.family = Some(Family::V4), [1, 0]),
         (|rule| rule.source.nets = vec![net("fd00::/8")], [0, 1]),
