@@ -2,6 +2,7 @@
 //! settings of the kernel that change a packet's way.
 
 pub mod infer;
+pub mod routing;
 pub mod text;
 pub mod yaml;
 
