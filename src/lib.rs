@@ -9,6 +9,7 @@
 //! * [`calico`]: the API's resources, resolved for one node.
 //! * [`node`]: interfaces, addresses, routes: the ground that model and kernel stand on alike.
 //! * [`render`]: the chains and sets that Felix makes of a world.
+//! * [`intent`]: what the resources mean for a packet, clause by clause.
 //! * [`journey`]: what happened to one packet, point by point.
 //! * [`model`]: the chain machine.
 //! * [`scenario`]: one whole case in YAML.
@@ -33,6 +34,7 @@ pub mod cli;
 pub mod diff;
 pub mod generate;
 pub mod hash;
+pub mod intent;
 pub mod journey;
 #[cfg(target_os = "linux")]
 pub mod kernel;

@@ -1,0 +1,138 @@
+//! I6 to I8: what a workload may send and receive.
+
+use super::addresses::{Addresses, number};
+use super::clause::{Clause, Clauses};
+use super::evaluation::{Governing, Rulebook};
+use super::matching::Seen;
+use super::opinion::{By, Decision, Endpoint, Heading, Verdict};
+use crate::calico::Configuration;
+use crate::calico::configuration::EndpointToHost;
+use crate::calico::world::{Stage, WorkloadEndpoint};
+use crate::packet::{Family, Packet, Protocol};
+
+/// A workload, ready to be asked.
+pub(super) struct Workload {
+    pub(super) endpoint: Endpoint,
+    pub(super) up: bool,
+    own: Addresses,
+    granted: Addresses,
+    egress: Governing,
+    pub(super) ingress: Governing,
+}
+
+impl Workload {
+    pub(super) fn new(index: usize, workload: &WorkloadEndpoint, rulebook: &Rulebook<'_>) -> Self {
+        let endpoint = Endpoint::Workload(index);
+        let own: Vec<_> = workload.addresses.iter().map(|one| (*one).into()).collect();
+        // > I12 […] Not for workloads […]
+        let governing =
+            |heading| rulebook.governing(endpoint, heading, |stage| stage != Stage::Untracked);
+        Self {
+            endpoint,
+            up: workload.up,
+            own: Addresses::of(&own),
+            granted: Addresses::of(&workload.allowed_sources),
+            egress: governing(Heading::Egress),
+            ingress: governing(Heading::Ingress),
+        }
+    }
+
+    /// > I6 A packet from a workload is judged by the workload's egress […]. Encapsulated packets that a
+    /// > workload itself makes (IP in IP, UDP to the VXLAN port) are denied unless allowed by
+    /// > configuration.
+    ///
+    /// In the seed's era nothing allows them, and there is no VXLAN, so no port is its port.
+    pub(super) fn egress(&self, seen: &Seen, clauses: &mut Clauses) -> (Verdict, Decision) {
+        if seen.protocol == Protocol::IPIP {
+            return (Verdict::Deny, self.decision(Clause::I6Encapsulated));
+        }
+        self.egress.judge(seen, clauses)
+    }
+
+    /// > I6 […] A source address that is not the workload's own is denied (except prefixes granted to
+    /// > it).
+    ///
+    /// Own are the addresses that Calico gave it. A link-local address is not one of them, nor is a floating
+    /// one, which stands for it outside.
+    pub(super) fn is_spoofed(&self, packet: &Packet, clauses: &mut Clauses) -> bool {
+        let (family, source) = (packet.family(), number(packet.source));
+        if self.own.contains(family, source) {
+            return false;
+        }
+        let granted = self.granted.contains(family, source);
+        if granted {
+            clauses.add(Clause::I6Granted);
+        }
+        !granted
+    }
+
+    pub(super) fn decision(&self, clause: Clause) -> Decision {
+        let by = By::Endpoint(self.endpoint);
+        Decision { clause, by }
+    }
+}
+
+/// What the node takes of its workloads.
+pub(super) struct ToNode {
+    action: EndpointToHost,
+    openstack: bool,
+}
+
+impl ToNode {
+    pub(super) fn new(configuration: &Configuration) -> Self {
+        let mut words = configuration.cluster_type.split(',').map(str::trim);
+        Self {
+            action: configuration.endpoint_to_host,
+            openstack: words.any(|word| word == "openstack"),
+        }
+    }
+
+    /// Whether a packet to the node is allowed whatever the policy.
+    ///
+    /// > I7 […] Neighbour discovery and multicast listener messages (ICMPv6 130-133, 135, 136) are always
+    /// > allowed. With OpenStack's special cases: DHCP (68 to 67; v6 546 to 547) and DNS (UDP 53) to the
+    /// > node are allowed whatever the policy.
+    pub(super) fn always(&self, seen: &Seen) -> Option<Clause> {
+        let v6 = seen.family == Family::V6;
+        if v6 && matches!(seen.icmp, Some((130..=133 | 135 | 136, _))) {
+            return Some(Clause::I7Neighbours);
+        }
+        if !self.openstack || seen.protocol != Protocol::UDP {
+            return None;
+        }
+        let ports = seen.ports?;
+        let dhcp = if v6 { (546, 547) } else { (68, 67) };
+        if (ports.source, ports.destination) == dhcp {
+            return Some(Clause::I7Dhcp);
+        }
+        (ports.destination == 53).then_some(Clause::I7Dns)
+    }
+
+    /// > I7 A workload to its own node: its egress policy, then `defaultEndpointToHostAction`: drop, accept,
+    /// > or defer. Host endpoint ingress policy does not apply to it.
+    pub(super) fn after_policy(&self) -> (Verdict, Decision) {
+        let (verdict, clause) = match self.action {
+            EndpointToHost::Drop => (Verdict::Deny, Clause::I7Drop),
+            EndpointToHost::Accept => (Verdict::Allow, Clause::I7Accept),
+            EndpointToHost::Return => (Verdict::Defer, Clause::I7Defer),
+        };
+        let by = By::Configuration;
+        (verdict, Decision { clause, by })
+    }
+}
+
+/// Whether what is always allowed may have a source address that is not the workload's own.
+///
+/// Neighbour discovery is allowed *always*, and its messages come from link-local addresses or none (RFC
+/// 4861, RFC 3810). DHCP is allowed whatever the *policy*, which a source address is not about; but
+/// who has no address yet asks for one from none, or from a link-local one (RFC 2131, RFC 8415).
+pub(super) fn needs_no_address(clause: Clause, packet: &Packet) -> bool {
+    match clause {
+        Clause::I7Neighbours => true,
+        Clause::I7Dhcp => match packet.source {
+            std::net::IpAddr::V4(source) => source.is_unspecified(),
+            std::net::IpAddr::V6(source) => source.is_unicast_link_local(),
+        },
+        _ => false,
+    }
+}
