@@ -8,6 +8,8 @@
 
 use rustc_hash::FxHashMap;
 
+use super::clause::Clause;
+use super::opinion::{By, Decision, Said, Verdict};
 use crate::packet::{
     Connection, Defect, Direction, Family, Icmp, Origin, Packet, Payload, Progress, Protocol, Tcp,
     TcpFlags, Transport, Tuple,
@@ -89,6 +91,26 @@ impl State {
     }
 }
 
+impl State {
+    /// > I5 Only a connection's first packet is judged. Packets of an established connection, in either
+    /// > direction, and packets related to one (ICMP errors about it) are allowed. Packets that
+    /// > connection tracking finds invalid are denied (unless that check is disabled).
+    ///
+    /// In the seed's era nothing disables it. A connection is established once both sides have spoken:
+    /// until then, whoever began it begins it again.
+    pub(super) fn decides(&self) -> Option<Said> {
+        let (verdict, clause) = match self {
+            Self::Established(_, Direction::Original) => (Verdict::Allow, Clause::I5Original),
+            Self::Established(_, Direction::Reply) => (Verdict::Allow, Clause::I5Reply),
+            Self::Related(..) => (Verdict::Allow, Clause::I5Related),
+            Self::Invalid => (Verdict::Deny, Clause::I5Invalid),
+            Self::New | Self::Unanswered(_) | Self::Untracked => return None,
+        };
+        let by = By::Connection;
+        Some((verdict, Decision { clause, by }))
+    }
+}
+
 /// What an ICMP message is to connection tracking.
 enum Message {
     /// It is about the link, not about a connection.
@@ -122,8 +144,6 @@ impl Message {
     }
 }
 
-/// > I5 […] packets related to one (ICMP errors about it) are allowed.
-///
 /// An error is about a connection where the packet that it quotes was one of its, and where it goes to
 /// whoever sent that (`nf_conntrack_inet_error`). It travels against the quoted packet.
 fn related(packet: &Packet, icmp: Icmp, connections: &Connections) -> State {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::addresses::Addresses;
 use super::clause::{Clause, Clauses};
 use super::matching::{Question, Seen};
-use super::opinion::{At, By, Decision, Endpoint, Heading, Verdict};
+use super::opinion::{At, By, Decision, Endpoint, Heading, Said, Verdict};
 use crate::calico::world::{Applied, DefaultAction, Policy, Stage};
 use crate::calico::{Action, Rule, World};
 
@@ -199,7 +199,7 @@ impl Governing {
     /// > match: deny. No policy: profiles.
     ///
     /// > I4 Pass in the last tier goes on to the profiles.
-    pub(super) fn judge(&self, seen: &Seen, clauses: &mut Clauses) -> (Verdict, Decision) {
+    pub(super) fn judge(&self, seen: &Seen, clauses: &mut Clauses) -> Said {
         for (number, tier) in self.tiers.iter().enumerate() {
             match self.ask_tier(tier, seen, clauses) {
                 Word::Final(verdict, decision) => return (verdict, decision),
@@ -217,11 +217,7 @@ impl Governing {
 
     /// Asks the policies alone: `None` where none of their rules decides, and no tier's default
     /// action does instead.
-    pub(super) fn judge_by_rules_alone(
-        &self,
-        seen: &Seen,
-        clauses: &mut Clauses,
-    ) -> Option<(Verdict, Decision)> {
+    pub(super) fn judge_by_rules_alone(&self, seen: &Seen, clauses: &mut Clauses) -> Option<Said> {
         self.tiers
             .iter()
             .find_map(|tier| match self.ask_tier(tier, seen, clauses) {
@@ -253,7 +249,7 @@ impl Governing {
         Word::Nothing
     }
 
-    fn implicit_deny(&self, tier: &GoverningTier, clauses: &mut Clauses) -> (Verdict, Decision) {
+    fn implicit_deny(&self, tier: &GoverningTier, clauses: &mut Clauses) -> Said {
         if tier.policies.iter().any(|policy| policy.rules.is_empty()) {
             clauses.add(Clause::I2WithoutRules);
         }
@@ -266,7 +262,7 @@ impl Governing {
     }
 
     /// > I4 […] Pass in a profile's rule ends that profile and goes on to the next one.
-    fn ask_profiles(&self, seen: &Seen, clauses: &mut Clauses) -> (Verdict, Decision) {
+    fn ask_profiles(&self, seen: &Seen, clauses: &mut Clauses) -> Said {
         let at = self.at;
         for (profile, rules) in self.profiles.iter().enumerate() {
             let (rule, verdict, clause) = match first_word(rules, seen, clauses) {

@@ -3,7 +3,7 @@
 use super::clause::{Clause, Clauses};
 use super::evaluation::{Governing, Rulebook};
 use super::matching::Seen;
-use super::opinion::{At, By, Decision, Endpoint, Heading, Verdict};
+use super::opinion::{At, By, Decision, Endpoint, Heading, Said, Verdict};
 use crate::calico::world::{HostInterface, Stage};
 use crate::calico::{Configuration, World};
 use crate::node::Node;
@@ -60,7 +60,7 @@ impl Host {
         failsafe: &Failsafe,
         seen: &Seen,
         clauses: &mut Clauses,
-    ) -> (Verdict, Decision) {
+    ) -> Said {
         if let Some(port) = failsafe.port(heading, seen) {
             let clause = match heading {
                 Heading::Ingress => Clause::I9FailsafeInbound,
@@ -92,7 +92,7 @@ impl Host {
         heading: Heading,
         seen: &Seen,
         clauses: &mut Clauses,
-    ) -> (Verdict, Decision) {
+    ) -> Said {
         clauses.add(match heading {
             Heading::Ingress => Clause::I10In,
             Heading::Egress => Clause::I10Out,
@@ -150,6 +150,12 @@ impl Host {
             Heading::Egress => &self.egress,
         }
     }
+}
+
+/// > I9 No host endpoint on an interface: defer.
+pub(super) fn no_endpoint() -> Said {
+    let (clause, by) = (Clause::I9NoEndpoint, By::Configuration);
+    (Verdict::Defer, Decision { clause, by })
 }
 
 /// The ports that no policy closes.

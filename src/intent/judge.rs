@@ -1,22 +1,21 @@
 //! The way of a packet from clause to clause.
 
-use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::clause::{Clause, Clauses};
 use super::connection::{Connections, State};
 use super::era::{Era, NotOfThisEra};
 use super::evaluation::Rulebook;
-use super::host::{self, Failsafe, Host, Untracked};
+use super::host::{Failsafe, Host, Untracked, no_endpoint};
 use super::matching::Seen;
-use super::opinion::{By, Decision, Exit, Heading, Opinion, Source, Verdict};
+use super::opinion::{By, Decision, Exit, Heading, Opinion, Said, Source, Verdict};
+use super::owner::{Owner, Owners};
 use super::translation::{Destination, Translations, source_of_connection};
 use super::workload::{ToNode, Workload, needs_no_address};
 use crate::calico::World;
-use crate::calico::configuration::InterfacePrefix;
 use crate::node::Node;
 use crate::node::routing::{NoWay, Routing, Way};
-use crate::packet::{Defect, Direction, Family, Fragment, InterfaceName, Origin, Packet};
+use crate::packet::{Defect, Family, Fragment, InterfaceName, Origin, Packet};
 
 /// The oracle for one world on one node.
 ///
@@ -28,26 +27,12 @@ pub struct Judge<'a> {
     pub(super) world: &'a World,
     era: Era,
     routing: Routing,
-    owners: FxHashMap<InterfaceName, Owner>,
-    prefixes: &'a [InterfacePrefix],
+    owners: Owners<'a>,
     workloads: Vec<Workload>,
     hosts: Vec<Host>,
     to_node: ToNode,
     failsafe: Failsafe,
     translations: Translations,
-}
-
-/// To whom an interface belongs.
-#[derive(Clone, Copy, Debug)]
-enum Owner {
-    /// To a workload.
-    Workload(usize),
-    /// To a host endpoint, which was found so.
-    Host(usize, Clauses),
-    /// To no endpoint, though it looks like a workload's.
-    Unknown,
-    /// To no endpoint.
-    Nobody,
 }
 
 /// A packet on its way.
@@ -64,32 +49,40 @@ struct Case<'p> {
 /// What has been said of a packet so far.
 #[derive(Default)]
 struct Hearing {
-    decisions: SmallVec<[Decision; 3]>,
+    said: SmallVec<[Decision; 2]>,
     clauses: Clauses,
 }
 
 impl Hearing {
+    /// Takes down a word that is not the last.
     fn note(&mut self, decision: Decision) {
         self.clauses.add(decision.clause);
-        self.decisions.push(decision);
+        self.said.push(decision);
     }
 
-    fn denied(mut self, decision: Decision) -> Opinion {
-        self.note(decision);
-        self.end(Verdict::Deny, None)
+    /// Takes down what doNotTrack policies allowed, where somebody else has the last word.
+    fn note_untracked(&mut self, untracked: Untracked) {
+        if let Untracked::Allowed(decision) = untracked {
+            self.note(decision);
+        }
     }
 
-    fn unrouted(mut self, why: NoWay) -> Opinion {
+    fn denied(self, decision: Decision) -> Opinion {
+        self.end((Verdict::Deny, decision), None)
+    }
+
+    fn unrouted(self, why: NoWay) -> Opinion {
         let by = By::Routing(why);
         let clause = Clause::Unrouted;
-        self.note(Decision { clause, by });
-        self.end(Verdict::Defer, None)
+        self.end((Verdict::Defer, Decision { clause, by }), None)
     }
 
-    fn end(self, verdict: Verdict, exit: Option<Exit>) -> Opinion {
+    fn end(mut self, (verdict, decision): Said, exit: Option<Exit>) -> Opinion {
+        self.clauses.add(decision.clause);
         Opinion {
             verdict,
-            decisions: self.decisions,
+            decision,
+            earlier: self.said,
             clauses: self.clauses,
             exit: exit.filter(|_| verdict != Verdict::Deny),
         }
@@ -111,8 +104,7 @@ impl<'a> Judge<'a> {
             world,
             era,
             routing: Routing::new(node),
-            owners: owners(world, node),
-            prefixes: &world.configuration.interface_prefixes,
+            owners: Owners::new(world, node),
             workloads: workloads
                 .map(|(index, workload)| Workload::new(index, workload, &rulebook))
                 .collect(),
@@ -130,9 +122,8 @@ impl<'a> Judge<'a> {
         if packet.family() == Family::V6 && !self.world.configuration.ipv6 {
             // `Ipv6Support` is whether IPv6 is governed at all, and no clause is about what isn't.
             let (clause, by) = (Clause::Ungoverned, By::Configuration);
-            hearing.note(Decision { clause, by });
             let exit = self.plain_exit(packet);
-            return hearing.end(Verdict::Defer, exit);
+            return hearing.end((Verdict::Defer, Decision { clause, by }), exit);
         }
         if let Some(why) = no_way_in(packet) {
             return hearing.unrouted(why);
@@ -161,7 +152,7 @@ impl<'a> Judge<'a> {
         connections: &Connections,
         mut hearing: Hearing,
     ) -> Opinion {
-        let from = self.owner(by);
+        let from = self.owners.of(by);
         if let Some(decision) = self.shut(from, by, [Clause::I6FromUnknown, Clause::I6FromDown]) {
             return hearing.denied(decision);
         }
@@ -202,32 +193,26 @@ impl<'a> Judge<'a> {
             source: source_of_connection(case.packet, &case.state),
             destination: case.destination.address,
         };
-        if let Some(verdict) = self.by_connection(case, &mut hearing) {
-            return hearing.end(verdict, Some(exit));
-        }
-        let verdict = match from {
-            Owner::Workload(index) => self.workload_to_node(index, case, &mut hearing),
-            Owner::Host(..) => self.host(from, Heading::Ingress, case, &mut hearing),
-            Owner::Unknown | Owner::Nobody => nobody_asked(&mut hearing),
+        let said = match (self.by_connection(case), from) {
+            (Some(said), _) => said,
+            (None, Owner::Workload(index)) => self.workload_to_node(index, case, &mut hearing),
+            (None, _) => self.host(from, Heading::Ingress, case, &mut hearing),
         };
-        hearing.end(verdict, Some(exit))
+        hearing.end(said, Some(exit))
     }
 
     /// I7, whose words stand in `workload`.
-    fn workload_to_node(&self, index: usize, case: &Case<'_>, hearing: &mut Hearing) -> Verdict {
+    fn workload_to_node(&self, index: usize, case: &Case<'_>, hearing: &mut Hearing) -> Said {
         let workload = &self.workloads[index];
         if let Some(clause) = self.to_node.always(&case.seen) {
-            hearing.note(workload.decision(clause));
-            return Verdict::Allow;
+            return (Verdict::Allow, workload.decision(clause));
         }
         let (verdict, decision) = workload.egress(&case.seen, &mut hearing.clauses);
-        hearing.note(decision);
         if verdict == Verdict::Deny {
-            return verdict;
+            return (verdict, decision);
         }
-        let (verdict, decision) = self.to_node.after_policy();
         hearing.note(decision);
-        verdict
+        self.to_node.after_policy()
     }
 
     /// What the node forwards out of an interface.
@@ -238,31 +223,25 @@ impl<'a> Judge<'a> {
         case: &Case<'_>,
         mut hearing: Hearing,
     ) -> Opinion {
-        let to = self.owner(out);
+        let to = self.owners.of(out);
         if let Some(decision) = self.shut(to, out, [Clause::I6ToUnknown, Clause::I6ToDown]) {
             return hearing.denied(decision);
         }
-        let verdict = match self.by_connection(case, &mut hearing) {
-            Some(verdict) => verdict,
-            None => match (from, to) {
-                (Owner::Workload(_), _) | (_, Owner::Workload(_)) => {
-                    self.workloads_judge(from, to, case, &mut hearing)
-                }
-                _ => self.hosts_judge(from, to, case, &mut hearing),
-            },
+        let said = match (self.by_connection(case), from, to) {
+            (Some(said), ..) => said,
+            (None, Owner::Workload(_), _) | (None, _, Owner::Workload(_)) => {
+                self.workloads_judge(from, to, case, &mut hearing)
+            }
+            (None, ..) => self.hosts_judge(from, to, case, &mut hearing),
         };
-        if verdict == Verdict::Deny {
-            return hearing.end(verdict, None);
+        if let (Verdict::Deny, decision) = said {
+            return hearing.denied(decision);
         }
-        let sender = match from {
-            Owner::Workload(index) => Some(index),
-            _ => None,
-        };
         let source = self.translations.source_of_forwarded(
             case.packet,
             &case.state,
             case.destination,
-            sender,
+            from.workload(),
             &mut hearing.clauses,
         );
         let exit = Exit {
@@ -270,7 +249,7 @@ impl<'a> Judge<'a> {
             source,
             destination: case.destination.address,
         };
-        hearing.end(verdict, Some(exit))
+        hearing.end(said, Some(exit))
     }
 
     /// > I6 A packet from a workload is judged by the workload's egress; if it goes to another workload on
@@ -287,59 +266,55 @@ impl<'a> Judge<'a> {
         to: Owner,
         case: &Case<'_>,
         hearing: &mut Hearing,
-    ) -> Verdict {
-        if let Owner::Workload(index) = from {
-            let (verdict, decision) =
-                self.workloads[index].egress(&case.seen, &mut hearing.clauses);
-            hearing.note(decision);
-            if verdict == Verdict::Deny {
-                return verdict;
+    ) -> Said {
+        let sent = from
+            .workload()
+            .map(|index| self.workloads[index].egress(&case.seen, &mut hearing.clauses));
+        let Some(receiver) = to.workload() else {
+            return sent.unwrap_or_else(no_endpoint);
+        };
+        match (sent, case.untracked) {
+            (Some((Verdict::Deny, decision)), _) => return (Verdict::Deny, decision),
+            (Some((_, decision)), _) => {
+                hearing.clauses.add(Clause::I6Both);
+                hearing.note(decision);
+            }
+            (None, Untracked::NotAsked) => {}
+            (None, untracked) => {
+                hearing.clauses.add(Clause::I13ThenWorkload);
+                hearing.note_untracked(untracked);
             }
         }
-        let Owner::Workload(index) = to else {
-            return Verdict::Allow;
-        };
-        if matches!(from, Owner::Workload(_)) {
-            hearing.clauses.add(Clause::I6Both);
-        }
-        if !matches!(case.untracked, Untracked::NotAsked) {
-            hearing.clauses.add(Clause::I13ThenWorkload);
-        }
-        let ingress = &self.workloads[index].ingress;
-        let (verdict, decision) = ingress.judge(&case.seen, &mut hearing.clauses);
-        hearing.note(decision);
-        verdict
+        let ingress = &self.workloads[receiver].ingress;
+        ingress.judge(&case.seen, &mut hearing.clauses)
     }
 
     /// What is forwarded and touches no workload: I10, whose words stand in `host`.
     ///
     /// Where one of two interfaces has a host endpoint and its policy allows, Calico has an opinion,
     /// and it is to allow.
-    fn hosts_judge(
-        &self,
-        from: Owner,
-        to: Owner,
-        case: &Case<'_>,
-        hearing: &mut Hearing,
-    ) -> Verdict {
-        if let Untracked::Allowed(_) = case.untracked {
-            return Verdict::Allow;
+    fn hosts_judge(&self, from: Owner, to: Owner, case: &Case<'_>, hearing: &mut Hearing) -> Said {
+        if let Untracked::Allowed(decision) = case.untracked {
+            return (Verdict::Allow, decision);
         }
-        let mut verdict = None;
-        for (owner, heading) in [(from, Heading::Ingress), (to, Heading::Egress)] {
-            let Owner::Host(index, how) = owner else {
-                continue;
-            };
+        let mut entered = None;
+        if let Owner::Host(index, how) = from {
             self.host_is_asked(how, case, hearing);
-            let host = &self.hosts[index];
-            let (said, decision) = host.of_forwarded(heading, &case.seen, &mut hearing.clauses);
-            hearing.note(decision);
-            if said == Verdict::Deny {
+            let clauses = &mut hearing.clauses;
+            let said = self.hosts[index].of_forwarded(Heading::Ingress, &case.seen, clauses);
+            if said.0 == Verdict::Deny {
                 return said;
             }
-            verdict = Some(said);
+            entered = Some(said);
         }
-        verdict.unwrap_or_else(|| nobody_asked(hearing))
+        let Owner::Host(index, how) = to else {
+            return entered.unwrap_or_else(no_endpoint);
+        };
+        if let Some((_, decision)) = entered {
+            hearing.note(decision);
+        }
+        self.host_is_asked(how, case, hearing);
+        self.hosts[index].of_forwarded(Heading::Egress, &case.seen, &mut hearing.clauses)
     }
 
     /// What the node itself sends. Its doNotTrack policies are asked before its destination is
@@ -347,7 +322,7 @@ impl<'a> Judge<'a> {
     fn sent(&self, packet: &Packet, connections: &Connections, mut hearing: Hearing) -> Opinion {
         let leaving = match self.routing.sent(packet.destination) {
             Way::Nowhere(why) => return hearing.unrouted(why),
-            way => self.owner(leaves_by(way)),
+            way => self.owners.of(leaves_by(way)),
         };
         let untracked = self.untracked(leaving, Heading::Egress, packet, &mut hearing);
         if let Untracked::Denied(decision) = untracked {
@@ -359,78 +334,52 @@ impl<'a> Judge<'a> {
             return hearing.unrouted(why);
         }
         let out = leaves_by(way);
-        let to = self.owner(out);
+        let to = self.owners.of(out);
         if let Some(decision) = self.shut(to, out, [Clause::I6ToUnknown, Clause::I6ToDown]) {
             return hearing.denied(decision);
         }
-        let verdict = match (self.by_connection(&case, &mut hearing), to) {
-            (Some(verdict), _) => verdict,
-            (None, Owner::Workload(index)) => {
-                hearing.note(self.workloads[index].decision(Clause::I8Defer));
-                node_to_workload()
-            }
-            (None, Owner::Host(..)) => self.host(to, Heading::Egress, &case, &mut hearing),
-            (None, _) => nobody_asked(&mut hearing),
+        let by_connection = self.by_connection(&case);
+        let said = match (by_connection, to) {
+            (Some(said), _) => said,
+            (None, Owner::Workload(index)) => self.workloads[index].of_its_node(),
+            (None, _) => self.host(to, Heading::Egress, &case, &mut hearing),
         };
         let exit = Exit {
             way,
             source: source_of_connection(packet, &case.state),
             destination: case.destination.address,
         };
-        if way == Way::Local && verdict != Verdict::Deny {
-            return self.comes_back(to, case, verdict, exit, hearing);
+        let comes_back = way == Way::Local && matches!(to, Owner::Host(..));
+        if !comes_back || by_connection.is_some() || said.0 == Verdict::Deny {
+            return hearing.end(said, Some(exit));
         }
-        hearing.end(verdict, Some(exit))
+        hearing.note(said.1);
+        self.comes_back(to, case, exit, hearing)
     }
 
     /// What the node sends to itself, as it arrives by `lo`: it begins *and* ends at the node.
-    fn comes_back(
-        &self,
-        by: Owner,
-        case: Case<'_>,
-        verdict: Verdict,
-        exit: Exit,
-        mut hearing: Hearing,
-    ) -> Opinion {
+    fn comes_back(&self, by: Owner, case: Case<'_>, exit: Exit, mut hearing: Hearing) -> Opinion {
         let untracked = self.untracked(by, Heading::Ingress, case.packet, &mut hearing);
         if let Untracked::Denied(decision) = untracked {
             return hearing.denied(decision);
         }
-        let decided = self.is_decided_by_connection(&case);
-        let verdict = match by {
-            Owner::Host(..) if !decided => {
-                let case = Case { untracked, ..case };
-                self.host(by, Heading::Ingress, &case, &mut hearing)
-            }
-            _ => verdict,
-        };
-        hearing.end(verdict, Some(exit))
+        let case = Case { untracked, ..case };
+        let said = self.host(by, Heading::Ingress, &case, &mut hearing);
+        hearing.end(said, Some(exit))
     }
 
     /// A host endpoint's word on what begins or ends at the node, where doNotTrack policies have not
     /// accepted it already.
-    fn host(
-        &self,
-        owner: Owner,
-        heading: Heading,
-        case: &Case<'_>,
-        hearing: &mut Hearing,
-    ) -> Verdict {
+    fn host(&self, owner: Owner, heading: Heading, case: &Case<'_>, hearing: &mut Hearing) -> Said {
         let Owner::Host(index, how) = owner else {
-            return nobody_asked(hearing);
+            return no_endpoint();
         };
-        if let Untracked::Allowed(_) = case.untracked {
-            return Verdict::Allow;
+        if let Untracked::Allowed(decision) = case.untracked {
+            return (Verdict::Allow, decision);
         }
         self.host_is_asked(how, case, hearing);
-        let (verdict, decision) = self.hosts[index].of_the_node(
-            heading,
-            &self.failsafe,
-            &case.seen,
-            &mut hearing.clauses,
-        );
-        hearing.note(decision);
-        verdict
+        let clauses = &mut hearing.clauses;
+        self.hosts[index].of_the_node(heading, &self.failsafe, &case.seen, clauses)
     }
 
     /// > I9 […] Traffic to a destination that was translated is judged by where it really leaves and by its
@@ -459,15 +408,10 @@ impl<'a> Judge<'a> {
             return Untracked::NotAsked;
         };
         let seen = Seen::new(packet, packet.destination);
-        let said =
-            self.hosts[index].untracked(heading, &self.failsafe, &seen, &mut hearing.clauses);
-        match said {
-            Untracked::NotAsked => {}
-            Untracked::Allowed(decision) => {
-                hearing.clauses.add_all(how);
-                hearing.note(decision);
-            }
-            Untracked::OnToTheRest | Untracked::Denied(_) => hearing.clauses.add_all(how),
+        let clauses = &mut hearing.clauses;
+        let said = self.hosts[index].untracked(heading, &self.failsafe, &seen, clauses);
+        if !matches!(said, Untracked::NotAsked) {
+            clauses.add_all(how);
         }
         said
     }
@@ -494,34 +438,11 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// > I5 Only a connection's first packet is judged. Packets of an established connection, in either
-    /// > direction, and packets related to one (ICMP errors about it) are allowed. Packets that connection
-    /// > tracking finds invalid are denied (unless that check is disabled).
-    ///
-    /// In the seed's era nothing disables it. A connection is established once both sides have spoken:
-    /// until then, whoever began it begins it again.
-    fn by_connection(&self, case: &Case<'_>, hearing: &mut Hearing) -> Option<Verdict> {
-        if !self.is_decided_by_connection(case) {
-            return None;
-        }
-        let (verdict, clause) = match case.state {
-            State::Established(_, Direction::Original) => (Verdict::Allow, Clause::I5Original),
-            State::Established(_, Direction::Reply) => (Verdict::Allow, Clause::I5Reply),
-            State::Related(..) => (Verdict::Allow, Clause::I5Related),
-            State::Invalid => (Verdict::Deny, Clause::I5Invalid),
-            State::New | State::Unanswered(_) | State::Untracked => return None,
-        };
-        let by = By::Connection;
-        hearing.note(Decision { clause, by });
-        Some(verdict)
-    }
-
-    fn is_decided_by_connection(&self, case: &Case<'_>) -> bool {
-        let undecided = matches!(
-            case.state,
-            State::New | State::Unanswered(_) | State::Untracked
-        );
-        self.era.tracks_all_traffic() && !undecided
+    /// I5, whose words stand in `connection`: in the seed's era for all traffic.
+    fn by_connection(&self, case: &Case<'_>) -> Option<Said> {
+        case.state
+            .decides()
+            .filter(|_| self.era.tracks_all_traffic())
     }
 
     /// Who lets nothing through, of whom an interface is.
@@ -544,13 +465,6 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn owner(&self, interface: InterfaceName) -> Owner {
-        match self.owners.get(&interface) {
-            Some(owner) => *owner,
-            None => owner_by_name(interface, self.prefixes),
-        }
-    }
-
     /// Where a packet comes out that nobody translates.
     fn plain_exit(&self, packet: &Packet) -> Option<Exit> {
         let way = match packet.origin {
@@ -564,18 +478,6 @@ impl<'a> Judge<'a> {
             destination: packet.destination,
         })
     }
-}
-
-/// > I8 A node to its own workload: Calico has no opinion (defer); the workload's ingress does not apply.
-fn node_to_workload() -> Verdict {
-    Verdict::Defer
-}
-
-/// > I9 No host endpoint on an interface: defer.
-fn nobody_asked(hearing: &mut Hearing) -> Verdict {
-    let (clause, by) = (Clause::I9NoEndpoint, By::Configuration);
-    hearing.note(Decision { clause, by });
-    Verdict::Defer
 }
 
 fn leaves_by(way: Way) -> InterfaceName {
@@ -600,35 +502,4 @@ fn no_way_in(packet: &Packet) -> Option<NoWay> {
         Some(Fragment { more: true, .. } | Fragment { offset: 1.., .. })
     );
     (piece && !packet.untracked).then_some(NoWay::Fragment)
-}
-
-/// To whom each interface belongs, of those that somebody says something about.
-fn owners(world: &World, node: &Node) -> FxHashMap<InterfaceName, Owner> {
-    let mut owners = FxHashMap::default();
-    let of_node = node.interfaces.iter().map(|interface| interface.name);
-    for name in of_node.chain([InterfaceName::LOOPBACK]) {
-        owners.insert(name, owner_beside_workloads(name, world, node));
-    }
-    for (index, workload) in world.workloads.iter().enumerate().rev() {
-        // What two workloads claim is the first one's by name.
-        owners.insert(workload.interface, Owner::Workload(index));
-    }
-    owners
-}
-
-/// To whom an interface belongs that is no workload's. A host endpoint is an endpoint: what belongs to
-/// one does not belong to none, whatever it looks like.
-fn owner_beside_workloads(name: InterfaceName, world: &World, node: &Node) -> Owner {
-    match host::endpoint_of(name, world, node) {
-        Some((index, how)) => Owner::Host(index, how),
-        None => owner_by_name(name, &world.configuration.interface_prefixes),
-    }
-}
-
-fn owner_by_name(name: InterfaceName, prefixes: &[InterfacePrefix]) -> Owner {
-    if prefixes.iter().any(|prefix| prefix.begins(name.as_str())) {
-        Owner::Unknown
-    } else {
-        Owner::Nobody
-    }
 }

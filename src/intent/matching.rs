@@ -185,7 +185,7 @@ impl End {
             let groups = peers.iter().filter_map(|index| groups.get(index.0));
             groups.cloned().collect()
         };
-        let end = Self {
+        Self {
             silent: *side == Side::default(),
             nets: addresses(&side.nets),
             not_nets: addresses(&side.not_nets),
@@ -193,8 +193,7 @@ impl End {
             not_ports: spread(&side.not_ports),
             peers: members(&side.peers),
             not_peers: members(&side.not_peers),
-        };
-        end
+        }
     }
 
     /// > I15 Ports are a list of numbers, ranges and names. […] Ports belong to TCP, UDP, SCTP and

@@ -36,8 +36,10 @@ impl fmt::Display for Verdict {
 pub struct Opinion {
     /// The verdict.
     pub verdict: Verdict,
-    /// Who was asked and said something, in order; the last has decided. Never empty.
-    pub decisions: SmallVec<[Decision; 3]>,
+    /// Who decided.
+    pub decision: Decision,
+    /// Who allowed it before, in the order in which they were asked.
+    pub earlier: SmallVec<[Decision; 2]>,
     /// The branches of clauses that decided or took part.
     pub clauses: Clauses,
     /// Where the packet comes out, if it does. `None` where it is denied, or goes nowhere by itself.
@@ -45,14 +47,9 @@ pub struct Opinion {
 }
 
 impl Opinion {
-    /// Who decided.
-    ///
-    /// # Panics
-    ///
-    /// Never: no opinion is without a decision.
-    #[must_use]
-    pub fn decision(&self) -> Decision {
-        self.decisions[self.decisions.len() - 1]
+    /// Everybody who was asked and said something, in order: the last has decided.
+    pub fn decisions(&self) -> impl Iterator<Item = Decision> + '_ {
+        self.earlier.iter().copied().chain([self.decision])
     }
 }
 
@@ -84,6 +81,9 @@ pub struct Decision {
     /// In whose name.
     pub by: By,
 }
+
+/// What somebody says who is asked.
+pub(super) type Said = (Verdict, Decision);
 
 /// Who decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

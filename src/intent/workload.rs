@@ -4,7 +4,7 @@ use super::addresses::{Addresses, number};
 use super::clause::{Clause, Clauses};
 use super::evaluation::{Governing, Rulebook};
 use super::matching::Seen;
-use super::opinion::{By, Decision, Endpoint, Heading, Verdict};
+use super::opinion::{By, Decision, Endpoint, Heading, Said, Verdict};
 use crate::calico::Configuration;
 use crate::calico::configuration::EndpointToHost;
 use crate::calico::world::{Stage, WorkloadEndpoint};
@@ -42,7 +42,7 @@ impl Workload {
     /// > configuration.
     ///
     /// In the seed's era nothing allows them, and there is no VXLAN, so no port is its port.
-    pub(super) fn egress(&self, seen: &Seen, clauses: &mut Clauses) -> (Verdict, Decision) {
+    pub(super) fn egress(&self, seen: &Seen, clauses: &mut Clauses) -> Said {
         if seen.protocol == Protocol::IPIP {
             return (Verdict::Deny, self.decision(Clause::I6Encapsulated));
         }
@@ -64,6 +64,11 @@ impl Workload {
             clauses.add(Clause::I6Granted);
         }
         !granted
+    }
+
+    /// > I8 A node to its own workload: Calico has no opinion (defer); the workload's ingress does not apply.
+    pub(super) fn of_its_node(&self) -> Said {
+        (Verdict::Defer, self.decision(Clause::I8Defer))
     }
 
     pub(super) fn decision(&self, clause: Clause) -> Decision {
@@ -110,7 +115,7 @@ impl ToNode {
 
     /// > I7 A workload to its own node: its egress policy, then `defaultEndpointToHostAction`: drop, accept,
     /// > or defer. Host endpoint ingress policy does not apply to it.
-    pub(super) fn after_policy(&self) -> (Verdict, Decision) {
+    pub(super) fn after_policy(&self) -> Said {
         let (verdict, clause) = match self.action {
             EndpointToHost::Drop => (Verdict::Deny, Clause::I7Drop),
             EndpointToHost::Accept => (Verdict::Allow, Clause::I7Accept),
