@@ -6,6 +6,7 @@ mod corpus;
 mod explain;
 mod house;
 mod infer;
+mod intent;
 mod model;
 mod resources;
 mod render;
