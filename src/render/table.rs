@@ -9,7 +9,9 @@ use crate::packet::Family;
 use crate::verdict::NotProgrammed;
 use crate::xtables::ruleset::AddressMask;
 use crate::xtables::set::Set;
-use crate::xtables::{Chain, Firewall, Hook, Match, Not, Policy, Rule, Ruleset, Table, TableName};
+use crate::xtables::{
+    Backend, Chain, Firewall, Hook, Match, Not, Policy, Rule, Ruleset, Table, TableName,
+};
 
 /// A rule as Felix has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -371,7 +373,8 @@ fn untouched_chain(hook: Hook) -> Chain {
 /// A table that nobody has written to.
 fn untouched(name: TableName) -> Table {
     let hooks = Hook::ALL.into_iter();
-    let hooks = hooks.filter(|hook| name.priority(*hook).is_some());
+    // A table has the same hooks behind either backend, if not the same priorities.
+    let hooks = hooks.filter(|hook| name.priority(*hook, Backend::Legacy).is_some());
     Table {
         name,
         chains: hooks.map(untouched_chain).collect(),

@@ -8,7 +8,7 @@ use calidiff::calico::rule::{Action, IcmpMessage, NamedProtocol, Rule, RuleProto
 use calidiff::packet::Family;
 use calidiff::render::seed::draft;
 use calidiff::xtables::save::{self, Style};
-use calidiff::xtables::{Firewall, ipset};
+use calidiff::xtables::{Backend, Firewall, ipset};
 use libtest_mimic::Trial;
 
 use crate::restore::{BACKENDS, load};
@@ -104,12 +104,13 @@ fn a_message_of_no_family_is_refused_by_the_other() -> Result<(), Box<dyn Error>
     let mut firewall = Firewall::default();
     draft.program()?.install(&mut firewall);
     let sets = ipset::print_save(&firewall.sets);
-    for backend in BACKENDS {
-        load(backend, Family::V4, &sets, &texts[0], false)?;
-        let refused = load(backend, Family::V6, &sets, &texts[1], false);
+    for backend in Backend::BOTH {
+        let tools = backend.to_string();
+        load(&tools, Family::V4, &sets, &texts[0], false)?;
+        let refused = load(&tools, Family::V6, &sets, &texts[1], false);
         assert!(refused.is_err(), "{backend}");
+        let by_model = ModelArm::new(backend).program(&node, &firewall);
+        assert!(matches!(by_model, Err(Failure::Refused(_))), "{backend}");
     }
-    let by_model = ModelArm::default().program(&node, &firewall);
-    assert!(matches!(by_model, Err(Failure::Refused(_))));
     Ok(())
 }
