@@ -79,7 +79,7 @@ impl<'a> Rulebook<'a> {
     /// A world has its tiers and policies in this order.
     ///
     /// > I3 For one endpoint and direction: for each tier that holds at least one enforced policy for
-    /// > that endpoint *in that direction* […] Staged policies decide nothing; a tier with only staged
+    /// > that endpoint *in that direction*: […] Staged policies decide nothing; a tier with only staged
     /// > policies is as if absent.
     ///
     /// > I2 A policy governs ingress, egress or both by `types`. Default: ingress if it has no egress rules;

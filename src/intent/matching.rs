@@ -256,8 +256,15 @@ fn spread(ports: &[Ports]) -> Spread {
 /// > `/serviceaccount` are there by themselves. Selected addresses: a workload's, a host endpoint's
 /// > expectedIPs, a network set's nets.
 ///
+/// > I15 In a namespaced policy a selector means endpoints of that namespace, unless a
+/// > namespaceSelector says which.
+///
 /// A world has its selectors resolved, and so its groups hold the addresses: what is left here is to
 /// ask them.
+///
+/// > I15 HTTP matches belong to another layer and match everything here.
+///
+/// The rules of a world have none.
 fn asks(rule: &Rule, world: &World) -> Clauses {
     let mut asks = Clauses::NONE;
     let mut note = |asked: bool, clause: Clause| {

@@ -58,7 +58,8 @@ impl Translations {
         }
     }
 
-    /// > I17 […] A floating IP stands for its workload's address before routing […]
+    /// > I17 […] A floating IP stands for its workload's address before routing, and a workload that
+    /// > reaches itself by its floating IP sees that as the source.
     ///
     /// For the node's own packets too. What belongs to a connection keeps that connection's
     /// addresses; what no connection is kept for keeps its own, because an address is translated

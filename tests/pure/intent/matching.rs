@@ -214,6 +214,10 @@ fn i15_an_icmp_protocol_makes_a_rule_about_its_family() {
     }
     let icmp6 = rule(|rule| rule.protocol = Some(RuleProtocol::Number(58)));
     assert!(matches(&icmp6, ECHO6) && !matches(&icmp6, ECHO));
+    assert!(!matches(
+        &icmp6,
+        "in=eth0 proto=58 8.8.8.8 > 10.65.0.1 untracked"
+    ));
     for family in Family::BOTH {
         let named = rule(|rule| rule.family = Some(family));
         assert_eq!(matches(&named, TCP), family == Family::V4);

@@ -183,3 +183,26 @@ fn i6_an_endpoint_that_is_down_is_shut() {
         "allow I3.profile-allows"
     );
 }
+
+#[test]
+fn what_two_workloads_claim_is_the_first_ones() {
+    let mut stand = Stand::new();
+    let outside = calidiff::calico::world::FloatingAddress {
+        outside: "192.168.1.77".parse().expect("an address"),
+        inside: "10.65.0.1".parse().expect("an address"),
+    };
+    let second = calidiff::calico::world::FloatingAddress {
+        inside: "10.65.0.2".parse().expect("an address"),
+        ..outside
+    };
+    stand.world.workloads[0].floating = vec![outside];
+    stand.world.workloads[1].floating = vec![second];
+    stand.world.workloads[1].profiles = Vec::new();
+    assert_eq!(
+        stand.says("in=eth0 tcp 8.8.8.8:1 > 192.168.1.77:80"),
+        "allow I3.profile-allows"
+    );
+    stand.world.workloads[1].interface = stand.world.workloads[0].interface;
+    assert_eq!(stand.says(W1_TO_FAR), "allow I3.profile-allows");
+    assert_eq!(stand.says(FAR_TO_W1), "allow I3.profile-allows");
+}
