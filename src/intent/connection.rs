@@ -145,9 +145,14 @@ impl Message {
 }
 
 /// An error is about a connection where the packet that it quotes was one of its, and where it goes to
-/// whoever sent that (`nf_conntrack_inet_error`). It travels against the quoted packet.
+/// whoever sent that (`nf_conntrack_inet_error`). It travels against the quoted packet. In a quoted IPv6
+/// packet that says that nothing follows its header there is nothing to look for.
 fn related(packet: &Packet, icmp: Icmp, connections: &Connections) -> State {
-    let answer = icmp.quoted.and_then(Tuple::inverse);
+    let is_empty = |quoted: &Tuple| {
+        packet.family() == Family::V6 && quoted.protocol == Protocol::NO_NEXT_HEADER
+    };
+    let quoted = icmp.quoted.filter(|quoted| !is_empty(quoted));
+    let answer = quoted.and_then(Tuple::inverse);
     let Some((connection, direction)) = answer.and_then(|tuple| connections.find(&tuple)) else {
         return State::Invalid;
     };

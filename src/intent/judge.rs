@@ -15,7 +15,7 @@ use super::workload::{ToNode, Workload, needs_no_address};
 use crate::calico::World;
 use crate::node::Node;
 use crate::node::routing::{NoWay, Routing, Way};
-use crate::packet::{Defect, Family, Fragment, InterfaceName, Origin, Packet};
+use crate::packet::{Defect, Family, Fragment, InterfaceName, Origin, Packet, Transport};
 
 /// The oracle for one world on one node.
 ///
@@ -320,7 +320,7 @@ impl<'a> Judge<'a> {
     /// What the node itself sends. Its doNotTrack policies are asked before its destination is
     /// translated, of the interface that it would leave by then.
     fn sent(&self, packet: &Packet, connections: &Connections, mut hearing: Hearing) -> Opinion {
-        let leaving = match self.routing.sent(packet.destination) {
+        let leaving = match self.routing.sent(packet.source, packet.destination) {
             Way::Nowhere(why) => return hearing.unrouted(why),
             way => self.owners.of(leaves_by(way)),
         };
@@ -329,7 +329,7 @@ impl<'a> Judge<'a> {
             return hearing.denied(decision);
         }
         let case = self.case(packet, connections, untracked, &mut hearing);
-        let way = self.routing.sent(case.destination.address);
+        let way = self.routing.sent(packet.source, case.destination.address);
         if let Way::Nowhere(why) = way {
             return hearing.unrouted(why);
         }
@@ -469,7 +469,7 @@ impl<'a> Judge<'a> {
     fn plain_exit(&self, packet: &Packet) -> Option<Exit> {
         let way = match packet.origin {
             Origin::Arrives(by) => self.routing.arriving(by, packet, packet.destination),
-            Origin::Node => self.routing.sent(packet.destination),
+            Origin::Node => self.routing.sent(packet.source, packet.destination),
         };
         let comes_out = !matches!(way, Way::Nowhere(_));
         comes_out.then_some(Exit {
@@ -489,7 +489,8 @@ fn leaves_by(way: Way) -> InterfaceName {
 
 /// Why a packet doesn't even come to be judged: addresses of two families, a header with a wrong
 /// sum, or a piece of a packet. Connection tracking waits for the other pieces, unless it is
-/// told to leave the packet alone.
+/// told to leave the packet alone, or IPv6's first piece lacks the header that RFC 8200, section 4.5, wants
+/// in it: that goes on by itself.
 fn no_way_in(packet: &Packet) -> Option<NoWay> {
     let arrives = matches!(packet.origin, Origin::Arrives(_));
     let wrong_sum = packet.defect == Some(Defect::HeaderChecksum);
@@ -501,5 +502,17 @@ fn no_way_in(packet: &Packet) -> Option<NoWay> {
         packet.fragment,
         Some(Fragment { more: true, .. } | Fragment { offset: 1.., .. })
     );
-    (piece && !packet.untracked).then_some(NoWay::Fragment)
+    let waits = piece && !packet.untracked && !is_first_without_header(packet);
+    waits.then_some(NoWay::Fragment)
+}
+
+fn is_first_without_header(packet: &Packet) -> bool {
+    let header = match packet.transport {
+        Transport::Tcp(_) => 20,
+        Transport::Udp(_) | Transport::Icmp(_) => 8,
+        _ => 1,
+    };
+    let first = packet.fragment.is_some_and(|piece| piece.offset == 0);
+    let lacks = matches!(packet.defect, Some(Defect::Truncated(left)) if left < header);
+    packet.family() == Family::V6 && first && lacks
 }

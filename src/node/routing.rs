@@ -78,6 +78,9 @@ struct Table {
     shared: Vec<(u128, InterfaceName)>,
     /// The routes, the longest prefix first.
     routes: Vec<Line>,
+    /// Where IPv6's groups are: by the first interface, if it has an address to speak from
+    /// (`addrconf_add_mroute`, `ip6_dst_lookup_tail`).
+    group: Option<InterfaceName>,
 }
 
 /// One route.
@@ -115,13 +118,17 @@ impl Routing {
         }
     }
 
-    /// Where a packet goes that the node itself sends. Link-local and multicast destinations of IPv6
-    /// need an interface that a packet doesn't name: they go nowhere.
+    /// Where a packet goes that the node itself sends. Link-local destinations of IPv6 need an interface
+    /// that a packet doesn't name: they go nowhere.
     #[must_use]
-    pub fn sent(&self, destination: IpAddr) -> Way {
+    pub fn sent(&self, source: IpAddr, destination: IpAddr) -> Way {
         match destination {
             IpAddr::V4(to) => self.v4.sent_v4(to),
-            IpAddr::V6(to) => self.v6.sent_v6(to),
+            // What `lo` brings back is looked at as if it came from outside.
+            IpAddr::V6(to) => match self.v6.sent_v6(to) {
+                Way::Local if source.is_multicast() => Way::Nowhere(NoWay::Source),
+                way => way,
+            },
         }
     }
 
@@ -196,8 +203,10 @@ impl Table {
         let mut routes: Vec<Line> = connected.chain(named).collect();
         // Stable: of two routes to one prefix the earlier counts.
         routes.sort_by_key(|line| line.mask.count_zeros());
+        let first = node.interfaces.first().map(|interface| interface.name);
         Self {
             forwards: node.forwards(family),
+            group: first.filter(|first| own.iter().any(|(_, at)| at == first)),
             own,
             shared,
             routes,
@@ -333,11 +342,9 @@ impl Table {
 
     fn sent_v4(&self, to: Ipv4Addr) -> Way {
         let address = bits(to.into());
-        if to.is_loopback() || self.is_own(address) {
+        // To none is to itself (`ip_route_output_key_hash_rcu`).
+        if to.is_loopback() || to.is_unspecified() || self.is_own(address) {
             return Way::Local;
-        }
-        if to.is_unspecified() {
-            return Way::Nowhere(NoWay::Destination);
         }
         let out = find(&self.shared, address).or_else(|| self.route(address));
         out.map_or(Way::Nowhere(NoWay::Route), Way::Out)
@@ -345,11 +352,15 @@ impl Table {
 
     fn sent_v6(&self, to: Ipv6Addr) -> Way {
         let address = bits(to.into());
-        if self.is_own(address) || (self.forwards && find(&self.shared, address).is_some()) {
+        let is_shared = self.forwards && find(&self.shared, address).is_some();
+        if self.is_own(address) || is_shared || to.is_unspecified() {
             return Way::Local;
         }
-        if to.is_multicast() || to.is_unspecified() || to.is_unicast_link_local() {
+        if to.is_unicast_link_local() {
             return Way::Nowhere(NoWay::Destination);
+        }
+        if to.is_multicast() {
+            return self.group.map_or(Way::Nowhere(NoWay::Route), Way::Out);
         }
         self.route(address)
             .map_or(Way::Nowhere(NoWay::Route), Way::Out)
@@ -516,7 +527,24 @@ routes:
 
     #[test]
     fn the_node_reaches_itself_and_what_its_routes_reach() {
-        let sent = |to: &str| routing().sent(to.parse().expect("an address"));
+        let from = |from: &str, to: &str| {
+            let address = |text: &str| text.parse().expect("an address");
+            routing().sent(address(from), address(to))
+        };
+        let sent = |to: &str| {
+            from(
+                if to.contains(':') {
+                    "fd00::1"
+                } else {
+                    "192.168.1.1"
+                },
+                to,
+            )
+        };
+        assert_eq!(sent("0.0.0.0"), Way::Local);
+        assert_eq!(sent("::"), Way::Local);
+        assert_eq!(sent("ff02::1"), out("eth0"));
+        assert_eq!(from("ff02::1", "fd00::1"), Way::Nowhere(NoWay::Source));
         assert_eq!(sent("127.9.9.9"), Way::Local);
         assert_eq!(sent("192.168.2.1"), Way::Local);
         assert_eq!(sent("192.168.2.255"), out("eth1"));
