@@ -33,8 +33,10 @@ impl Reader<'_> {
             Some(named.next()?.1)
         };
         let there = spec.all().filter_map(|(key, value)| {
-            let something = !matches!(value.value, Value::Nothing);
-            Some((parameter(&key.value)?, value)).filter(|_| something)
+            if matches!(value.value, Value::Nothing) {
+                return None;
+            }
+            Some((parameter(&key.value)?, value))
         });
         let settings = there.map(|(parameter, value)| self.setting(parameter, value));
         Ok(FelixConfiguration {
