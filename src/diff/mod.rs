@@ -1,8 +1,10 @@
 //! Journeys compared point by point; the first difference found.
 //!
 //! A comparison has three outcomes, never two: the arms agree, they differ, or one of them could not
-//! judge the packet. The last is no agreement. [`shrink`] makes what differs small.
+//! judge the packet. The last is no agreement. [`meaning`] holds a way through the chains against the
+//! intent; [`shrink`] makes what differs small.
 
+pub mod meaning;
 pub mod shrink;
 
 use std::fmt;

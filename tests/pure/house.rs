@@ -56,7 +56,7 @@ const MAY_KNOW: [(&str, &[&str]); 21] = [
         "diff",
         &[
             "verdict", "mark", "packet", "xtables", "node", "journey", "scenario", "generate",
-            "model", "kernel", "arm",
+            "model", "kernel", "arm", "calico", "intent",
         ],
     ),
     (

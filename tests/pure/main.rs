@@ -7,6 +7,7 @@ mod explain;
 mod house;
 mod infer;
 mod intent;
+mod meaning;
 mod model;
 mod render;
 mod resources;
