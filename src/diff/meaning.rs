@@ -15,23 +15,16 @@ use crate::node::routing::Way;
 /// How a packet's way ended, as far as the intent speaks of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum End {
-    /// The node itself has it.
-    Local {
+    /// It came through.
+    Out {
+        /// To the node itself, or by which interface.
+        way: Way,
         /// The source address that it has there.
         source: IpAddr,
         /// The destination address that it has there.
         destination: IpAddr,
     },
-    /// It left.
-    Sent {
-        /// By which interface.
-        way: Way,
-        /// The source address that it left with.
-        source: IpAddr,
-        /// The destination address that it left with.
-        destination: IpAddr,
-    },
-    /// It did not come through.
+    /// It did not.
     Lost,
 }
 
@@ -39,37 +32,27 @@ impl End {
     /// The end of a journey.
     #[must_use]
     pub fn of(journey: &Journey) -> Self {
-        let Some(last) = journey.sights.last() else {
-            return Self::Lost;
+        let way = match journey.fate {
+            Fate::Local => Way::Local,
+            Fate::Sent(interface) => Way::Out(interface),
+            Fate::Dropped(_) | Fate::Unrouted(_) | Fate::Unhooked => return Self::Lost,
         };
-        let (source, destination) = (last.headers.source, last.headers.destination);
-        match journey.fate {
-            Fate::Local => Self::Local {
-                source,
-                destination,
-            },
-            Fate::Sent(interface) => Self::Sent {
-                way: Way::Out(interface),
-                source,
-                destination,
-            },
-            Fate::Dropped(_) | Fate::Unrouted(_) | Fate::Unhooked => Self::Lost,
-        }
+        journey.sights.last().map_or(Self::Lost, |last| Self::Out {
+            way,
+            source: last.headers.source,
+            destination: last.headers.destination,
+        })
     }
 
-    /// Whether a packet that comes out so was meant to.
+    /// Whether a packet that ends so was meant to come out there.
     fn is(self, exit: &Exit, node: &Node) -> bool {
-        let (way, source, destination) = match self {
-            Self::Local {
-                source,
-                destination,
-            } => (Way::Local, source, destination),
-            Self::Sent {
-                way,
-                source,
-                destination,
-            } => (way, source, destination),
-            Self::Lost => return false,
+        let Self::Out {
+            way,
+            source,
+            destination,
+        } = self
+        else {
+            return false;
         };
         let source_fits = match exit.source {
             Source::Exactly(address) => source == address,
@@ -81,19 +64,19 @@ impl End {
 
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Local {
-                source,
-                destination,
-            } => write!(f, "delivered to the node as {source} > {destination}"),
-            Self::Sent {
-                way: Way::Out(interface),
-                source,
-                destination,
-            } => write!(f, "sent out of {interface} as {source} > {destination}"),
-            Self::Sent { .. } => f.write_str("sent"),
-            Self::Lost => f.write_str("lost"),
+        let Self::Out {
+            way,
+            source,
+            destination,
+        } = self
+        else {
+            return f.write_str("lost");
+        };
+        match way {
+            Way::Out(interface) => write!(f, "sent out of {interface}")?,
+            Way::Local | Way::Nowhere(_) => f.write_str("delivered to the node")?,
         }
+        write!(f, " as {source} > {destination}")
     }
 }
 
