@@ -8,6 +8,7 @@ pub mod text;
 
 use serde::{Deserialize, Serialize};
 
+use crate::calico::Resources;
 use crate::node::Node;
 use crate::packet::{Batch, Family};
 use crate::xtables::{Firewall, RuleId, TableName};
@@ -17,10 +18,14 @@ use crate::xtables::{Firewall, RuleId, TableName};
 pub struct Scenario {
     /// What reports call it.
     pub name: String,
+    /// What it shows, and who is right: a sentence or more for people.
+    pub why: Option<String>,
     /// The node.
     pub node: Node,
-    /// What is loaded on it.
+    /// What is loaded on it; besides what Calico makes of its resources, where there are any.
     pub firewall: Firewall,
+    /// Calico's resources, where it runs on the node: their rules are rendered, not written down.
+    pub resources: Option<Resources>,
     /// Which of its rules its source does not have, and why they stand here.
     pub completed: Vec<Completion>,
     /// The packets, and the connections that exist when they are sent.

@@ -112,12 +112,14 @@ pub fn read(
     let v6 = reader.rules(document.rules.v6, Family::V6)?;
     Ok(Scenario {
         name: document.name,
+        why: None,
         node: document.node,
         firewall: Firewall {
             v4,
             v6,
             sets: sets.unwrap_or_default(),
         },
+        resources: None,
         completed: document.completed,
         batch: Batch {
             connections: reader.lines(&document.connections)?,

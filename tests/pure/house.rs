@@ -33,12 +33,13 @@ const MAY_KNOW: [(&str, &[&str]); 21] = [
     ),
     (
         "scenario",
-        &["verdict", "mark", "packet", "xtables", "node"],
+        &["verdict", "mark", "packet", "xtables", "node", "calico"],
     ),
     (
         "generate",
         &[
-            "verdict", "mark", "packet", "xtables", "node", "journey", "scenario", "model",
+            "verdict", "mark", "packet", "xtables", "node", "journey", "calico", "scenario",
+            "model",
         ],
     ),
     (
@@ -49,35 +50,35 @@ const MAY_KNOW: [(&str, &[&str]); 21] = [
         "arm",
         &[
             "verdict", "mark", "packet", "xtables", "node", "journey", "scenario", "generate",
-            "model", "kernel",
+            "model", "kernel", "calico", "intent", "render",
         ],
     ),
     (
         "diff",
         &[
             "verdict", "mark", "packet", "xtables", "node", "journey", "scenario", "generate",
-            "model", "kernel", "arm", "calico", "intent",
+            "model", "kernel", "arm", "calico", "intent", "render",
         ],
     ),
     (
         "campaign",
         &[
             "verdict", "mark", "packet", "xtables", "node", "journey", "scenario", "generate",
-            "model", "kernel", "arm", "diff",
+            "model", "kernel", "arm", "diff", "calico", "intent", "render",
         ],
     ),
     (
         "mutants",
         &[
             "verdict", "mark", "packet", "xtables", "node", "journey", "scenario", "generate",
-            "model", "kernel", "arm", "diff", "campaign",
+            "model", "kernel", "arm", "diff", "campaign", "calico", "intent", "render",
         ],
     ),
     (
         "claims",
         &[
             "verdict", "mark", "hash", "packet", "xtables", "node", "journey", "scenario",
-            "generate", "model", "kernel", "arm", "diff", "campaign",
+            "generate", "model", "kernel", "arm", "diff", "campaign", "calico", "intent", "render",
         ],
     ),
     (
@@ -85,6 +86,7 @@ const MAY_KNOW: [(&str, &[&str]); 21] = [
         &[
             "verdict", "mark", "hash", "packet", "xtables", "node", "journey", "scenario",
             "generate", "model", "kernel", "arm", "diff", "campaign", "mutants", "claims",
+            "calico", "intent", "render",
         ],
     ),
     (
@@ -92,7 +94,7 @@ const MAY_KNOW: [(&str, &[&str]); 21] = [
         &[
             "verdict", "mark", "hash", "packet", "xtables", "node", "journey", "scenario",
             "generate", "model", "kernel", "arm", "diff", "campaign", "mutants", "claims",
-            "report",
+            "report", "calico", "intent", "render",
         ],
     ),
 ];
