@@ -1,8 +1,15 @@
 //! The judges behind one trait: program a firewall on a node, then fire packets at it.
+//!
+//! * [`plan`]: what is programmed where Calico's resources say it;
+//! * [`model`]: the chain machine; `kernel`: the real one.
+//!
+//! The intent is no arm: it knows no firewall to be programmed and no journey. It is asked beside them
+//! ([`crate::intent::Judge`]), and held against how a journey ends ([`crate::diff::meaning`]).
 
 #[cfg(target_os = "linux")]
 pub mod kernel;
 pub mod model;
+pub mod plan;
 
 use crate::journey::{Answer, Step};
 use crate::node::Node;

@@ -50,6 +50,15 @@ impl Family {
         }
     }
 
+    /// The one that it is not.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::V4 => Self::V6,
+            Self::V6 => Self::V4,
+        }
+    }
+
     /// How many bits an address has: 32 or 128.
     #[must_use]
     pub fn bits(self) -> u8 {

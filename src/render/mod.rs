@@ -15,7 +15,25 @@ pub mod ports;
 pub mod seed;
 pub mod table;
 
+use std::fmt;
+
 use crate::verdict::NotProgrammed;
+
+/// Which Felix's way of writing chains.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Layout {
+    /// Felix 2.1.1's.
+    #[default]
+    Seed,
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Seed => "seed",
+        })
+    }
+}
 
 /// Why a world is not rendered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

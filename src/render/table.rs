@@ -263,19 +263,28 @@ impl Draft {
         text
     }
 
-    /// The same as typed rules.
+    /// One family's tables as typed rules.
+    ///
+    /// # Errors
+    ///
+    /// [`NotProgrammed`] where iptables takes no such rule.
+    pub fn program_family(&self, family: Family) -> Result<Vec<RenderedTable>, NotProgrammed> {
+        let tables = match family {
+            Family::V4 => &self.v4,
+            Family::V6 => &self.v6,
+        };
+        tables.iter().map(|table| table.program(family)).collect()
+    }
+
+    /// The same of both families, with the sets.
     ///
     /// # Errors
     ///
     /// [`NotProgrammed`] where iptables takes no such rule.
     pub fn program(self) -> Result<Rendered, NotProgrammed> {
-        let program = |tables: &[FelixTable], family| {
-            let tables = tables.iter().map(|table| table.program(family));
-            tables.collect::<Result<Vec<_>, _>>()
-        };
         Ok(Rendered {
-            v4: program(&self.v4, Family::V4)?,
-            v6: program(&self.v6, Family::V6)?,
+            v4: self.program_family(Family::V4)?,
+            v6: self.program_family(Family::V6)?,
             sets: self.sets,
             insert_mode: self.insert_mode,
         })
