@@ -2,11 +2,12 @@
 
 use super::{Arm, Failure};
 use crate::journey::{Answer, Journey, Step};
-use crate::kernel::{KernelError, Room};
+use crate::kernel::{KernelError, Room, Texts};
 use crate::node::Node;
-use crate::packet::{Batch, Connection, Packet};
-use crate::verdict::ArmName;
-use crate::xtables::{Backend, Firewall, RuleId};
+use crate::packet::{Batch, Connection, Family, Packet};
+use crate::render::table::Draft;
+use crate::verdict::{ArmName, NotProgrammed};
+use crate::xtables::{Backend, Firewall, RuleId, ipset};
 
 /// A room of the kernel's. The thread that makes it moves into its namespace.
 pub struct KernelArm {
@@ -49,6 +50,29 @@ impl Arm for KernelArm {
     fn program(&mut self, node: &Node, firewall: &Firewall) -> Result<(), Failure> {
         let broken = self.broken();
         Ok(self.room.program(node, firewall).map_err(broken)??)
+    }
+
+    fn refusal(
+        &mut self,
+        node: &Node,
+        draft: &Draft,
+        family: Family,
+    ) -> Result<Option<NotProgrammed>, Failure> {
+        let text = draft.text(family);
+        let (v4, v6) = match family {
+            Family::V4 => (text.as_str(), ""),
+            Family::V6 => ("", text.as_str()),
+        };
+        let texts = Texts {
+            v4,
+            v6,
+            sets: &ipset::print_save(&draft.sets),
+        };
+        let broken = self.broken();
+        // Nothing is fired at what is loaded here, so nothing of it need be known.
+        let begun = self.room.begin_texts(node, &Firewall::default(), &texts);
+        let outcome = begun.and_then(|()| self.room.finish()).map_err(broken)?;
+        Ok(outcome.err())
     }
 
     fn fire(&mut self, batch: &Batch, answers: &mut Vec<Answer>) -> Result<(), Failure> {

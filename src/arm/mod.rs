@@ -13,7 +13,8 @@ pub mod plan;
 
 use crate::journey::{Answer, Step};
 use crate::node::Node;
-use crate::packet::{Batch, Connection, Packet};
+use crate::packet::{Batch, Connection, Family, Packet};
+use crate::render::table::Draft;
 use crate::verdict::{ArmName, NotProgrammed};
 use crate::xtables::{Backend, Firewall, RuleId};
 
@@ -29,6 +30,19 @@ pub trait Arm {
     /// [`Failure::Refused`] where the tools refuse the rules; [`Failure::Broken`] where the arm itself
     /// fails.
     fn program(&mut self, node: &Node, firewall: &Firewall) -> Result<(), Failure>;
+
+    /// Why the tools refuse the rules that Felix writes for a family, where they do. Nothing is
+    /// programmed then, or it is: [`Arm::program`] comes next in any case.
+    ///
+    /// # Errors
+    ///
+    /// As [`Arm::fire`].
+    fn refusal(
+        &mut self,
+        node: &Node,
+        draft: &Draft,
+        family: Family,
+    ) -> Result<Option<NotProgrammed>, Failure>;
 
     /// Judges every packet of a batch; `answers` is cleared and filled, one answer a packet, in order.
     ///

@@ -1,11 +1,12 @@
 //! The chain machine as an arm.
 
-use super::{Arm, Failure};
+use super::{Arm, Failure, plan};
 use crate::journey::{Answer, Step};
 use crate::model::{Connections, Machine};
 use crate::node::Node;
-use crate::packet::{Batch, Connection, Packet};
-use crate::verdict::ArmName;
+use crate::packet::{Batch, Connection, Family, Packet};
+use crate::render::table::Draft;
+use crate::verdict::{ArmName, NotProgrammed};
 use crate::xtables::{Backend, Firewall, RuleId};
 
 /// The model's arm; until it is programmed it has nothing to judge by.
@@ -42,6 +43,15 @@ impl Arm for ModelArm {
         self.machine = None;
         self.machine = Some(Machine::new(self.backend, node, firewall)?);
         Ok(())
+    }
+
+    fn refusal(
+        &mut self,
+        node: &Node,
+        draft: &Draft,
+        family: Family,
+    ) -> Result<Option<NotProgrammed>, Failure> {
+        Ok(plan::refusal(self.backend, node, draft, family))
     }
 
     fn fire(&mut self, batch: &Batch, answers: &mut Vec<Answer>) -> Result<(), Failure> {

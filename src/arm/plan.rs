@@ -4,7 +4,7 @@
 //! A family whose rules the tools refuse is left as the others have it, and that is its rules' fate:
 //! the other family's are programmed all the same, for each has tools and tables of its own.
 
-use crate::calico::{Resources, World, era, resolve};
+use crate::calico::{World, era, resolve};
 use crate::intent::NotOfThisEra;
 use crate::intent::{Era, Judge};
 use crate::model::Machine;
@@ -13,30 +13,42 @@ use crate::packet::Family;
 use crate::render::Layout;
 use crate::render::seed::{self, NotOfTheEra};
 use crate::render::table::{Draft, Rendered};
+use crate::scenario::Scenario;
 use crate::verdict::NotProgrammed;
 use crate::xtables::{Backend, Firewall, Ruleset};
 
-/// A node, Calico's world on it, and what is programmed there.
+/// A node and what is programmed on it.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The node.
     pub node: Node,
-    /// What Calico's resources come to on it.
-    pub world: World,
-    /// What other programs have loaded.
-    pub foreign: Firewall,
-    /// What Felix makes of the world, in its own words.
-    pub draft: Draft,
-    /// What is loaded in the end: the others' rules, and Felix's of every family that the tools take.
+    /// What is loaded in the end: others' rules, and Felix's of every family that the tools take.
     pub firewall: Firewall,
-    /// Why the tools refuse Felix's rules of IPv4 and of IPv6.
-    refused: Refused,
+    /// What Calico has to do with it, if it runs there.
+    pub calico: Option<Calico>,
     /// The chain machine with all of it, in the order of [`Backend::BOTH`].
     machines: Machines,
 }
 
+/// What Calico has to do with what is programmed.
+#[derive(Clone, Debug)]
+pub struct Calico {
+    /// What its resources come to on the node.
+    pub world: World,
+    /// What Felix makes of the world, in its own words.
+    pub draft: Draft,
+    /// What other programs have loaded.
+    pub foreign: Firewall,
+    /// Why the tools refuse Felix's rules of IPv4 and of IPv6.
+    refused: Refused,
+    /// The chain machine with the others' rules alone.
+    without: Machines,
+}
+
 type Refused = [Option<NotProgrammed>; 2];
-type Machines = [Machine; 2];
+
+/// The chain machine as each backend reads the rules, in the order of [`Backend::BOTH`].
+pub type Machines = [Machine; 2];
 
 /// Why there is nothing to be programmed: Felix of this layout never sees such a world.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,24 +68,29 @@ pub enum Unplanned {
 }
 
 impl Plan {
-    /// What Felix of a layout programs for resources on a node, beside others' rules.
+    /// What is programmed for a scenario, by Felix of a layout where it has resources.
     ///
     /// # Errors
     ///
-    /// [`Unplanned`] where its era can't say what the resources say. A refusal of the tools is none.
-    pub fn new(
-        layout: Layout,
-        node: &Node,
-        resources: &Resources,
-        foreign: &Firewall,
-    ) -> Result<Self, Unplanned> {
+    /// [`Unplanned`] where the layout's era can't say what the resources say, or nobody can load the
+    /// rules beside Calico's. A refusal of Felix's own rules is none.
+    pub fn new(layout: Layout, scenario: &Scenario) -> Result<Self, Unplanned> {
+        let Scenario { node, firewall, .. } = scenario;
+        let Some(resources) = &scenario.resources else {
+            return Ok(Self {
+                node: node.clone(),
+                firewall: firewall.clone(),
+                calico: None,
+                machines: load(node, firewall).map_err(Unplanned::Foreign)?,
+            });
+        };
         let world = resolve(resources, &node.name);
         let Layout::Seed = layout;
         era::check_seed(&world)?;
-        Self::of_world(world, node, foreign)
+        Self::of_world(world, node, firewall)
     }
 
-    /// The same for a world that has been made already.
+    /// What Felix programs for a world on a node, beside others' rules.
     ///
     /// # Errors
     ///
@@ -81,47 +98,81 @@ impl Plan {
     pub fn of_world(world: World, node: &Node, foreign: &Firewall) -> Result<Self, Unplanned> {
         Judge::new(&world, node, Era::Seed)?;
         let draft = seed::draft(&world, node)?;
+        let without = load(node, foreign).map_err(Unplanned::Foreign)?;
         let (firewall, refused, machines) = program(&draft, node, foreign)?;
         Ok(Self {
             node: node.clone(),
-            world,
-            foreign: foreign.clone(),
-            draft,
             firewall,
-            refused,
             machines,
+            calico: Some(Calico {
+                world,
+                draft,
+                foreign: foreign.clone(),
+                refused,
+                without,
+            }),
         })
     }
 
     /// The chain machine with all of it, as a backend reads it.
     pub fn machine(&mut self, backend: Backend) -> &mut Machine {
-        match backend {
-            Backend::Legacy => &mut self.machines[0],
-            Backend::Nft => &mut self.machines[1],
-        }
+        &mut self.machines[backend.place()]
     }
 
-    /// Why the tools refuse Felix's rules of a family.
-    #[must_use]
-    pub fn refused(&self, family: Family) -> Option<&NotProgrammed> {
-        self.refused[place(family)].as_ref()
-    }
-
-    /// The oracle for its world.
+    /// Everyone who judges without a kernel, ready to be asked.
     ///
     /// # Errors
     ///
     /// None that [`Plan::new`] has not seen.
-    pub fn judge(&self) -> Result<Judge<'_>, NotOfThisEra> {
-        Judge::new(&self.world, &self.node, Era::Seed)
+    pub fn bench(&mut self) -> Result<Bench<'_>, NotOfThisEra> {
+        let calico = match &mut self.calico {
+            None => None,
+            Some(calico) => Some(Oracle {
+                judge: Judge::new(&calico.world, &self.node, Era::Seed)?,
+                without: &mut calico.without,
+            }),
+        };
+        Ok(Bench {
+            node: &self.node,
+            machines: &mut self.machines,
+            calico,
+        })
     }
 }
 
-fn place(family: Family) -> usize {
-    match family {
-        Family::V4 => 0,
-        Family::V6 => 1,
+impl Calico {
+    /// Why the tools refuse Felix's rules of a family.
+    #[must_use]
+    pub fn refused(&self, family: Family) -> Option<&NotProgrammed> {
+        self.refused[family.place()].as_ref()
     }
+
+    /// The oracle for its world on its node.
+    ///
+    /// # Errors
+    ///
+    /// None that [`Plan::new`] has not seen.
+    pub fn judge(&self, node: &Node) -> Result<Judge<'_>, NotOfThisEra> {
+        Judge::new(&self.world, node, Era::Seed)
+    }
+}
+
+/// The judges that need no kernel, of one plan.
+pub struct Bench<'a> {
+    /// The node.
+    pub node: &'a Node,
+    /// The chain machine with all that is programmed, in the order of [`Backend::BOTH`].
+    pub machines: &'a mut Machines,
+    /// Where Calico runs, what it means.
+    pub calico: Option<Oracle<'a>>,
+}
+
+/// What Calico means, and what decides where it has no opinion.
+pub struct Oracle<'a> {
+    /// The intent.
+    pub judge: Judge<'a>,
+    /// The chain machine without Felix's rules, in the order of [`Backend::BOTH`].
+    pub without: &'a mut Machines,
 }
 
 /// The others' rules and Felix's, and which families' the tools refuse.
@@ -134,7 +185,7 @@ fn program(
     let mut tables = |family| {
         let tables = draft.program_family(family);
         tables.unwrap_or_else(|why| {
-            refused[place(family)] = Some(why);
+            refused[family.place()] = Some(why);
             Vec::new()
         })
     };
@@ -154,11 +205,37 @@ fn program(
         *alone.ruleset_mut(family.other()) = Ruleset::empty(family.other());
         if let Err(why) = load(node, &alone) {
             *firewall.ruleset_mut(family) = foreign.ruleset(family).clone();
-            refused[place(family)] = Some(why);
+            refused[family.place()] = Some(why);
         }
     }
     let machines = load(node, &firewall).map_err(Unplanned::Foreign)?;
     Ok((firewall, refused, machines))
+}
+
+/// Why the tools behind a backend refuse what Felix writes for a family, where the model can tell.
+pub(super) fn refusal(
+    backend: Backend,
+    node: &Node,
+    draft: &Draft,
+    family: Family,
+) -> Option<NotProgrammed> {
+    let tables = match draft.program_family(family) {
+        Ok(tables) => tables,
+        Err(why) => return Some(why),
+    };
+    let (v4, v6) = match family {
+        Family::V4 => (tables, Vec::new()),
+        Family::V6 => (Vec::new(), tables),
+    };
+    let rendered = Rendered {
+        v4,
+        v6,
+        sets: draft.sets.clone(),
+        insert_mode: draft.insert_mode,
+    };
+    let mut firewall = Firewall::default();
+    rendered.install(&mut firewall);
+    Machine::new(backend, node, &firewall).err()
 }
 
 /// A firewall as the model reads it behind either backend.
@@ -196,16 +273,24 @@ interfaces:
     type Outcome = Result<(), Box<dyn std::error::Error>>;
 
     fn plan(resources: &str, foreign: &Firewall) -> Result<Plan, Box<dyn std::error::Error>> {
-        let node = text::read("node.yaml", NODE)?;
-        let resources = read("resources.yaml", resources)?;
-        Ok(Plan::new(Layout::Seed, &node, &resources, foreign)?)
+        let scenario = Scenario {
+            name: "one".to_owned(),
+            why: None,
+            node: text::read("node.yaml", NODE)?,
+            firewall: foreign.clone(),
+            resources: Some(read("resources.yaml", resources)?),
+            completed: Vec::new(),
+            batch: crate::packet::Batch::default(),
+        };
+        Ok(Plan::new(Layout::Seed, &scenario)?)
     }
 
     #[test]
     fn a_family_that_the_tools_refuse_is_left_out_and_the_other_is_programmed() -> Outcome {
         let mut plan = plan(RESOURCES, &Firewall::default())?;
-        assert_eq!(plan.refused(Family::V4), None);
-        let why = plan.refused(Family::V6).ok_or("IPv6 is not refused")?;
+        let calico = plan.calico.as_ref().ok_or("no Calico")?;
+        assert_eq!(calico.refused(Family::V4), None);
+        let why = calico.refused(Family::V6).ok_or("IPv6 is not refused")?;
         assert!(why.message.contains("cali-pi-ping rule 1"), "{why}");
         assert!(plan.firewall.v6.tables.is_empty());
         assert!(plan.firewall.v4.rules().count() > 50);
@@ -226,11 +311,9 @@ interfaces:
         };
         let resources = RESOURCES.replace("protocol: icmp,", "ipVersion: 4, protocol: icmp,");
         let plan = plan(&resources, &foreign)?;
-        assert!(
-            Family::BOTH
-                .iter()
-                .all(|family| plan.refused(*family).is_none())
-        );
+        let calico = plan.calico.as_ref().ok_or("no Calico")?;
+        let mut families = Family::BOTH.iter();
+        assert!(families.all(|family| calico.refused(*family).is_none()));
         let filter = plan.firewall.v6.table(crate::xtables::TableName::Filter);
         let input = filter
             .and_then(|table| table.chain("INPUT"))

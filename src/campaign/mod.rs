@@ -4,7 +4,8 @@
 //! * [`check`]: judge rulesets: aimed packets first, then random ones, on every backend;
 //! * [`tally`]: what is counted on the way;
 //! * [`parting`]: the two readings of the rules, and where they part;
-//! * [`finding`]: a divergence with both rule paths beside it.
+//! * [`finding`]: a divergence with both rule paths beside it;
+//! * [`trial`]: one plan before all judges.
 //!
 //! The packets of a batch hang on the seed and the batch's number alone, never on how many workers
 //! there are or which of them takes it: the same seed sends the same packets and finds the same.
@@ -17,6 +18,7 @@ pub mod load;
 pub mod parting;
 mod source;
 pub mod tally;
+pub mod trial;
 
 use crate::arm::{Arm, Failure, Judge};
 use crate::node::Node;

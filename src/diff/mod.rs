@@ -4,7 +4,10 @@
 //! judge the packet. The last is no agreement. [`meaning`] holds a way through the chains against the
 //! intent; [`shrink`] makes what differs small.
 
+pub mod class;
+pub mod judgement;
 pub mod meaning;
+pub mod shape;
 pub mod shrink;
 
 use std::fmt;

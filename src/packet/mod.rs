@@ -50,6 +50,15 @@ impl Family {
         }
     }
 
+    /// Its place in [`Family::BOTH`].
+    #[must_use]
+    pub fn place(self) -> usize {
+        match self {
+            Self::V4 => 0,
+            Self::V6 => 1,
+        }
+    }
+
     /// The one that it is not.
     #[must_use]
     pub fn other(self) -> Self {

@@ -20,6 +20,15 @@ impl Backend {
     /// Both, legacy first.
     pub const BOTH: [Self; 2] = [Self::Legacy, Self::Nft];
 
+    /// Its place in [`Backend::BOTH`].
+    #[must_use]
+    pub fn place(self) -> usize {
+        match self {
+            Self::Legacy => 0,
+            Self::Nft => 1,
+        }
+    }
+
     /// The restore tool of a family.
     #[must_use]
     pub fn restore(self, family: Family) -> &'static str {

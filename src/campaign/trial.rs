@@ -1,0 +1,275 @@
+//! One plan before all judges: intent and both readings of the rules first, which need no kernel, then the
+//! kernels.
+
+use crate::arm::plan::{Bench, Plan};
+use crate::arm::{Arm, Failure, Judge};
+use crate::diff::class::{Class, Evidence};
+use crate::diff::judgement::{Division, Outcome, Reading, Said};
+use crate::intent::{self, Opinion, Verdict};
+use crate::journey::{Answer, Step};
+use crate::model::Connections;
+use crate::node::Node;
+use crate::packet::{Batch, Connection, Family, Packet};
+use crate::verdict::NotProgrammed;
+use crate::xtables::Backend;
+
+use super::MakeArm;
+use super::finding::Divergence;
+
+/// What intent and model say of a batch.
+#[derive(Clone, Debug, Default)]
+pub struct Expected {
+    /// The intent's opinions, one a packet; none where Calico does not run on the node.
+    pub opinions: Vec<Opinion>,
+    /// The model's answers behind each backend that is asked about, one a packet.
+    pub models: [Vec<Answer>; 2],
+    /// The model's answers without Calico's rules, where the intent defers.
+    pub without: [Vec<Option<Answer>>; 2],
+}
+
+impl Expected {
+    /// What a plan's judges say of a batch, by these backends' readings.
+    #[must_use]
+    pub fn of(bench: &mut Bench<'_>, backends: &[Backend], batch: &Batch) -> Self {
+        let mut expected = Self::default();
+        let connections = Connections::new(&batch.connections);
+        if let Some(calico) = &bench.calico {
+            let connections = intent::Connections::new(&batch.connections);
+            let packets = batch.packets.iter();
+            expected.opinions = packets
+                .map(|packet| calico.judge.judge(packet, &connections))
+                .collect();
+        }
+        for backend in backends {
+            let place = backend.place();
+            let machine = &mut bench.machines[place];
+            let packets = batch.packets.iter();
+            expected.models[place] = packets
+                .map(|packet| machine.judge(&connections, packet))
+                .collect();
+            if let Some(calico) = &mut bench.calico {
+                let without = &mut calico.without[place];
+                let packets = batch.packets.iter().zip(&expected.opinions);
+                let answers = packets.map(|(packet, opinion)| {
+                    let asked = opinion.verdict == Verdict::Defer;
+                    asked.then(|| without.judge(&connections, packet))
+                });
+                expected.without[place] = answers.collect();
+            }
+        }
+        expected
+    }
+
+    /// What everybody says of one packet of the batch. `kernels` has the kernels' answers, one a packet.
+    #[must_use]
+    pub fn said<'a>(
+        &'a self,
+        node: &'a Node,
+        kernels: [Option<&'a [Answer]>; 2],
+        packet: usize,
+    ) -> Said<'a> {
+        let reading = |backend: Backend| {
+            let place = backend.place();
+            Some(Reading {
+                model: self.models[place].get(packet)?,
+                without: self.without[place].get(packet).and_then(Option::as_ref),
+                kernel: kernels[place].and_then(|answers| answers.get(packet)),
+            })
+        };
+        Said {
+            node,
+            opinion: self.opinions.get(packet),
+            readings: Backend::BOTH.map(reading),
+        }
+    }
+}
+
+/// The class of a divergence on one packet of a batch.
+///
+/// # Errors
+///
+/// None that the plan's making has not seen.
+pub fn classify(
+    plan: &mut Plan,
+    batch: &Batch,
+    packet: usize,
+    said: Said<'_>,
+    division: &Division,
+) -> Class {
+    let one = &batch.packets[packet];
+    let connections = Divergence::connections_of(batch, one);
+    let (_, steps) = plan
+        .machine(division.backend())
+        .trace(&Connections::new(&connections), one);
+    let refused = plan
+        .calico
+        .as_ref()
+        .and_then(|calico| calico.refused(one.family()));
+    Class::of(&Evidence {
+        said,
+        division,
+        firewall: &plan.firewall,
+        steps: &steps,
+        refused,
+    })
+}
+
+/// The kernels that are asked, and the backends whose readings are.
+pub struct Panel {
+    backends: Vec<Backend>,
+    kernels: Vec<(Backend, Box<dyn Arm>)>,
+}
+
+/// What a panel says of a plan and a batch.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// What intent and model say.
+    pub expected: Expected,
+    /// What the kernels did, one answer a packet; `None` where a kernel was not asked.
+    pub kernels: [Option<Vec<Answer>>; 2],
+    /// Where model and tools differ on whether rules can be loaded, in words.
+    pub loading: Vec<Loading>,
+}
+
+/// Model and tools differ on whether a family's rules can be loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loading {
+    /// Whose tools.
+    pub backend: Backend,
+    /// Which family's rules; `None` where it is the firewall as a whole.
+    pub family: Option<Family>,
+    /// Why the model says that they are refused.
+    pub model: Option<NotProgrammed>,
+    /// Why the tools refuse them.
+    pub kernel: Option<NotProgrammed>,
+}
+
+impl Panel {
+    /// A panel that reads the rules as these backends do, and asks the kernels behind some of them.
+    ///
+    /// # Errors
+    ///
+    /// Where the machine lacks what a kernel's arm needs.
+    pub fn new(
+        backends: &[Backend],
+        kernels: &[Backend],
+        make: MakeArm<'_>,
+    ) -> Result<Self, Failure> {
+        let kernels = kernels.iter().map(|backend| {
+            let arm = make(Judge::Kernel(*backend))?;
+            Ok((*backend, arm))
+        });
+        Ok(Self {
+            backends: backends.to_vec(),
+            kernels: kernels.collect::<Result<_, Failure>>()?,
+        })
+    }
+
+    /// Puts a plan and a batch before everybody.
+    ///
+    /// # Errors
+    ///
+    /// Where an arm is broken: never a verdict.
+    pub fn judge(&mut self, plan: &mut Plan, batch: &Batch) -> Result<Trial, Failure> {
+        let mut trial = Trial {
+            expected: Expected::default(),
+            kernels: [None, None],
+            loading: Vec::new(),
+        };
+        if let Ok(mut bench) = plan.bench() {
+            trial.expected = Expected::of(&mut bench, &self.backends, batch);
+        }
+        for (backend, arm) in &mut self.kernels {
+            trial
+                .loading
+                .extend(differing_refusals(plan, *backend, arm.as_mut())?);
+            match arm.program(&plan.node, &plan.firewall) {
+                Ok(()) => {
+                    let mut answers = Vec::new();
+                    arm.fire(batch, &mut answers)?;
+                    trial.kernels[backend.place()] = Some(answers);
+                }
+                Err(Failure::Refused(why)) => trial.loading.push(Loading {
+                    backend: *backend,
+                    family: None,
+                    model: None,
+                    kernel: Some(why),
+                }),
+                Err(broken) => return Err(broken),
+            }
+        }
+        Ok(trial)
+    }
+
+    /// One packet's way through a kernel, rule by rule.
+    ///
+    /// # Errors
+    ///
+    /// Where an arm is broken.
+    pub fn trace(
+        &mut self,
+        backend: Backend,
+        packet: &Packet,
+        connections: &[Connection],
+    ) -> Result<Option<(Answer, Vec<Step>)>, Failure> {
+        let mut arms = self.kernels.iter_mut();
+        let arm = arms.find(|(name, _)| *name == backend);
+        arm.map(|(_, arm)| arm.trace(packet, connections))
+            .transpose()
+    }
+}
+
+/// What the model says that the tools refuse and they take.
+pub(super) fn differing_refusals(
+    plan: &Plan,
+    backend: Backend,
+    arm: &mut dyn Arm,
+) -> Result<Vec<Loading>, Failure> {
+    let mut differing = Vec::new();
+    let Some(calico) = &plan.calico else {
+        return Ok(differing);
+    };
+    for family in Family::BOTH {
+        let Some(model) = calico.refused(family) else {
+            continue;
+        };
+        if arm.refusal(&plan.node, &calico.draft, family)?.is_none() {
+            differing.push(Loading {
+                backend,
+                family: Some(family),
+                model: Some(model.clone()),
+                kernel: None,
+            });
+        }
+    }
+    Ok(differing)
+}
+
+impl Trial {
+    /// What everybody says of one packet.
+    #[must_use]
+    pub fn said<'a>(&'a self, node: &'a Node, packet: usize) -> Said<'a> {
+        let kernels = [0, 1].map(|place: usize| self.kernels[place].as_deref());
+        self.expected.said(node, kernels, packet)
+    }
+
+    /// Who agrees with whom on one packet.
+    #[must_use]
+    pub fn outcome(&self, node: &Node, packet: usize) -> Outcome {
+        self.said(node, packet).outcome()
+    }
+
+    /// Every packet on which somebody differs, with its class.
+    #[must_use]
+    pub fn classes(&self, plan: &mut Plan, batch: &Batch) -> Vec<(usize, Class)> {
+        let node = plan.node.clone();
+        let mut classes = Vec::new();
+        for packet in 0..batch.packets.len() {
+            let said = self.said(&node, packet);
+            if let Outcome::Differ(division) = said.outcome() {
+                classes.push((packet, classify(plan, batch, packet, said, &division)));
+            }
+        }
+        classes
+    }
+}

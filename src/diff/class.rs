@@ -1,0 +1,190 @@
+//! Classes of divergences: those of one cause are of one class.
+//!
+//! A class is what the intent decided by, the kind of rule that decided in the model, between whom the
+//! lines run, and the first thing that differs: never a value, so that thousands of packets come down to
+//! dozens of classes (Ferret, Kakarla et al., NSDI 2022, classes test failures so).
+
+use std::fmt;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::judgement::{Division, Said};
+use super::meaning::{End, sure};
+use super::shape::Shape;
+use crate::intent::{Opinion, Verdict};
+use crate::journey::{Answer, Fate, Journey, Step};
+use crate::node::routing::Way;
+use crate::verdict::NotProgrammed;
+use crate::xtables::{Firewall, Hook, TableName};
+
+/// What divergences of one cause have in common.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Class {
+    /// The branch of the clause by which the intent decides; `none` where Calico is not asked.
+    pub clause: String,
+    /// The shape of the rule that decides in the model.
+    pub shape: String,
+    /// Who agrees with whom.
+    pub division: String,
+    /// What differs first, and where.
+    pub differs: String,
+}
+
+/// What a class is told from.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// What everybody said.
+    pub said: Said<'a>,
+    /// Between whom the lines run.
+    pub division: &'a Division,
+    /// What is programmed.
+    pub firewall: &'a Firewall,
+    /// The packet's way through the model, as the first backend that somebody differs on reads the rules.
+    pub steps: &'a [Step],
+    /// Why Felix's rules of the packet's family are not programmed.
+    pub refused: Option<&'a NotProgrammed>,
+}
+
+impl Class {
+    /// The class of a divergence.
+    #[must_use]
+    pub fn of(evidence: &Evidence<'_>) -> Self {
+        let Evidence { said, division, .. } = evidence;
+        let model = said.readings[division.backend().place()].map(|reading| reading.model);
+        let (shape, differs) = match (division.parting(), evidence.refused, said.opinion, model) {
+            (Some(difference), ..) => (evidence.shape(Looked::Anywhere), difference.kind()),
+            (None, Some(why), ..) => (reason(why), "Felix's rules are not programmed".to_owned()),
+            (None, None, Some(opinion), Some(model)) => {
+                let (looked, differs) = unmeant(opinion, model);
+                (evidence.shape(looked), differs)
+            }
+            _ => (Shape::none().to_string(), "nothing".to_owned()),
+        };
+        let not_programmed = division.parting().is_none() && evidence.refused.is_some();
+        Self {
+            clause: match said.opinion {
+                Some(opinion) if !not_programmed => opinion.decision.clause.to_string(),
+                _ => "none".to_owned(),
+            },
+            shape,
+            division: division.to_string(),
+            differs,
+        }
+    }
+
+    /// What its files are called: who decided, and a few letters that tell it from others.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let mut digest = Sha256::new();
+        for part in [&self.clause, &self.shape, &self.division, &self.differs] {
+            digest.update(part.as_bytes());
+            digest.update(b"\n");
+        }
+        let digest = digest.finalize();
+        format!(
+            "{}-{:02x}{:02x}{:02x}{:02x}",
+            self.clause, digest[0], digest[1], digest[2], digest[3]
+        )
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            clause,
+            shape,
+            division,
+            differs,
+        } = self;
+        write!(f, "{division}: {differs}; by {clause}, at `{shape}`")
+    }
+}
+
+/// Where to look for the rule that decides.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Looked {
+    /// In the tables that translate addresses.
+    Nat,
+    /// In the others.
+    Filter,
+    /// In all.
+    Anywhere,
+}
+
+impl Evidence<'_> {
+    /// The shape of the last rule, or end of a built-in chain, that decided something.
+    fn shape(&self, looked: Looked) -> String {
+        let mut steps = self.steps.iter().rev().filter(|step| match looked {
+            Looked::Nat => step.table == TableName::Nat,
+            Looked::Filter => step.table != TableName::Nat,
+            Looked::Anywhere => true,
+        });
+        let shape = steps.find_map(|step| {
+            let Some(id) = step.rule_id() else {
+                let built_in = Hook::of_chain(&step.chain).is_some();
+                return built_in.then(|| Shape::of_policy(step.table, &step.chain));
+            };
+            step.matched.ok()?;
+            let rule = self.firewall.rule(&id)?;
+            Some(Shape::of(step.table, &step.chain, rule))
+        });
+        shape.unwrap_or_else(Shape::none).to_string()
+    }
+}
+
+/// A refusal without the place of the rule that is refused.
+fn reason(why: &NotProgrammed) -> String {
+    let message = &why.message;
+    let reason = message
+        .split_once(": ")
+        .map_or(message.as_str(), |(_, reason)| reason);
+    reason.to_owned()
+}
+
+/// What differs between what was meant and what the model did.
+fn unmeant(opinion: &Opinion, model: &Answer) -> (Looked, String) {
+    let found = sure(model).unwrap_or(End::Lost);
+    let meant = match (opinion.verdict, &opinion.exit) {
+        (Verdict::Deny, _) | (_, None) => "lost",
+        (_, Some(exit)) => match exit.way {
+            Way::Local => "delivered",
+            Way::Out(_) => "sent",
+            Way::Nowhere(_) => "lost",
+        },
+    };
+    let verdict = opinion.verdict;
+    let End::Out { way, .. } = found else {
+        let fate = match first(model).map(|journey| journey.fate) {
+            Some(Fate::Dropped(point)) => format!("dropped after {point}"),
+            Some(Fate::Unrouted(_)) => "not routed".to_owned(),
+            _ => "refused".to_owned(),
+        };
+        return (
+            Looked::Filter,
+            format!("{verdict}, meant to be {meant}: {fate}"),
+        );
+    };
+    let came = match way {
+        Way::Local | Way::Nowhere(_) => "delivered",
+        Way::Out(_) => "sent",
+    };
+    let same_way = opinion.exit.as_ref().is_some_and(|exit| exit.way == way);
+    if verdict != Verdict::Deny && same_way {
+        return (
+            Looked::Nat,
+            format!("{verdict}, {came} with other addresses"),
+        );
+    }
+    (
+        Looked::Filter,
+        format!("{verdict}, meant to be {meant}: {came}"),
+    )
+}
+
+fn first(answer: &Answer) -> Option<&Journey> {
+    match answer {
+        Answer::Judged(possible) => possible.first().map(|one| &one.journey),
+        Answer::Unjudged(_) => None,
+    }
+}
