@@ -65,6 +65,47 @@ impl Yaml<'_> {
         })
     }
 
+    /// An error about a byte of a text that begins here: there where it stands in the file as it is,
+    /// perhaps in quotes, and at its beginning where it is folded or escaped.
+    #[must_use]
+    pub fn wrong_inside(
+        &self,
+        begins: usize,
+        text: &str,
+        offset: usize,
+        problem: String,
+    ) -> Box<WrongYaml> {
+        let stands = |from: &usize| {
+            let rest = self.text.get(*from..);
+            rest.is_some_and(|rest| rest.starts_with(text))
+        };
+        let found = [begins, begins + 1].into_iter().find(stands);
+        self.wrong(found.map_or(begins, |start| start + offset), problem)
+    }
+
+    /// The same file up to the end of the value that begins here, at the end of a line: to the next
+    /// line that is indented no more than the value's first.
+    #[must_use]
+    pub fn up_to_end_of(&self, begins: usize) -> Self {
+        let before = self.text.get(..begins).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+        let indent = |line: &str| line.len() - line.trim_start_matches(' ').len();
+        let depth = indent(&self.text[line_start..]);
+        let mut end = line_start;
+        for (number, line) in self.text[line_start..].split_inclusive('\n').enumerate() {
+            let says_nothing = line.trim().is_empty() || line.trim_start().starts_with('#');
+            let of_value = says_nothing || indent(line) >= depth.max(1);
+            if number > 0 && !of_value {
+                break;
+            }
+            end += line.len();
+        }
+        Self {
+            name: self.name,
+            text: &self.text[..end],
+        }
+    }
+
     /// An error about the last value of a key that is this word.
     #[must_use]
     pub fn wrong_value(&self, key: &str, word: &str, problem: String) -> Box<WrongYaml> {
@@ -94,13 +135,23 @@ impl Yaml<'_> {
             return self.wrong(start, problem);
         }
         let message = error.to_string();
-        let problem = match message.rfind(" at line ") {
-            Some(end) => message[..end].to_owned(),
-            None => message,
-        };
-        self.wrong(start, problem)
+        let end = message.rfind(" at line ").unwrap_or(message.len());
+        let told = &message[..end];
+        let ours = WORDS.iter().find(|(theirs, _)| *theirs == told);
+        let problem = ours.map_or(told, |(_, ours)| ours);
+        self.wrong(start, problem.to_owned())
     }
 }
+
+/// What the YAML reader says in the words of its own making, and the same in everybody's.
+const WORDS: [(&str, &str); 3] = [
+    (
+        "expected mapping start",
+        "expected fields, as `name: value`",
+    ),
+    ("expected sequence start", "expected a list"),
+    ("expected string scalar", "expected text"),
+];
 
 /// YAML 1.2: `y`, `no`, `off` and their like are texts. Infinite numbers are the readers' to refuse.
 fn options() -> Options {

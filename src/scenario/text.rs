@@ -1,28 +1,47 @@
 //! Scenario files: YAML, read and written.
 //!
 //! ```yaml
-//! name: slave1
+//! name: a closed port
+//! why: the policy denies it, and nothing else does
 //! node: { name: slave1, interfaces: [{ name: eth0, addresses: [10.0.0.1/24] }] }
-//! sets: { file: slave1.ipset }         # in a file beside this one,
-//! rules:
+//! resources:                           # Calico's, of which its rules come,
+//!   - apiVersion: v1                   # or { file: slave1.resources.yaml }
+//!     kind: hostEndpoint
+//!     metadata: { name: eth0, node: slave1 }
+//!     spec: { interfaceName: eth0 }
+//! sets: { file: slave1.ipset }         # and what other programs have loaded:
+//! rules:                               # in a file beside this one,
 //!   v4: { text: "*filter\n…" }         # or here
 //! packets:
 //!   - in=eth0 tcp 10.0.0.9:40000 > 10.0.0.1:22
 //! ```
+//!
+//! What can't be (a packet by an interface that the node lacks, rules of Calico's own beside its
+//! resources, …) is refused with its place; `check` holds all of that together.
 
-use std::fmt::Display;
+mod check;
+mod write;
+
+use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
 use miette::Diagnostic;
-use serde::{Deserialize, Serialize};
-use serde_saphyr::{LitString, Spanned};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::Spanned;
 
 use super::{Completion, Scenario};
+use crate::calico::Resources;
+use crate::calico::read::{self, Document};
 use crate::node::yaml::{WrongYaml, Yaml, place};
 use crate::node::{self, Node};
+use crate::packet::text::NotAPacket;
 use crate::packet::{Batch, Family};
+use crate::xtables::set::Set;
 use crate::xtables::{Firewall, ParseError, Ruleset, ipset, save};
+
+pub use write::write;
 
 /// A file that holds no scenario: where, and why.
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -60,16 +79,69 @@ struct Sources {
     v6: Option<Source>,
 }
 
+/// Calico's resources: their file's name, or themselves.
+enum ResourcesSource {
+    File(Spanned<String>),
+    Inline(Vec<Document>),
+}
+
+impl<'de> Deserialize<'de> for ResourcesSource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ResourcesVisitor)
+    }
+}
+
+struct ResourcesVisitor;
+
+impl<'de> Visitor<'de> for ResourcesVisitor {
+    type Value = ResourcesSource;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of resources, or `file: NAME`")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<ResourcesSource, A::Error> {
+        let mut documents = Vec::new();
+        while let Some(document) = items.next_element()? {
+            documents.push(document);
+        }
+        Ok(ResourcesSource::Inline(documents))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<ResourcesSource, A::Error> {
+        let expected = "expected a list of resources, or `file: NAME` alone";
+        match fields.next_key::<String>()?.as_deref() {
+            Some("file") => {}
+            Some(other) => {
+                let problem = format!("`{other}` in the place of resources; {expected}");
+                return Err(A::Error::custom(problem));
+            }
+            None => return Err(A::Error::custom(format!("no resources; {expected}"))),
+        }
+        let file = fields.next_value()?;
+        match fields.next_key::<String>()? {
+            None => Ok(ResourcesSource::File(file)),
+            Some(other) => {
+                let problem = format!("`{other}` beside the resources' file; {expected}");
+                Err(A::Error::custom(problem))
+            }
+        }
+    }
+}
+
+/// What a scenario's file has.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Document {
-    name: String,
-    node: Node,
+struct Fields {
+    name: Spanned<String>,
+    why: Option<String>,
+    node: Spanned<Node>,
+    resources: Option<ResourcesSource>,
     sets: Option<Source>,
     #[serde(default)]
     rules: Sources,
     #[serde(default)]
-    completed: Vec<Completion>,
+    completed: Vec<Spanned<Completion>>,
     #[serde(default)]
     connections: Vec<Spanned<String>>,
     #[serde(default)]
@@ -104,27 +176,35 @@ pub fn read(
     beside: &dyn Fn(&str) -> std::io::Result<String>,
 ) -> Result<Scenario, NotAScenario> {
     let yaml = Yaml { name: file, text };
-    let document: Document = yaml.read()?;
-    node::text::check(&document.node, &yaml)?;
+    let fields: Fields = yaml.read()?;
+    let node = yaml.offset(fields.node.referenced);
+    node::text::check(&fields.node.value, &yaml.up_to_end_of(node))?;
     let reader = Reader { yaml, beside };
-    let sets = reader.tools_text(document.sets, ipset::parse)?;
-    let v4 = reader.rules(document.rules.v4, Family::V4)?;
-    let v6 = reader.rules(document.rules.v6, Family::V6)?;
+    let resources = reader.resources(&fields.resources)?;
+    let firewall = Firewall {
+        v4: reader.rules(&fields.rules.v4, Family::V4)?,
+        v6: reader.rules(&fields.rules.v6, Family::V6)?,
+        sets: reader.sets(&fields.sets)?,
+    };
+    let batch = Batch {
+        connections: reader.lines(&fields.connections)?,
+        packets: reader.lines(&fields.packets)?,
+    };
+    reader.check_name(&fields.name)?;
+    reader.check_packets(&fields.packets, &batch.packets, &fields.node.value)?;
+    reader.check_connections(&fields.connections, &batch.connections)?;
+    reader.check_completed(&fields.completed, &firewall)?;
+    if resources.is_some() {
+        reader.check_foreign(&fields, &firewall)?;
+    }
     Ok(Scenario {
-        name: document.name,
-        why: None,
-        node: document.node,
-        firewall: Firewall {
-            v4,
-            v6,
-            sets: sets.unwrap_or_default(),
-        },
-        resources: None,
-        completed: document.completed,
-        batch: Batch {
-            connections: reader.lines(&document.connections)?,
-            packets: reader.lines(&document.packets)?,
-        },
+        name: fields.name.value,
+        why: fields.why,
+        node: fields.node.value,
+        firewall,
+        resources,
+        completed: fields.completed.into_iter().map(|one| one.value).collect(),
+        batch,
     })
 }
 
@@ -135,39 +215,64 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn rules(&self, source: Option<Source>, family: Family) -> Result<Ruleset, NotAScenario> {
+    fn resources(
+        &self,
+        source: &Option<ResourcesSource>,
+    ) -> Result<Option<Resources>, NotAScenario> {
+        Ok(match source {
+            None => None,
+            Some(ResourcesSource::Inline(documents)) => {
+                Some(read::read_documents(self.yaml, documents)?)
+            }
+            Some(ResourcesSource::File(name)) => {
+                Some(read::read(&name.value, &self.text_beside(name)?)?)
+            }
+        })
+    }
+
+    fn rules(&self, source: &Option<Source>, family: Family) -> Result<Ruleset, NotAScenario> {
         let read = |name: &str, text: &str| save::parse(name, text, family);
         let ruleset = self.tools_text(source, read)?;
         Ok(ruleset.unwrap_or_else(|| Ruleset::empty(family)))
     }
 
+    fn sets(&self, source: &Option<Source>) -> Result<Vec<Set>, NotAScenario> {
+        Ok(self.tools_text(source, ipset::parse)?.unwrap_or_default())
+    }
+
+    fn text_beside(&self, name: &Spanned<String>) -> Result<String, NotAScenario> {
+        (self.beside)(&name.value)
+            .map_err(|why| self.wrong(name, format!("can't read `{}`: {why}", name.value)))
+    }
+
     fn tools_text<T>(
         &self,
-        source: Option<Source>,
+        source: &Option<Source>,
         read: impl Fn(&str, &str) -> Result<T, ParseError>,
     ) -> Result<Option<T>, NotAScenario> {
         match source {
             None => Ok(None),
             Some(Source::Text(text)) => {
                 let value = read(self.yaml.name, &text.value);
-                value.map(Some).map_err(|error| self.inline(&text, &error))
+                value.map(Some).map_err(|error| self.inline(text, &error))
             }
-            Some(Source::File(name)) => {
-                let text = (self.beside)(&name.value).map_err(|why| {
-                    self.wrong(&name, format!("can't read `{}`: {why}", name.value))
-                })?;
-                Ok(Some(read(&name.value, &text)?))
-            }
+            Some(Source::File(name)) => Ok(Some(read(&name.value, &self.text_beside(name)?)?)),
         }
     }
 
-    fn lines<T: FromStr<Err: Display>>(
+    fn lines<T: FromStr<Err = NotAPacket>>(
         &self,
         lines: &[Spanned<String>],
     ) -> Result<Vec<T>, NotAScenario> {
+        let wrong = |line: &Spanned<String>, error: &NotAPacket| {
+            let begins = self.yaml.offset(line.referenced);
+            let problem = format!("found {}; expected {}", error.found(), error.expected());
+            self.yaml
+                .wrong_inside(begins, &line.value, error.offset(), problem)
+        };
         let read = |line: &Spanned<String>| {
             let value = line.value.parse();
-            value.map_err(|error: T::Err| self.wrong(line, error.to_string()))
+            value.map_err(|error| wrong(line, &error).into())
         };
         lines.iter().map(read).collect()
     }
@@ -201,162 +306,11 @@ impl Reader<'_> {
         }
     }
 
-    fn wrong(&self, value: &Spanned<String>, problem: String) -> NotAScenario {
+    fn wrong<T>(&self, value: &Spanned<T>, problem: String) -> NotAScenario {
         let start = self.yaml.offset(value.referenced);
         self.yaml.wrong(start, problem).into()
     }
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Written {
-    Text(LitString),
-}
-
-#[derive(Serialize)]
-struct WrittenRules {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    v4: Option<Written>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    v6: Option<Written>,
-}
-
-#[derive(Serialize)]
-struct WrittenDocument<'a> {
-    name: &'a str,
-    node: &'a Node,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sets: Option<Written>,
-    rules: WrittenRules,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    completed: &'a [Completion],
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    connections: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    packets: Vec<String>,
-}
-
-/// Writes a scenario as one file, rules and sets inline, that [`read`] reads.
-///
-/// # Errors
-///
-/// Where the YAML writer fails, which no scenario makes it do.
-pub fn write(scenario: &Scenario) -> Result<String, serde_saphyr::ser::Error> {
-    let firewall = &scenario.firewall;
-    let rules = |ruleset: &Ruleset| {
-        let some = !ruleset.tables.is_empty();
-        some.then(|| Written::Text(LitString(save::print(ruleset, save::Style::default()))))
-    };
-    let sets = !firewall.sets.is_empty();
-    serde_saphyr::to_string(&WrittenDocument {
-        name: &scenario.name,
-        node: &scenario.node,
-        sets: sets.then(|| Written::Text(LitString(ipset::print_save(&firewall.sets)))),
-        rules: WrittenRules {
-            v4: rules(&firewall.v4),
-            v6: rules(&firewall.v6),
-        },
-        completed: &scenario.completed,
-        connections: printed(&scenario.batch.connections),
-        packets: printed(&scenario.batch.packets),
-    })
-}
-
-fn printed<T: Display>(values: &[T]) -> Vec<String> {
-    values.iter().map(T::to_string).collect()
-}
-
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const SCENARIO: &str = "\
-name: small
-node:
-  name: small
-  interfaces:
-    - name: eth0
-      addresses: [10.0.0.1/24]
-sets: { file: small.ipset }
-rules:
-  v4:
-    text: |
-      *filter
-      :INPUT ACCEPT [0:0]
-      -A INPUT -m set --match-set friends src -j ACCEPT
-      COMMIT
-completed:
-  - { family: v4, table: filter, chain: INPUT, rules: [1], why: it was missing }
-connections:
-  - tcp 10.0.0.9:40001 > 10.0.0.1:22 replied
-packets:
-  - in=eth0 tcp 10.0.0.9:40000 > 10.0.0.1:22
-  - from=node udp 10.0.0.1:53 > 10.0.0.9:4000
-";
-
-    const SETS: &str = "create friends hash:ip family inet\nadd friends 10.0.0.9\n";
-
-    fn read_with(text: &str, sets: &str) -> Result<Scenario, NotAScenario> {
-        read("small.yaml", text, &|name| match name {
-            "small.ipset" => Ok(sets.to_owned()),
-            _ => Err(std::io::ErrorKind::NotFound.into()),
-        })
-    }
-
-    fn complaint(text: &str, sets: &str) -> String {
-        match read_with(text, sets) {
-            Ok(scenario) => format!("read as {scenario:?}"),
-            Err(error) => error.to_string(),
-        }
-    }
-
-    #[test]
-    fn a_scenario_is_read_as_it_is_written() -> Result<(), Box<dyn std::error::Error>> {
-        let scenario = read_with(SCENARIO, SETS)?;
-        assert_eq!(scenario.firewall.sets[0].elements.len(), 1);
-        assert_eq!(scenario.firewall.v4.rules().count(), 1);
-        assert_eq!(scenario.firewall.v6, Ruleset::empty(Family::V6));
-        assert_eq!(scenario.batch.packets.len(), 2);
-        assert_eq!(scenario.batch.connections.len(), 1);
-        let again = read_with(&write(&scenario)?, "")?;
-        assert_eq!(write(&again)?, write(&scenario)?);
-        assert_eq!(again.batch, scenario.batch);
-        assert_eq!(again.node, scenario.node);
-        Ok(())
-    }
-
-    #[test]
-    fn errors_point_at_file_line_and_column() {
-        for (found, replaced, place) in [
-            ("addresses:", "adresses:", "small.yaml:6:7: "),
-            ("10.0.0.1/24", "10.0.0.1/240", "small.yaml:6:19: "),
-            ("    - name: eth0", "    - name: lo", "small.yaml:5:13: "),
-            ("small.ipset", "other.ipset", "small.yaml:7:15: "),
-            ("-j ACCEPT", "-j", "small.yaml:13:"),
-            ("table: filter", "table: filtre", "small.yaml:16:"),
-            ("> 10.0.0.9:4000", "> 10.0.0.9.1:4000", "small.yaml:21:5: "),
-        ] {
-            let complaint = complaint(&SCENARIO.replace(found, replaced), SETS);
-            assert!(complaint.starts_with(place), "{replaced}: {complaint}");
-        }
-        let complaint = complaint(SCENARIO, "add friends 10.0.0.9\n");
-        assert!(complaint.starts_with("small.ipset:1:"), "{complaint}");
-    }
-
-    proptest! {
-        #[test]
-        fn no_change_to_a_file_stops_the_reading(
-            start in 0..SCENARIO.len(), length in 0_usize..20, inserted in "[ -~\n]{0,12}"
-        ) {
-            let end = (start + length).min(SCENARIO.len());
-            let mut text = SCENARIO.to_owned();
-            text.replace_range(start..end, &inserted);
-            if let Err(error) = read_with(&text, SETS) {
-                let message = error.to_string();
-                prop_assert!(message.starts_with("small."), "{}", message);
-            }
-        }
-    }
-}
+mod tests;

@@ -11,6 +11,7 @@ mod meaning;
 mod model;
 mod render;
 mod resources;
+mod scenarios;
 mod usage;
 mod wire;
 mod xtables;

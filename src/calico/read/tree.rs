@@ -171,8 +171,7 @@ impl Reader<'_> {
         self.yaml.wrong(self.yaml.offset(place), problem.into())
     }
 
-    /// An error about a byte of a text in the YAML: there where the text stands in the file as it
-    /// is, at its beginning where it is folded or escaped.
+    /// An error about a byte of a text in the YAML.
     pub(super) fn wrong_inside(
         &self,
         tree: &Tree,
@@ -181,13 +180,7 @@ impl Reader<'_> {
         problem: String,
     ) -> Box<WrongYaml> {
         let begins = self.yaml.offset(tree.referenced);
-        let stands = |from: &usize| {
-            let rest = self.yaml.text.get(*from..);
-            rest.is_some_and(|rest| rest.starts_with(text))
-        };
-        let found = [begins, begins + 1].into_iter().find(stands);
-        let start = found.map_or(begins, |start| start + offset);
-        self.yaml.wrong(start, problem)
+        self.yaml.wrong_inside(begins, text, offset, problem)
     }
 
     fn mistaken(&self, tree: &Tree, expected: &str) -> Box<WrongYaml> {

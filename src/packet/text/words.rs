@@ -37,6 +37,24 @@ impl NotAPacket {
         }
     }
 
+    /// The byte at which the wrong word begins.
+    #[must_use]
+    pub fn offset(&self) -> usize {
+        self.span.offset()
+    }
+
+    /// What stands there, for a sentence.
+    #[must_use]
+    pub fn found(&self) -> &str {
+        &self.found
+    }
+
+    /// What was expected instead, for a sentence.
+    #[must_use]
+    pub fn expected(&self) -> &str {
+        &self.expected
+    }
+
     /// The column of the wrong word, in characters from 1.
     #[must_use]
     pub fn column(&self) -> usize {

@@ -2,7 +2,7 @@
 //! written is read back.
 
 mod era;
-mod made;
+pub mod made;
 mod mistakes;
 mod world;
 mod written;

@@ -1,0 +1,13 @@
+//! Scenarios as people write them: what is refused, and that what is written is read back.
+
+mod mistakes;
+mod written;
+
+/// Holds a page against its snapshot.
+fn assert_page(name: &str, page: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/scenarios"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, page));
+}
