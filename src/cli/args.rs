@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::render::Layout;
 use crate::xtables::Backend;
 
 /// Holds what Calico's iptables rules do against what they should.
@@ -36,6 +37,8 @@ pub enum Command {
     Claims(Claims),
     /// Show one packet's way: chain by chain, rule by rule, mark by mark
     Explain(Explain),
+    /// Print the rules and sets that Felix makes of Calico's resources
+    Render(Render),
     /// Measure model and kernel side by side
     Bench(Bench),
     /// Say what this machine can do, what it lacks, and how to get it
@@ -51,6 +54,18 @@ impl ValueEnum for Backend {
         Some(match self {
             Self::Legacy => PossibleValue::new("legacy").help("iptables-legacy: x_tables"),
             Self::Nft => PossibleValue::new("nft").help("iptables-nft: nf_tables"),
+        })
+    }
+}
+
+impl ValueEnum for Layout {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Seed => PossibleValue::new("seed").help("Felix 2.1.1 (2017)"),
         })
     }
 }
@@ -175,6 +190,53 @@ pub struct Explain {
     #[command(flatten)]
     /// By which backends.
     pub backends: Backends,
+}
+
+/// `calidiff render`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+A file holds a scenario, or Calico's resources as calicoctl takes and prints them. Each file is rendered
+by itself; what other programs have loaded in a scenario is printed with Calico's rules.
+
+Exit status 1 where the tools refuse the rules of a family, which is said and why: its rules are then
+printed as Felix writes them.
+
+Examples:
+  calidiff render scenario.yaml
+      its sets, its IPv4 rules and its IPv6 rules, each behind a line that says so
+  calicoctl get policies,profiles,workloadEndpoints -o yaml > mine.yaml
+  calidiff render mine.yaml --node slave1
+      what Felix programs on slave1
+  calidiff render scenario.yaml --only sets | ipset restore
+  calidiff render scenario.yaml --only rules -4 | iptables-restore")]
+pub struct Render {
+    /// Scenarios, or resources
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    /// The node that resources are rendered for; without it, the only one that they name
+    #[arg(long, value_name = "NAME")]
+    pub node: Option<String>,
+    /// Which Felix's way of writing rules
+    #[arg(long, value_name = "NAME", value_enum, default_value_t)]
+    pub layout: Layout,
+    /// Only IPv4
+    #[arg(short = '4', long = "ipv4", conflicts_with = "ipv6")]
+    pub ipv4: bool,
+    /// Only IPv6
+    #[arg(short = '6', long = "ipv6")]
+    pub ipv6: bool,
+    /// Only one of the two parts
+    #[arg(long, value_name = "PART", value_enum)]
+    pub only: Option<Part>,
+}
+
+/// A part of what is programmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// What `ipset restore` takes
+    Sets,
+    /// What iptables-restore and ip6tables-restore take
+    Rules,
 }
 
 /// `calidiff bench`.

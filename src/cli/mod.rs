@@ -1,8 +1,9 @@
 //! The commands: what they take, and how they end.
 //!
 //! * [`args`]: every command's options and help;
-//! * [`check`], [`claims`], [`explain`], [`bench`], [`doctor`]: one file a command;
+//! * [`check`], [`claims`], [`explain`], [`render`], [`bench`], [`doctor`]: one file a command;
 //! * [`ground`]: the rulesets that a command is asked about;
+//! * [`scenarios`]: the scenarios that it is;
 //! * [`status`]: what the exit status says;
 //! * [`progress`]: how far long work has come, and its early end;
 //! * [`machine`]: what the commands need of the machine;
@@ -17,6 +18,8 @@ pub mod explain;
 pub mod ground;
 pub mod machine;
 pub mod progress;
+pub mod render;
+pub mod scenarios;
 pub mod status;
 pub mod terminal;
 
@@ -50,5 +53,6 @@ fn run(command: &Command) -> Result<Status, Ending> {
         Command::Doctor(options) => doctor::run(options),
         Command::Claims(options) => claims::run(options),
         Command::Explain(options) => explain::run(options),
+        Command::Render(options) => render::run(options),
     }
 }

@@ -27,6 +27,11 @@ pub enum Layout {
     Seed,
 }
 
+impl Layout {
+    /// All, oldest first.
+    pub const ALL: [Self; 1] = [Self::Seed];
+}
+
 impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

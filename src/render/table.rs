@@ -155,7 +155,9 @@ fn program_rules(
     Ok(programmed)
 }
 
-fn restore_tool(family: Family) -> &'static str {
+/// The tool that loads a family's rules.
+#[must_use]
+pub fn restore_tool(family: Family) -> &'static str {
     match family {
         Family::V4 => "iptables-restore",
         Family::V6 => "ip6tables-restore",

@@ -5,6 +5,7 @@
 //! * [`claims`]: the seed's claims;
 //! * `doctor`: what a machine can do and what it lacks;
 //! * [`explain`]: one packet's way through the chains;
+//! * [`render`]: what is programmed, as the tools' own text;
 //! * [`palette`]: colours, sparingly.
 
 #[cfg(target_os = "linux")]
@@ -15,3 +16,4 @@ pub mod claims;
 pub mod doctor;
 pub mod explain;
 pub mod palette;
+pub mod render;

@@ -2,8 +2,10 @@
 //!
 //! * [`Scenario`] is the case as values;
 //! * [`text`] reads and writes it as YAML, rules and sets in the tools' own text, inline or in
-//!   files beside.
+//!   files beside;
+//! * [`implied`]: the node that resources speak of, and what about the two looks like a mistake.
 
+pub mod implied;
 pub mod text;
 
 use serde::{Deserialize, Serialize};

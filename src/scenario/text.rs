@@ -55,7 +55,7 @@ pub enum NotAScenario {
     #[diagnostic(transparent)]
     Beside(#[from] ParseError),
     /// The scenario's own file can't be read.
-    #[error("can't read the scenario `{file}`: {why}")]
+    #[error("cannot read {file}: {why}")]
     Unreadable {
         /// The file.
         file: String,
@@ -154,13 +154,50 @@ struct Fields {
 ///
 /// [`NotAScenario`] where it, or a file beside it, can't be read or is wrong.
 pub fn read_file(path: &Path) -> Result<Scenario, NotAScenario> {
+    let (name, text) = text_of(path)?;
+    let (name, text) = (name.as_str(), text.as_str());
+    read_beside(path, Yaml { name, text })
+}
+
+/// What a file holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Contents {
+    /// A scenario.
+    Scenario(Box<Scenario>),
+    /// Calico's resources alone.
+    Resources(Box<Resources>),
+}
+
+/// Reads a file that holds a scenario, or resources alone: those say of themselves what they are.
+///
+/// # Errors
+///
+/// As [`read_file`].
+pub fn read_contents(path: &Path) -> Result<Contents, NotAScenario> {
+    let (file, text) = text_of(path)?;
+    let yaml = Yaml {
+        name: &file,
+        text: &text,
+    };
+    let documents: Vec<Document> = yaml.read_all()?;
+    Ok(match documents.as_slice() {
+        [one] if !one.is_of_resources() => Contents::Scenario(Box::new(read_beside(path, yaml)?)),
+        [] => Contents::Scenario(Box::new(read_beside(path, yaml)?)),
+        all => Contents::Resources(Box::new(read::read_documents(yaml, all)?)),
+    })
+}
+
+fn text_of(path: &Path) -> Result<(String, String), NotAScenario> {
     let file = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|why| NotAScenario::Unreadable {
-        file: file.clone(),
-        why,
-    })?;
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok((file, text)),
+        Err(why) => Err(NotAScenario::Unreadable { file, why }),
+    }
+}
+
+fn read_beside(path: &Path, yaml: Yaml<'_>) -> Result<Scenario, NotAScenario> {
     let folder = path.parent().unwrap_or(Path::new(""));
-    read(&file, &text, &|name| {
+    read(yaml.name, yaml.text, &|name| {
         std::fs::read_to_string(folder.join(name))
     })
 }

@@ -37,7 +37,7 @@ fn folder_with(files: &[(&str, &str)]) -> TempDir {
 fn no_command() {
     let folder = folder_with(&[]);
     let said = refusal(folder.path(), &[]);
-    for command in ["check", "claims", "explain", "bench", "doctor"] {
+    for command in ["check", "claims", "explain", "render", "bench", "doctor"] {
         assert!(said.contains(&format!("\n  {command} ")), "{said}");
     }
 }
@@ -181,5 +181,113 @@ fn a_claim_that_nobody_made() {
     let folder = folder_with(&[]);
     insta::assert_snapshot!(refusal(folder.path(), &["claims", "C71"]), @r"
       × there is no claim C71: expected C1 to C70, or X1 to X20
+    ");
+}
+
+/// A policy whose ICMP rule says no family: Felix 2.1.1 renders it for IPv6, too.
+const PING: &str = "\
+- apiVersion: v1
+  kind: policy
+  metadata: { name: ping }
+  spec: { ingress: [{ action: allow, protocol: icmp, icmp: { type: 8 } }] }
+- apiVersion: v1
+  kind: hostEndpoint
+  metadata: { name: outside, node: one }
+  spec: { interfaceName: eth0 }
+";
+
+#[test]
+fn rules_that_the_tools_refuse_are_printed_as_felix_writes_them() {
+    let folder = folder_with(&[("mine.yaml", PING)]);
+    let output = calidiff(folder.path(), &["render", "mine.yaml", "--only", "rules"]);
+    assert_eq!(output.status.code(), Some(1));
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let headings = printed.lines().filter(|line| line.starts_with('#'));
+    insta::assert_snapshot!(headings.collect::<Vec<_>>().join("\n"), @r"
+    # one: iptables-restore
+    # one: as Felix writes it, and ip6tables-restore refuses it
+    ");
+    insta::assert_snapshot!(String::from_utf8_lossy(&output.stderr), @r"
+    mine.yaml: not programmed: ip6tables-legacy-restore says: raw/cali-pi-ping rule 1: a match wants `-p 58`
+    ");
+    let alone = calidiff(folder.path(), &["render", "mine.yaml", "-4"]);
+    assert_eq!(alone.status.code(), Some(0), "IPv4's are taken");
+}
+
+#[test]
+fn resources_of_several_nodes() {
+    let two = format!(
+        "{PING}{}",
+        PING.replace("ping", "pong")
+            .replace("node: one", "node: two")
+    );
+    let two = two.replacen("name: outside", "name: inside", 1);
+    let folder = folder_with(&[("mine.yaml", &two)]);
+    insta::assert_snapshot!(refusal(folder.path(), &["render", "mine.yaml"]), @r"
+    × mine.yaml has endpoints of several nodes: one, two
+    help: give one of them: --node one
+    ");
+}
+
+#[test]
+fn a_node_for_a_scenario_that_has_one() {
+    let scenario = "name: mine\nnode: { name: mine, interfaces: [] }\n";
+    let folder = folder_with(&[("mine.yaml", scenario)]);
+    let arguments = ["render", "mine.yaml", "--node", "other"];
+    insta::assert_snapshot!(refusal(folder.path(), &arguments), @r"
+      × --node other: mine.yaml is a scenario, which says its node itself: mine
+    ");
+}
+
+#[test]
+fn resources_that_the_layouts_era_can_not_say() {
+    let resources = "\
+apiVersion: projectcalico.org/v3
+kind: GlobalNetworkPolicy
+metadata: { name: early }
+spec: { preDNAT: true, applyOnForward: true, ingress: [{ action: Deny }] }
+---
+apiVersion: projectcalico.org/v3
+kind: HostEndpoint
+metadata: { name: outside }
+spec: { node: one, interfaceName: eth0 }
+";
+    let folder = folder_with(&[("mine.yaml", resources)]);
+    insta::assert_snapshot!(refusal(folder.path(), &["render", "mine.yaml"]), @r"
+    × mine.yaml: the policy `early` says `preDNAT`, which Calico 2.1 does not
+    │ know; expected a policy without it
+    ");
+}
+
+#[test]
+fn a_scenario_whose_packet_comes_by_no_interface() {
+    let scenario = "\
+name: mine
+node: { name: mine, interfaces: [{ name: eth0 }] }
+packets:
+  - in=eth1 tcp 10.0.0.9:40000 > 10.0.0.1:22
+";
+    let folder = folder_with(&[("mine.yaml", scenario)]);
+    insta::assert_snapshot!(refusal(folder.path(), &["render", "mine.yaml"]), @r"
+     × mine.yaml:4:5: the node has no interface `eth1` for this packet; expected
+     │ eth0 or lo
+      ╭─[mine.yaml:4:5]
+    3 │ packets:
+    4 │   - in=eth1 tcp 10.0.0.9:40000 > 10.0.0.1:22
+      ·     ───┬───
+      ·        ╰── here
+      ╰────
+    ");
+}
+
+#[test]
+fn an_unknown_layout() {
+    let folder = folder_with(&[]);
+    let arguments = ["render", "mine.yaml", "--layout", "medieval"];
+    insta::assert_snapshot!(refusal(folder.path(), &arguments), @r"
+    error: invalid value 'medieval' for '--layout <NAME>'
+      [possible values: seed]
+
+    For more information, try '--help'.
     ");
 }

@@ -61,6 +61,20 @@ impl<'de> Deserialize<'de> for Document {
     }
 }
 
+impl Document {
+    /// Whether it says of itself that it is a resource, or is a list.
+    #[must_use]
+    pub fn is_of_resources(&self) -> bool {
+        match &self.0.value {
+            Value::List(_) => true,
+            Value::Map(fields) => fields
+                .iter()
+                .any(|(name, _)| matches!(name.value.as_str(), "apiVersion" | "kind")),
+            _ => false,
+        }
+    }
+}
+
 /// Reads a file of resources.
 ///
 /// # Errors

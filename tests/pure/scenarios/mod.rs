@@ -1,6 +1,8 @@
 //! Scenarios as people write them: what is refused, and that what is written is read back.
 
+mod examples;
 mod mistakes;
+mod rendered;
 mod written;
 
 /// Holds a page against its snapshot.

@@ -1,0 +1,76 @@
+//! The scenarios that a command is asked about, read from files; resources alone are one where it is
+//! clear which node is meant.
+
+use std::path::Path;
+
+use miette::{IntoDiagnostic as _, miette};
+
+use super::status::Ending;
+use crate::arm::plan::Plan;
+use crate::calico::Resources;
+use crate::render::Layout;
+use crate::scenario::text::{Contents, read_contents};
+use crate::scenario::{Scenario, implied};
+
+/// Reads a scenario, or resources for a node. What looks like a mistake in it is said on standard error.
+///
+/// # Errors
+///
+/// Bad input, with its place.
+pub fn read(path: &Path, node: Option<&str>) -> Result<Scenario, Ending> {
+    let contents = read_contents(path).map_err(Ending::bad_input)?;
+    let scenario = match (contents, node) {
+        (Contents::Scenario(scenario), None) => *scenario,
+        (Contents::Scenario(scenario), Some(node)) => {
+            return Err(Ending::bad_input(miette!(
+                "--node {node}: {} is a scenario, which says its node itself: {}",
+                path.display(),
+                scenario.node.name
+            )));
+        }
+        (Contents::Resources(resources), node) => {
+            let node = match node {
+                Some(node) => node.to_owned(),
+                None => only_node(path, &resources)?,
+            };
+            implied::scenario(*resources, &node)
+        }
+    };
+    for doubt in scenario.doubts() {
+        eprintln!("note: {}: {doubt}", path.display());
+    }
+    Ok(scenario)
+}
+
+/// The node that resources are about where nobody says it.
+fn only_node(path: &Path, resources: &Resources) -> Result<String, Ending> {
+    let path = path.display();
+    let with_endpoints = implied::nodes_with_endpoints(resources);
+    let named = match with_endpoints.is_empty() {
+        true => implied::nodes_named(resources),
+        false => with_endpoints,
+    };
+    let named: Vec<&str> = named.into_iter().collect();
+    Err(Ending::bad_input(match named.as_slice() {
+        [node] => return Ok((*node).to_owned()),
+        [] => miette!(
+            help = "give one: --node NAME",
+            "{path} names no node to render for"
+        ),
+        several => miette!(
+            help = format!("give one of them: --node {}", several[0]),
+            "{path} has endpoints of several nodes: {}",
+            several.join(", ")
+        ),
+    }))
+}
+
+/// What is programmed for a scenario.
+///
+/// # Errors
+///
+/// Bad input: the layout's era can't say what the resources say, or others' rules can't be loaded.
+pub fn plan(path: &Path, layout: Layout, scenario: &Scenario) -> Result<Plan, Ending> {
+    let plan = Plan::new(layout, scenario).into_diagnostic();
+    plan.map_err(|why| Ending::bad_input(miette!("{}: {why}", path.display())))
+}
