@@ -9,9 +9,7 @@ use crate::packet::Family;
 use crate::verdict::NotProgrammed;
 use crate::xtables::ruleset::AddressMask;
 use crate::xtables::set::Set;
-use crate::xtables::{
-    Backend, Chain, Firewall, Hook, Match, Not, Policy, Rule, Ruleset, Table, TableName,
-};
+use crate::xtables::{Chain, Firewall, Hook, Match, Not, Rule, Ruleset, Table, TableName};
 
 /// A rule as Felix has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -335,7 +333,7 @@ fn install_table(rendered: RenderedTable, ruleset: &mut Ruleset, mode: InsertMod
     let mut known = ruleset.tables.iter();
     let known = known.position(|table| table.name == rendered.name);
     let place = known.unwrap_or_else(|| {
-        ruleset.tables.push(untouched(rendered.name));
+        ruleset.tables.push(Table::untouched(rendered.name));
         ruleset.tables.len() - 1
     });
     let table = &mut ruleset.tables[place];
@@ -366,28 +364,8 @@ fn built_in(table: &mut Table, hook: Hook) -> &mut Chain {
     let mut known = table.chains.iter();
     let known = known.position(|chain| chain.name == hook.chain());
     let place = known.unwrap_or_else(|| {
-        table.chains.push(untouched_chain(hook));
+        table.chains.push(Chain::untouched(hook));
         table.chains.len() - 1
     });
     &mut table.chains[place]
-}
-
-fn untouched_chain(hook: Hook) -> Chain {
-    Chain {
-        name: hook.chain().to_owned(),
-        policy: Some(Policy::Accept),
-        counters: None,
-        rules: Vec::new(),
-    }
-}
-
-/// A table that nobody has written to.
-fn untouched(name: TableName) -> Table {
-    let hooks = Hook::ALL.into_iter();
-    // A table has the same hooks behind either backend, if not the same priorities.
-    let hooks = hooks.filter(|hook| name.priority(*hook, Backend::Legacy).is_some());
-    Table {
-        name,
-        chains: hooks.map(untouched_chain).collect(),
-    }
 }

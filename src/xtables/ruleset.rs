@@ -233,6 +233,19 @@ pub struct Chain {
     pub rules: Vec<Rule>,
 }
 
+impl Chain {
+    /// The kernel's chain at a hook, empty and accepting.
+    #[must_use]
+    pub fn untouched(hook: Hook) -> Self {
+        Self {
+            name: hook.chain().to_owned(),
+            policy: Some(Policy::Accept),
+            counters: None,
+            rules: Vec::new(),
+        }
+    }
+}
+
 /// One table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
@@ -243,6 +256,19 @@ pub struct Table {
 }
 
 impl Table {
+    /// A table that nobody has written to: the kernel's chains, empty and accepting.
+    #[must_use]
+    pub fn untouched(name: TableName) -> Self {
+        let hooks = Hook::ALL.into_iter();
+        Self {
+            name,
+            chains: hooks
+                .filter(|hook| name.stands_at(*hook))
+                .map(Chain::untouched)
+                .collect(),
+        }
+    }
+
     /// The chain of a name.
     #[must_use]
     pub fn chain(&self, name: &str) -> Option<&Chain> {
