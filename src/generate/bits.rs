@@ -23,6 +23,12 @@ pub trait Bits {
         list.get(place)
     }
 
+    /// One of a few, of which there is at least one.
+    fn one<T: Copy, const COUNT: usize>(&mut self, of: [T; COUNT]) -> T {
+        const { assert!(COUNT > 0, "there must be one to choose") };
+        of[self.below(COUNT)]
+    }
+
     /// One of a list by weights: the number beside each says how often it comes.
     fn weighted<T: Copy>(&mut self, list: &[(usize, T)]) -> Option<T> {
         let total = list.iter().map(|(weight, _)| weight).sum();
@@ -34,6 +40,30 @@ pub trait Bits {
             }
         }
         None
+    }
+}
+
+impl<B: Bits> Bits for &mut B {
+    fn next(&mut self) -> u64 {
+        (**self).next()
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (**self).below(bound)
+    }
+}
+
+/// The bytes of whoever makes arbitrary values of several types, such as a fuzzer; zeros when they
+/// are used up.
+impl Bits for arbitrary::Unstructured<'_> {
+    fn next(&mut self) -> u64 {
+        self.arbitrary().unwrap_or(0)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        let last = bound.saturating_sub(1);
+        // As few bytes as the bound needs.
+        self.int_in_range(0..=last).unwrap_or(0)
     }
 }
 

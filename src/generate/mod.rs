@@ -1,4 +1,4 @@
-//! Makers of packets: aimed at a ruleset, and random.
+//! Makers of scenarios, and of packets: aimed at policies, aimed at a ruleset, and random.
 //!
 //! * [`bits`]: the one source of every choice;
 //! * [`standing`]: what a packet is to connection tracking, wanted;
@@ -11,6 +11,7 @@
 //! * [`search`]: a packet for one rule; [`aim`]: packets for every rule and boundary;
 //! * [`unhit`]: why no packet matches a rule; [`lack`]: what its node may lack; [`edit`]: the changes
 //!   that prove it;
+//! * [`world`]: scenarios from nothing;
 //! * [`batch`]: packets put together that don't disturb each other.
 
 pub mod aim;
@@ -32,3 +33,4 @@ pub mod standing;
 pub mod stop;
 pub mod tour;
 pub mod unhit;
+pub mod world;

@@ -1,0 +1,110 @@
+//! Makers of scenarios from nothing, for the seed's era (Calico 2.1, API v1).
+//!
+//! * [`dials`]: how large scenarios are, and what is in them;
+//! * `site`: the node, its networks and pools, and whose addresses there are;
+//! * `endpoint`: workloads and host endpoints;
+//! * `labels`: labels, tags and selectors;
+//! * `policy`: policies and profiles; `rule`: their rules; `ports`: what these ask of ports;
+//! * `names`: of all of them;
+//! * `options`: what Felix is told;
+//! * `foreign`: what else is on the node.
+//!
+//! Everything is what API v1 takes. What of it Felix or the tools can't do is theirs to say.
+
+pub mod dials;
+mod endpoint;
+mod foreign;
+mod labels;
+mod names;
+mod options;
+mod policy;
+mod ports;
+mod rule;
+mod site;
+
+use crate::calico::configuration::Configuration;
+use crate::calico::resources::{Api, FelixConfiguration, Resources};
+use crate::generate::bits::Bits;
+use crate::packet::Batch;
+use crate::scenario::Scenario;
+
+pub use dials::{Dials, Feature, Features};
+pub(in crate::generate) use ports::PORTS;
+
+/// A scenario without packets: a node, Calico's resources (API v1), and of the firewall what other
+/// programs keep there.
+pub fn scenario(bits: &mut impl Bits, dials: &Dials) -> Scenario {
+    let features = Features::draw(bits, dials);
+    scenario_with(bits, dials, features)
+}
+
+/// The same with these features.
+pub fn scenario_with(bits: &mut impl Bits, dials: &Dials, features: Features) -> Scenario {
+    let large = dials.large > 0 && bits.chance(1, dials.large);
+    let size = if large { 2 + bits.below(4) } else { 1 };
+    let mut maker = Maker {
+        bits,
+        dials,
+        features,
+        size,
+    };
+    let told = FelixConfiguration {
+        node: None,
+        settings: maker.settings(),
+    };
+    let mut configuration = Configuration::default();
+    told.apply(&mut configuration);
+    let mut site = maker.site(&configuration);
+    let mut workloads = maker.workloads(&configuration, &mut site);
+    let profiles = maker.profiles(&site);
+    for workload in &mut workloads {
+        workload.profiles = maker.some_profiles(&profiles);
+    }
+    let resources = Resources {
+        api: Api::V1,
+        configurations: vec![told],
+        nodes: maker.nodes(),
+        pools: site.pools.clone(),
+        policies: maker.policies(&site),
+        hosts: maker.hosts(&site, &workloads, &profiles),
+        workloads,
+        profiles,
+        ..Resources::default()
+    };
+    let firewall = maker.firewall(&site);
+    Scenario {
+        name: site.node.name.clone(),
+        why: None,
+        node: site.node,
+        firewall,
+        resources: Some(resources),
+        completed: Vec::new(),
+        batch: Batch::default(),
+    }
+}
+
+/// Who makes a scenario: the source of all choices, and what is wanted.
+struct Maker<'a, B> {
+    bits: &'a mut B,
+    dials: &'a Dials,
+    features: Features,
+    /// How many times as much of everything there is than in a scenario of ordinary size.
+    size: usize,
+}
+
+impl<B: Bits> Maker<'_, B> {
+    /// Whether a feature is in this scenario.
+    fn has(&self, feature: Feature) -> bool {
+        self.features.has(feature)
+    }
+
+    /// Whether something happens that does so `times` of `of` times where a feature is in.
+    fn at_times(&mut self, feature: Feature, times: usize, of: usize) -> bool {
+        self.features.has(feature) && self.bits.chance(times, of)
+    }
+
+    /// A number from 0 to one of the dials', more in a large scenario.
+    fn up_to(&mut self, most: usize) -> usize {
+        self.bits.below(most * self.size + 1)
+    }
+}
