@@ -11,7 +11,7 @@
 //! * [`search`]: a packet for one rule; [`aim`]: packets for every rule and boundary;
 //! * [`unhit`]: why no packet matches a rule; [`lack`]: what its node may lack; [`edit`]: the changes
 //!   that prove it;
-//! * [`world`]: scenarios from nothing;
+//! * [`world`]: scenarios from nothing; [`traffic`]: packets for what Calico does on a node;
 //! * [`batch`]: packets put together that don't disturb each other.
 
 pub mod aim;
@@ -32,5 +32,6 @@ pub mod solve;
 pub mod standing;
 pub mod stop;
 pub mod tour;
+pub mod traffic;
 pub mod unhit;
 pub mod world;

@@ -1,0 +1,366 @@
+//! Packets that meet a rule of a policy that an endpoint of the node is asked, or just not.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::party::pick_of;
+use super::{Traffic, of_protocol};
+use crate::calico::rule::{IcmpMessage, PortNumbers, Ports as RulePorts};
+use crate::calico::world::HostInterface;
+use crate::calico::{Rule, Side, World};
+use crate::generate::bits::Bits;
+use crate::generate::draft::Draft;
+use crate::generate::edges::{change_ports, transport_of};
+use crate::generate::ground::{Way, address, around, number};
+use crate::node::Node;
+use crate::packet::{Family, Icmp, InterfaceName, Origin, Packet, Ports, Protocol, Transport};
+
+/// How often a value that meets several conditions is looked for before the last try is taken.
+const TRIES: usize = 8;
+
+/// A rule, and where it is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Aim<'a> {
+    rule: &'a Rule,
+    at: At,
+    ingress: bool,
+}
+
+/// Where a rule is asked.
+#[derive(Clone, Copy, Debug)]
+enum At {
+    /// At a workload, by its place in the world.
+    Workload(usize),
+    /// At a host endpoint's interface.
+    Interface(InterfaceName),
+}
+
+/// Every rule of every policy and profile that an endpoint of the node has.
+pub(super) fn aims<'a>(world: &'a World, node: &Node) -> Vec<Aim<'a>> {
+    let mut aims = Vec::new();
+    let mut add = |at: At, rules: [&'a [Rule]; 2]| {
+        for (rules, ingress) in rules.into_iter().zip([true, false]) {
+            let asked = rules.iter().map(|rule| Aim { rule, at, ingress });
+            aims.extend(asked);
+        }
+    };
+    let of_workloads = world.workloads.iter().enumerate().map(|(index, one)| {
+        let at = At::Workload(index);
+        (Some(at), &one.policies, &one.profiles)
+    });
+    let of_hosts = world.hosts.iter().map(|one| {
+        let at = interface_of(one.of, &one.expected_addresses, node).map(At::Interface);
+        (at, &one.policies, &one.profiles)
+    });
+    for (at, policies, profiles) in of_workloads.chain(of_hosts) {
+        let Some(at) = at else { continue };
+        for applied in policies {
+            let policy = &world.tiers[applied.tier].policies[applied.policy];
+            add(at, [&policy.ingress, &policy.egress]);
+        }
+        for profile in profiles.iter().filter_map(|name| world.profiles.get(name)) {
+            add(at, [&profile.ingress, &profile.egress]);
+        }
+    }
+    aims
+}
+
+/// An interface that a host endpoint may be about.
+fn interface_of(of: HostInterface, expected: &[IpAddr], node: &Node) -> Option<InterfaceName> {
+    match of {
+        HostInterface::Named(name) => Some(name),
+        HostInterface::ByAddress => {
+            let mut own = node.addresses();
+            let found = own.find(|(_, net)| expected.contains(&net.addr()));
+            found.map(|(name, _)| name)
+        }
+        HostInterface::All => None,
+    }
+}
+
+impl Traffic<'_> {
+    pub(super) fn aimed(&self, bits: &mut impl Bits) -> Option<Draft> {
+        let aim = *bits.pick(&self.aims)?;
+        let family = self.family_of(bits, aim.rule);
+        let (origin, source, destination) = self.flow(bits, aim, family)?;
+        let transport = self.transport_for(bits, aim.rule, family);
+        let mut packet = Packet::new(origin, source, destination, transport);
+        if bits.chance(1, 3) {
+            self.miss(bits, aim, &mut packet);
+        }
+        self.finish(bits, packet)
+    }
+
+    fn family_of(&self, bits: &mut impl Bits, rule: &Rule) -> Family {
+        let mut nets = [&rule.source, &rule.destination]
+            .into_iter()
+            .flat_map(|side| side.nets.iter().chain(&side.not_nets));
+        let by_nets = nets.next().map(|net| Family::of(net.addr()));
+        let by_protocol = rule
+            .protocol
+            .and_then(|protocol| match protocol.protocol() {
+                Protocol::ICMP => Some(Family::V4),
+                Protocol::ICMP6 => Some(Family::V6),
+                _ => None,
+            });
+        let said = rule.family.or(by_nets).or(by_protocol);
+        said.or_else(|| bits.pick(&self.families).copied())
+            .unwrap_or(Family::V4)
+    }
+
+    /// Who to whom, so that the rule is asked, and meets its addresses as far as they are found.
+    fn flow(
+        &self,
+        bits: &mut impl Bits,
+        aim: Aim<'_>,
+        family: Family,
+    ) -> Option<(Origin, IpAddr, IpAddr)> {
+        let Aim { rule, at, ingress } = aim;
+        let (own_side, other_side) = match ingress {
+            true => (&rule.destination, &rule.source),
+            false => (&rule.source, &rule.destination),
+        };
+        match at {
+            At::Workload(index) => {
+                let workload = &self.world.workloads[index];
+                let own = workload.addresses.iter().copied();
+                let fitting = own.clone().filter(|one| self.is_of(own_side, *one));
+                let here = pick_of(bits, family, fitting).or_else(|| pick_of(bits, family, own))?;
+                let there = self.address_for(bits, other_side, family, |way| {
+                    // The node's own packets to a workload are nobody's to judge.
+                    !ingress || way != Way::Local
+                })?;
+                match ingress {
+                    true => Some((self.origin_of(there)?, there, here)),
+                    false => Some((Origin::Arrives(workload.interface), here, there)),
+                }
+            }
+            At::Interface(name) => {
+                let leads_there = |way| way == Way::Out(name);
+                let elsewhere = |way| way != Way::Out(name) && way != Way::Nowhere;
+                let there = self.address_for(bits, other_side, family, leads_there)?;
+                let here = self.address_for(bits, own_side, family, |way| {
+                    way == Way::Local || elsewhere(way) && number(there) % 4 == 0
+                })?;
+                match ingress {
+                    true => Some((Origin::Arrives(name), there, here)),
+                    false => Some((self.origin_of(here)?, here, there)),
+                }
+            }
+        }
+    }
+
+    /// An address that one end of a rule asks for, to which packets go a way; as good as it gets.
+    fn address_for(
+        &self,
+        bits: &mut impl Bits,
+        side: &Side,
+        family: Family,
+        fits: impl Fn(Way) -> bool,
+    ) -> Option<IpAddr> {
+        let mut best = None;
+        for _ in 0..TRIES {
+            let Some(candidate) = self.candidate(bits, side, family) else {
+                continue;
+            };
+            let goes = fits(self.ground.way(candidate));
+            if goes && self.is_of(side, candidate) {
+                return Some(candidate);
+            }
+            if goes || best.is_none() {
+                best = Some(candidate);
+            }
+        }
+        best
+    }
+
+    fn candidate(&self, bits: &mut impl Bits, side: &Side, family: Family) -> Option<IpAddr> {
+        let peers = side.peers.first().map(|index| self.world.peers(*index));
+        let members = peers.map_or(&[][..], |peers| &peers.members[..]);
+        let members = members.iter().map(IpNet::addr);
+        if let Some(member) = pick_of(bits, family, members) {
+            return Some(member);
+        }
+        match side.nets.first() {
+            Some(net) if bits.chance(1, 2) => Some(self.inside(bits, *net)),
+            _ => {
+                let party = self.party(bits)?;
+                self.address_of(bits, party, family)
+            }
+        }
+    }
+
+    /// An address in a prefix: an end, the middle, or one that is known.
+    fn inside(&self, bits: &mut impl Bits, net: IpNet) -> IpAddr {
+        let family = Family::of(net.addr());
+        let (first, last) = (number(net.network()), number(net.broadcast()));
+        match bits.below(4) {
+            0 => net.network(),
+            1 => net.broadcast(),
+            2 => address(family, first.midpoint(last)),
+            _ => {
+                let known = self.ground.constants(family).addresses.iter().copied();
+                let known = known.filter(|address| net.contains(address));
+                pick_of(bits, family, known).unwrap_or(net.network())
+            }
+        }
+    }
+
+    fn is_of(&self, side: &Side, address: IpAddr) -> bool {
+        let within = |nets: &[IpNet]| nets.iter().any(|net| net.contains(&address));
+        let is_peer = |index| self.world.peers(index).contains(address);
+        (side.nets.is_empty() || within(&side.nets))
+            && !within(&side.not_nets)
+            && side.peers.iter().all(|index| is_peer(*index))
+            && !side.not_peers.iter().any(|index| is_peer(*index))
+    }
+
+    fn transport_for(&self, bits: &mut impl Bits, rule: &Rule, family: Family) -> Transport {
+        let ports = Ports {
+            source: self.port_for(bits, &rule.source, family),
+            destination: self.port_for(bits, &rule.destination, family),
+        };
+        let protocol = match rule.protocol {
+            Some(protocol) => protocol.protocol(),
+            None => {
+                let excluded = rule.not_protocol.map(|protocol| protocol.protocol());
+                let usual = [Protocol::TCP, Protocol::UDP, Protocol::TCP, Protocol::GRE];
+                let mut open = usual.into_iter().cycle().skip(bits.below(usual.len()));
+                let other = open.find(|protocol| Some(*protocol) != excluded);
+                other.unwrap_or(Protocol::UDP)
+            }
+        };
+        let mut transport = of_protocol(bits, family, protocol, ports);
+        if let Transport::Icmp(icmp) = &mut transport {
+            meet_message(bits, icmp, rule);
+        }
+        transport
+    }
+
+    fn port_for(&self, bits: &mut impl Bits, side: &Side, family: Family) -> u16 {
+        let mut port = 80;
+        for _ in 0..TRIES {
+            port = match bits.pick(&side.ports) {
+                Some(RulePorts::Numbers(numbers)) => one_of(bits, *numbers),
+                _ => self.port(bits, family),
+            };
+            if !side.not_ports.iter().any(|ports| has(ports, port)) {
+                break;
+            }
+        }
+        port
+    }
+
+    /// Changes one thing so that the packet misses the rule, by as little as may be.
+    fn miss(&self, bits: &mut impl Bits, aim: Aim<'_>, packet: &mut Packet) {
+        let Aim { rule, at, ingress } = aim;
+        match bits.below(6) {
+            0 | 1 => {
+                let source = bits.chance(1, 3);
+                let side = if source {
+                    &rule.source
+                } else {
+                    &rule.destination
+                };
+                let near = self.port_beside(bits, side, packet.family());
+                change_ports(packet, |ports| match source {
+                    true => ports.source = near,
+                    false => ports.destination = near,
+                });
+                if let Transport::Icmp(icmp) = &mut packet.transport {
+                    icmp.code ^= 1;
+                }
+            }
+            2 => {
+                let protocols = [
+                    Protocol::TCP,
+                    Protocol::UDP,
+                    Protocol::SCTP,
+                    Protocol::UDP_LITE,
+                ];
+                packet.transport = transport_of(packet, bits.one(protocols));
+            }
+            3 => {
+                if let Transport::Icmp(icmp) = &mut packet.transport {
+                    icmp.kind = icmp.kind.wrapping_add(bits.one([1, u8::MAX]));
+                } else {
+                    packet.transport = self.transport(bits, packet.family());
+                }
+            }
+            _ => {
+                let side = if ingress {
+                    &rule.source
+                } else {
+                    &rule.destination
+                };
+                let near = self.address_beside(bits, side, packet.family());
+                let Some(near) = near else { return };
+                match (ingress, at) {
+                    (false, _) => packet.destination = near,
+                    (true, At::Interface(_)) => packet.source = near,
+                    (true, At::Workload(_)) => {
+                        packet.origin = self.origin_of(near).unwrap_or(packet.origin);
+                        packet.source = near;
+                    }
+                }
+            }
+        }
+    }
+
+    fn port_beside(&self, bits: &mut impl Bits, side: &Side, family: Family) -> u16 {
+        let lists = [&side.ports, &side.not_ports];
+        let mut asked = lists.into_iter().flatten();
+        let place = bits.below(side.ports.len() + side.not_ports.len());
+        match asked.nth(place) {
+            Some(RulePorts::Numbers(numbers)) => match bits.chance(1, 2) {
+                true => numbers.first().wrapping_sub(1),
+                false => numbers.last().wrapping_add(1),
+            },
+            _ => self.port(bits, family),
+        }
+    }
+
+    /// An address just before or behind what one end of a rule speaks of.
+    fn address_beside(&self, bits: &mut impl Bits, side: &Side, family: Family) -> Option<IpAddr> {
+        let groups = side.peers.iter().chain(&side.not_peers);
+        let members = groups.flat_map(|index| &self.world.peers(*index).members);
+        let nets = side.nets.iter().chain(&side.not_nets).chain(members);
+        let own: Vec<&IpNet> = nets
+            .filter(|net| Family::of(net.addr()) == family)
+            .collect();
+        match bits.pick(&own) {
+            Some(net) => bits.pick(&around(net.network(), net.broadcast())).copied(),
+            None => self.stranger(bits, family),
+        }
+    }
+}
+
+/// Gives a message the type and code that a rule asks for, or others than it excludes.
+fn meet_message(bits: &mut impl Bits, icmp: &mut Icmp, rule: &Rule) {
+    if let Some(IcmpMessage { kind, code }) = rule.icmp {
+        icmp.kind = kind;
+        icmp.code = code.unwrap_or_else(|| bits.one([0, 1, u8::MAX]));
+    }
+    if let Some(IcmpMessage { kind, code }) = rule.not_icmp
+        && kind == icmp.kind
+    {
+        match code {
+            Some(code) if code == icmp.code => icmp.code = code.wrapping_add(1),
+            Some(_) => {}
+            None => icmp.kind = kind.wrapping_add(1),
+        }
+    }
+}
+
+fn one_of(bits: &mut impl Bits, numbers: PortNumbers) -> u16 {
+    let middle = numbers.first().midpoint(numbers.last());
+    bits.one([numbers.first(), numbers.last(), middle])
+}
+
+fn has(ports: &RulePorts, port: u16) -> bool {
+    match ports {
+        RulePorts::Numbers(numbers) => numbers.contains(port),
+        RulePorts::Named(_) => false,
+    }
+}
