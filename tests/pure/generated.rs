@@ -222,7 +222,10 @@ fn no_verdict_is_nearly_all_there_is_in_generated_worlds() -> Outcome {
     }
     tally.print();
     for (verdict, count) in &tally.verdicts {
-        assert!(count * 10 < tally.packets * 7, "{verdict} is nearly all there is");
+        assert!(
+            count * 10 < tally.packets * 7,
+            "{verdict} is nearly all there is"
+        );
     }
     assert!(tally.unplanned.is_empty(), "{:?}", tally.unplanned);
     Ok(())

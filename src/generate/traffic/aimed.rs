@@ -138,10 +138,12 @@ impl Traffic<'_> {
             }
             At::Interface(name) => {
                 let leads_there = |way| way == Way::Out(name);
-                let elsewhere = |way| way != Way::Out(name) && way != Way::Nowhere;
+                // To the node or from it, or through it.
+                let through = bits.chance(1, 3);
                 let there = self.address_for(bits, other_side, family, leads_there)?;
-                let here = self.address_for(bits, own_side, family, |way| {
-                    way == Way::Local || elsewhere(way) && number(there) % 4 == 0
+                let here = self.address_for(bits, own_side, family, |way| match through {
+                    true => matches!(way, Way::Out(other) if other != name),
+                    false => way == Way::Local,
                 })?;
                 match ingress {
                     true => Some((Origin::Arrives(name), there, here)),
