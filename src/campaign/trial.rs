@@ -165,6 +165,15 @@ impl Panel {
         })
     }
 
+    /// The same readings, and no kernel.
+    #[must_use]
+    pub fn without_kernels(&self) -> Self {
+        Self {
+            backends: self.backends.clone(),
+            kernels: Vec::new(),
+        }
+    }
+
     /// Puts a plan and a batch before everybody.
     ///
     /// # Errors

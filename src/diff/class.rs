@@ -25,10 +25,28 @@ pub struct Class {
     pub clause: String,
     /// The shape of the rule that decides in the model.
     pub shape: String,
-    /// Who agrees with whom.
+    /// Between whom the lines run. A kernel stands here only where it parts from the reading of its rules,
+    /// so that a class is the same whichever kernels are asked.
     pub division: String,
     /// What differs first, and where.
     pub differs: String,
+}
+
+/// How often a divergence was seen again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Rate {
+    /// How often its packet was fired again.
+    pub fired: usize,
+    /// How often it was of the same class.
+    pub seen: usize,
+}
+
+impl Rate {
+    /// Whether it is there every time.
+    #[must_use]
+    pub fn is_certain(self) -> bool {
+        self.seen == self.fired
+    }
 }
 
 /// What a class is told from.
@@ -68,8 +86,30 @@ impl Class {
                 _ => "none".to_owned(),
             },
             shape,
-            division: division.to_string(),
+            division: division.lines(),
             differs,
+        }
+    }
+
+    /// Whether a kernel parts from the reading of its rules: without asking it, nobody sees the divergence.
+    #[must_use]
+    pub fn needs_a_kernel(&self) -> bool {
+        let mut parties = self.division.split([' ', '|']);
+        parties.any(|party| party == "legacy" || party == "nft")
+    }
+
+    /// The class of what was seen once so and then so only this often of so many times: a class of its
+    /// own, unless it was every time.
+    #[must_use]
+    pub fn seen_again(self, rate: Rate) -> Self {
+        let how_often = match rate.seen {
+            seen if seen == rate.fired => return self,
+            0 => "once, and never again",
+            _ => "sometimes",
+        };
+        Self {
+            differs: format!("{how_often}: {}", self.differs),
+            ..self
         }
     }
 

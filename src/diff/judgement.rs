@@ -67,6 +67,17 @@ impl Division {
         backends.find(differs).unwrap_or(Backend::Legacy)
     }
 
+    /// The lines alone, without the kernels that do as their rules are read: the same whether those were
+    /// asked or not.
+    #[must_use]
+    pub fn lines(&self) -> String {
+        let alone = Self {
+            kernels: [false, false],
+            ..self.clone()
+        };
+        alone.to_string()
+    }
+
     /// Where the first kernel parts that does.
     #[must_use]
     pub fn parting(&self) -> Option<&Difference> {

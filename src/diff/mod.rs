@@ -2,13 +2,17 @@
 //!
 //! A comparison has three outcomes, never two: the arms agree, they differ, or one of them could not
 //! judge the packet. The last is no agreement. [`meaning`] holds a way through the chains against the
-//! intent; [`shrink`] makes what differs small.
+//! intent; [`class`] tells what divergences have in common, and [`ledger`] keeps the known ones. [`shrink`]
+//! makes what differs small: [`cut`] says what a scenario can do without, [`touched`] what a packet needs.
 
 pub mod class;
+pub mod cut;
 pub mod judgement;
+pub mod ledger;
 pub mod meaning;
 pub mod shape;
 pub mod shrink;
+pub mod touched;
 
 use std::fmt;
 
