@@ -98,8 +98,8 @@ impl Backends {
 /// A ruleset and its node, as files.
 #[derive(Args, Clone, Debug)]
 pub struct Ground {
-    /// What iptables-save and ip6tables-save printed, at most one file of each; without any, the seed's nodes
-    #[arg(value_name = "DUMP")]
+    /// What iptables-save and ip6tables-save printed, at most one file of each; or a scenario (.yaml); without any, the seed's nodes
+    #[arg(value_name = "FILE")]
     pub dumps: Vec<PathBuf>,
     /// What `ipset save` or `ipset list` printed
     #[arg(long, value_name = "FILE", requires = "dumps")]
@@ -107,6 +107,9 @@ pub struct Ground {
     /// The node in YAML (interfaces, addresses, routes), or slave1 or slave2; without it, one is inferred from the rules
     #[arg(long, value_name = "FILE")]
     pub node: Option<String>,
+    /// Which Felix's way of writing rules, where a scenario has Calico's resources
+    #[arg(long, value_name = "NAME", value_enum, default_value_t)]
+    pub layout: Layout,
 }
 
 /// `calidiff check`.
@@ -118,7 +121,9 @@ Examples:
   iptables-save > mine.save; ipset save > mine.ipset
   calidiff check mine.save --sets mine.ipset
       this node's rules; interfaces and addresses are inferred and listed
-  calidiff check mine.save --backend nft --packets 20000 --seed 7 --json")]
+  calidiff check mine.save --backend nft --packets 20000 --seed 7 --json
+  calidiff check scenario.yaml
+      the rules that Felix makes of a scenario's resources, beside those of other programs")]
 pub struct Check {
     #[command(flatten)]
     /// What is judged.
@@ -165,6 +170,9 @@ pub struct Claims {
 #[command(after_help = "\
 A packet is one line: where it comes from, what it is, and from whom to whom.
 
+Of a scenario with Calico's resources it is said, too, what they mean for the packet: which tier, policy
+and rule decided, and which rules of the kernel's those are. Exit status 1 where the rules do something else.
+
 Examples:
   calidiff explain --packet 'in=cali0ef24b1 tcp 172.16.1.1:40000 > 10.0.0.9:443'
       on the seed's slave1
@@ -173,15 +181,17 @@ Examples:
   calidiff explain --packet 'in=eth0 tcp 10.0.0.9:443 > 172.16.1.1:40000 flags=ACK' \\
                    --connection 'tcp 172.16.1.1:40000 > 10.0.0.9:443 replied'
       an answer, of a connection that exists
-  calidiff explain mine.save --sets mine.ipset --packet 'in=eth0 udp 10.0.0.9:53 > 172.16.1.1:5353'")]
+  calidiff explain mine.save --sets mine.ipset --packet 'in=eth0 udp 10.0.0.9:53 > 172.16.1.1:5353'
+  calidiff explain scenario.yaml
+      every packet of a scenario")]
 pub struct Explain {
     #[command(flatten)]
     /// What is judged.
     pub ground: Ground,
-    /// The packet
+    /// The packet; without it, every packet of a scenario
     #[arg(long, value_name = "TEXT")]
-    pub packet: String,
-    /// A connection that exists when it comes; may be given more than once
+    pub packet: Option<String>,
+    /// A connection that exists when it comes, besides a scenario's; may be given more than once
     #[arg(long = "connection", value_name = "TEXT")]
     pub connections: Vec<String>,
     /// Ask the kernel too, and show its trace beside the model's

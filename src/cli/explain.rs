@@ -1,38 +1,96 @@
-//! `calidiff explain`: one packet's way.
+//! `calidiff explain`: packets' ways.
 
 use miette::miette;
 
 use super::args::Explain;
 use super::status::{Ending, Status};
 use super::{ground, machine, terminal};
+use crate::arm::plan::{Oracle, Plan};
 use crate::arm::{self, Failure, Judge};
 use crate::campaign::Subject;
-use crate::model::parting;
-use crate::packet::{Connection, Packet};
-use crate::report::explain::{Explanation, Otherwise, Telling};
+use crate::campaign::finding::Divergence;
+use crate::diff::meaning::is_meant;
+use crate::intent;
+use crate::model::{Connections, parting};
+use crate::packet::{Batch, Connection, Packet};
+use crate::report::explain::{Explanation, Otherwise, Reason, Telling};
 use crate::xtables::{Backend, Firewall};
 
-/// Explains a packet.
+/// Explains a packet, or every packet of a scenario.
 ///
 /// # Errors
 ///
 /// Bad input; a machine that lacks what the kernel arms need.
 pub fn run(options: &Explain) -> Result<Status, Ending> {
-    let packet: Packet = options.packet.parse().map_err(Ending::bad_input)?;
+    let packet = options.packet.as_deref().map(str::parse).transpose();
+    let packet: Option<Packet> = packet.map_err(Ending::bad_input)?;
     let connections = connections(options)?;
-    let subject = subject(options)?;
-    let ask = |judge| tell(judge, &subject, &packet, &connections);
+    let Some(scenario) = ground::scenario(&options.ground)? else {
+        let packet = packet.ok_or_else(|| Ending::bad_input(no_packet()))?;
+        let subject = subject(options)?;
+        return explain(options, &subject, None, &packet, &connections);
+    };
+    let batch = batch(scenario.batch.clone(), packet, connections)?;
+    let mut plan = ground::plan(&options.ground, &scenario)?;
+    let subject = ground::planned(&scenario, &plan);
+    let mut status = Status::Agreed;
+    for (place, packet) in batch.packets.iter().enumerate() {
+        if place > 0 {
+            println!("\n");
+        }
+        let connections = Divergence::connections_of(&batch, packet);
+        match explain(options, &subject, Some(&mut plan), packet, &connections)? {
+            Status::Agreed => {}
+            other => status = other,
+        }
+    }
+    Ok(status)
+}
+
+fn no_packet() -> miette::Report {
+    miette!(
+        help = "give one: --packet 'in=eth0 tcp 10.0.0.9:40000 > 172.16.1.1:80'",
+        "there is no packet to be explained"
+    )
+}
+
+/// A scenario's packets, or the one that is given, among the connections of both.
+fn batch(
+    scenario: Batch,
+    packet: Option<Packet>,
+    connections: Vec<Connection>,
+) -> Result<Batch, Ending> {
+    let mut batch = scenario;
+    batch.connections.extend(connections);
+    if let Some(packet) = packet {
+        batch.packets = vec![packet];
+    }
+    match batch.packets.is_empty() {
+        false => Ok(batch),
+        true => Err(Ending::bad_input(no_packet())),
+    }
+}
+
+/// Explains one packet.
+fn explain(
+    options: &Explain,
+    subject: &Subject,
+    plan: Option<&mut Plan>,
+    packet: &Packet,
+    connections: &[Connection],
+) -> Result<Status, Ending> {
+    let ask = |judge| tell(judge, subject, packet, connections);
     let (reading, model) = first_reading(options, ask)?;
+    let reason = match plan {
+        Some(plan) => reason(plan, reading, packet, connections, &model)?,
+        None => None,
+    };
     let mut otherwise = None;
     for backend in options.backends.each() {
         if backend != reading {
-            otherwise = other_reading(
-                &subject.firewall,
-                &packet,
-                &model,
-                ask(Judge::Model(backend)),
-            )?
-            .map(|other| (backend, other));
+            let told = ask(Judge::Model(backend));
+            otherwise = other_reading(&subject.firewall, packet, &model, told)?
+                .map(|other| (backend, other));
         }
     }
     let mut backends = options.backends.each();
@@ -49,8 +107,9 @@ pub fn run(options: &Explain) -> Result<Status, Ending> {
     let explanation = Explanation {
         node: &subject.name,
         firewall: &subject.firewall,
-        packet: &packet,
-        connections: &connections,
+        packet,
+        connections,
+        reason,
         model,
         otherwise,
         kernels,
@@ -61,6 +120,34 @@ pub fn run(options: &Explain) -> Result<Status, Ending> {
     } else {
         Status::Diverged
     })
+}
+
+/// What Calico means for the packet, where it runs on the node, and whether the rules do so.
+fn reason(
+    plan: &mut Plan,
+    reading: Backend,
+    packet: &Packet,
+    connections: &[Connection],
+    model: &Telling,
+) -> Result<Option<Reason>, Ending> {
+    let Some(calico) = &plan.calico else {
+        return Ok(None);
+    };
+    let refused = calico.refused(packet.family()).cloned();
+    let firewall = plan.firewall.clone();
+    let mut bench = plan
+        .bench()
+        .map_err(|why| Ending::bad_input(miette!("{why}")))?;
+    let Some(Oracle { judge, without }) = &mut bench.calico else {
+        return Ok(None);
+    };
+    let opinion = judge.judge(packet, &intent::Connections::new(connections));
+    let base = without[reading.place()].judge(&Connections::new(connections), packet);
+    Ok(Some(Reason {
+        meant: is_meant(&opinion, bench.node, &model.answer, &base),
+        refused,
+        ..Reason::new(judge, &opinion, &firewall, &model.steps)
+    }))
 }
 
 /// The node that the packet comes to: of the seed's, slave1 unless said otherwise.

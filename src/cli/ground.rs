@@ -1,10 +1,12 @@
 //! The rulesets that a command is asked about: dumps, sets and nodes read from files, what is
-//! missing inferred; or the seed's nodes.
+//! missing inferred; a scenario; or the seed's nodes.
 
 use std::path::Path;
 
 use super::args::Ground;
+use super::scenarios;
 use super::status::Ending;
+use crate::arm::plan::Plan;
 use crate::campaign::Subject;
 use crate::claims::seed;
 use crate::node::{self, Node};
@@ -12,12 +14,68 @@ use crate::packet::Family;
 use crate::scenario::Scenario;
 use crate::xtables::{Firewall, Ruleset, ipset, save};
 
+/// The scenario that the options name, where they name one and no dumps.
+///
+/// # Errors
+///
+/// Bad input, with its place.
+pub fn scenario(ground: &Ground) -> Result<Option<Scenario>, Ending> {
+    let is_yaml = |path: &&std::path::PathBuf| {
+        let extension = path.extension();
+        extension.is_some_and(|extension| extension == "yaml" || extension == "yml")
+    };
+    let Some(path) = ground.dumps.iter().find(is_yaml) else {
+        return Ok(None);
+    };
+    if ground.dumps.len() > 1 || ground.sets.is_some() {
+        return Err(Ending::bad_input(miette::miette!(
+            help = "a scenario has its node, rules and sets itself",
+            "{} stands beside other files; expected it alone",
+            path.display()
+        )));
+    }
+    scenarios::read(path, ground.node.as_deref()).map(Some)
+}
+
+/// What is programmed for the scenario that the options name.
+///
+/// # Errors
+///
+/// Bad input: the layout's era can't say what the scenario's resources say.
+pub fn plan(ground: &Ground, scenario: &Scenario) -> Result<Plan, Ending> {
+    let path = ground.dumps.first().map_or(Path::new(""), |path| path);
+    scenarios::plan(path, ground.layout, scenario)
+}
+
+/// A scenario's ruleset, planned. A family whose rules the tools refuse is left as others have it, which
+/// is said on standard error.
+#[must_use]
+pub fn planned(scenario: &Scenario, plan: &Plan) -> Subject {
+    for family in Family::BOTH {
+        let refused = plan.calico.as_ref().and_then(|one| one.refused(family));
+        if let Some(why) = refused {
+            eprintln!("note: {}: {why}", scenario.name);
+        }
+    }
+    Subject {
+        name: scenario.name.clone(),
+        node: plan.node.clone(),
+        firewall: plan.firewall.clone(),
+        assumptions: Vec::new(),
+        planted: None,
+    }
+}
+
 /// Reads what the options name.
 ///
 /// # Errors
 ///
 /// Bad input, with its place.
 pub fn read(ground: &Ground) -> Result<Vec<Subject>, Ending> {
+    if let Some(scenario) = scenario(ground)? {
+        let plan = plan(ground, &scenario)?;
+        return Ok(vec![planned(&scenario, &plan)]);
+    }
     let seeds = seed_subjects()?;
     if ground.dumps.is_empty() {
         return match &ground.node {

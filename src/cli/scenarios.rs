@@ -23,6 +23,7 @@ pub fn read(path: &Path, node: Option<&str>) -> Result<Scenario, Ending> {
         (Contents::Scenario(scenario), None) => *scenario,
         (Contents::Scenario(scenario), Some(node)) => {
             return Err(Ending::bad_input(miette!(
+                help = "--node is for files of resources alone",
                 "--node {node}: {} is a scenario, which says its node itself: {}",
                 path.display(),
                 scenario.node.name

@@ -115,6 +115,12 @@ impl<'a> Judge<'a> {
         })
     }
 
+    /// The world whose policies it speaks for.
+    #[must_use]
+    pub fn world(&self) -> &'a World {
+        self.world
+    }
+
     /// What becomes of a packet where these connections exist.
     #[must_use]
     pub fn judge(&self, packet: &Packet, connections: &Connections) -> Opinion {

@@ -64,6 +64,20 @@ pub struct Exit {
     pub destination: IpAddr,
 }
 
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.way {
+            Way::Out(interface) => write!(f, "sent out of {interface}")?,
+            Way::Local | Way::Nowhere(_) => f.write_str("delivered to the node")?,
+        }
+        match self.source {
+            Source::Exactly(source) => write!(f, " as {source}")?,
+            Source::OfNode => f.write_str(" as the node")?,
+        }
+        write!(f, " > {}", self.destination)
+    }
+}
+
 /// The source address with which a packet comes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Source {

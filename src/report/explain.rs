@@ -2,6 +2,12 @@
 //!
 //! The model's trace is the ground, because it holds every rule that was asked; a kernel's trace holds
 //! the rules that matched. Where the two part, the kernel's own way is written out from there.
+//!
+//! * [`reasons`]: what Calico means for the packet, and which rules of the kernel's say so;
+//! * `rules`: the rules of a trace, as text and by their place.
+
+pub mod reasons;
+mod rules;
 
 use std::fmt::{self, Display, Write as _};
 
@@ -12,7 +18,10 @@ use crate::model::Parting;
 use crate::packet::{Connection, InterfaceName, Packet};
 use crate::report::palette::Palette;
 use crate::verdict::{ArmName, NotProgrammed};
-use crate::xtables::{Backend, Firewall, Match, Rule, RuleId, save};
+use crate::xtables::{Backend, Firewall, Match, RuleId};
+
+pub use reasons::Reason;
+use rules::{is_match, matches_of, only, place, place_of, rule_text, text_of_rule};
 
 /// What one arm tells of a packet.
 #[derive(Clone, Debug)]
@@ -36,6 +45,8 @@ pub struct Explanation<'a> {
     pub packet: &'a Packet,
     /// The connections that exist when it comes.
     pub connections: &'a [Connection],
+    /// What Calico means for it, where it runs on the node.
+    pub reason: Option<Reason>,
     /// What the model tells, reading the rules as one backend does.
     pub model: Telling,
     /// Where the other backend reads them differently, what comes of that.
@@ -61,12 +72,15 @@ pub enum Otherwise {
 }
 
 impl Explanation<'_> {
-    /// Whether every kernel arm that was asked did what the model says of its backend.
+    /// Whether every kernel arm that was asked did what the model says of its backend, and the model what
+    /// is meant.
     #[must_use]
     pub fn agreed(&self) -> bool {
-        self.kernels.iter().all(|kernel| {
-            compare(&self.model_of(kernel).answer, &kernel.answer) == Comparison::Agree
-        })
+        let unmeant = |reason: &Reason| reason.meant == Some(false);
+        !self.reason.as_ref().is_some_and(unmeant)
+            && self.kernels.iter().all(|kernel| {
+                compare(&self.model_of(kernel).answer, &kernel.answer) == Comparison::Agree
+            })
     }
 
     /// What the model tells of a kernel arm's backend.
@@ -103,6 +117,7 @@ struct Page<'a> {
 impl Page<'_> {
     fn write(&mut self) {
         self.head();
+        self.reason();
         self.way();
         self.otherwise();
         for kernel in &self.explanation.kernels {
@@ -341,6 +356,7 @@ impl Page<'_> {
 
     fn endings(&mut self) {
         self.title("The end");
+        self.meaning();
         let model = &self.explanation.model;
         self.line(format_args!("  {:<7} {}", model.arm, ending(model)));
         match &self.explanation.otherwise {
@@ -402,60 +418,6 @@ impl Display for Way {
         }
         Ok(())
     }
-}
-
-/// A rule's text; what the rule did, where there is no such rule.
-fn rule_text(firewall: &Firewall, step: &Step, index: usize) -> String {
-    match firewall.rule(&place(step, index)) {
-        Some(rule) => text_of_rule(step, rule),
-        None => step.did.clone(),
-    }
-}
-
-/// A rule's text without its chain, which stands above it.
-fn text_of_rule(step: &Step, rule: &Rule) -> String {
-    let text = save::print_rule(&step.chain, rule, step.family);
-    let head = save::print_rule(&step.chain, &Rule::default(), step.family);
-    let text = text.strip_prefix(&head).unwrap_or(&text);
-    text.trim_start().to_owned()
-}
-
-/// A rule that asks nothing but one of another's questions, and does nothing.
-fn only(rule: &Rule, asked: Asked) -> Rule {
-    let mut one = Rule::default();
-    match asked {
-        Asked::Source => one.source = rule.source,
-        Asked::Destination => one.destination = rule.destination,
-        Asked::InInterface => one.in_interface.clone_from(&rule.in_interface),
-        Asked::OutInterface => one.out_interface.clone_from(&rule.out_interface),
-        Asked::Protocol => one.protocol = rule.protocol,
-        Asked::Fragment => one.fragment = rule.fragment,
-        Asked::Match(at) => one
-            .matches
-            .extend(rule.matches.get(usize::from(at)).cloned()),
-    }
-    one
-}
-
-fn place(step: &Step, index: usize) -> RuleId {
-    RuleId {
-        family: step.family,
-        table: step.table,
-        chain: step.chain.clone(),
-        index,
-    }
-}
-
-fn place_of(step: &Step) -> RuleId {
-    place(step, step.rule.unwrap_or(0))
-}
-
-fn is_match(step: &Step) -> bool {
-    step.rule.is_some() && step.matched.is_ok()
-}
-
-fn matches_of(steps: &[Step]) -> Vec<&Step> {
-    steps.iter().filter(|step| is_match(step)).collect()
 }
 
 /// How many of the rules that matched, from the first on, are the same in both traces.

@@ -1,16 +1,20 @@
-//! What `calidiff explain` says of packets on the seed's nodes, by the model alone.
+//! What `calidiff explain` says of packets on the seed's nodes and in the example scenarios, by the model alone.
 
 use std::process::Command;
 
-/// Explains a packet and compares the text with the accepted one.
+/// Explains a packet that all agree on, and compares the text with the accepted one.
 fn explain(name: &str, arguments: &[&str]) {
+    explain_and_end(name, arguments, 0);
+}
+
+fn explain_and_end(name: &str, arguments: &[&str], status: i32) {
     let output = Command::new(env!("CARGO_BIN_EXE_calidiff"))
         .arg("explain")
         .args(arguments)
         .output()
         .expect("calidiff can be started");
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{errors}");
+    assert_eq!(output.status.code(), Some(status), "{errors}");
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/explain"));
     settings.set_prepend_module_to_snapshot(false);
@@ -73,4 +77,52 @@ fn a_node_speaks_to_its_own_workload() {
             "from=node tcp 192.168.40.12:40000 > 172.16.1.3:3306",
         ],
     );
+}
+
+#[test]
+fn a_profile_lets_out_and_a_policy_lets_in() {
+    explain(
+        "reason-profile-and-policy",
+        &[
+            "tests/scenarios/workload-policy.yaml",
+            "--packet",
+            "in=cali-admin tcp 10.65.0.2:40002 > 10.65.0.1:22",
+        ],
+    );
+}
+
+#[test]
+fn an_untracked_policy_denies() {
+    explain(
+        "reason-untracked-denies",
+        &[
+            "tests/scenarios/do-not-track.yaml",
+            "--packet",
+            "in=eth0 tcp 203.0.113.7:40001 > 192.168.0.1:80",
+        ],
+    );
+}
+
+#[test]
+fn the_answer_of_a_scenarios_connection() {
+    explain(
+        "reason-answer",
+        &[
+            "tests/scenarios/workload-policy.yaml",
+            "--packet",
+            "in=eth0 tcp 10.65.1.1:5432 > 10.65.0.1:40009 flags=ACK",
+        ],
+    );
+}
+
+#[test]
+fn what_felix_lets_through_against_what_is_meant() {
+    let packet = "in=cali-web proto=4 10.65.0.1 > 203.0.113.7";
+    let arguments = ["tests/scenarios/nat.yaml", "--packet", packet];
+    explain_and_end("reason-against-the-rules", &arguments, 1);
+}
+
+#[test]
+fn every_packet_of_a_scenario() {
+    explain("reason-every-packet", &["tests/scenarios/raw-rules.yaml"]);
 }

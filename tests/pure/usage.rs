@@ -291,3 +291,23 @@ fn an_unknown_layout() {
     For more information, try '--help'.
     ");
 }
+
+#[test]
+fn no_packet_to_explain() {
+    let folder = folder_with(&[]);
+    insta::assert_snapshot!(refusal(folder.path(), &["explain"]), @r"
+    × there is no packet to be explained
+    help: give one: --packet 'in=eth0 tcp 10.0.0.9:40000 > 172.16.1.1:80'
+    ");
+}
+
+#[test]
+fn a_scenario_beside_a_dump() {
+    let scenario = "name: mine\nnode: { name: mine, interfaces: [] }\n";
+    let folder = folder_with(&[("mine.yaml", scenario), ("mine.save", "*filter\nCOMMIT\n")]);
+    let arguments = ["check", "mine.yaml", "mine.save"];
+    insta::assert_snapshot!(refusal(folder.path(), &arguments), @r"
+    × mine.yaml stands beside other files; expected it alone
+    help: a scenario has its node, rules and sets itself
+    ");
+}

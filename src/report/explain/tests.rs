@@ -3,6 +3,7 @@
 use super::*;
 use crate::journey::{Point, Sight, Unjudged};
 use crate::packet::Family;
+use crate::xtables::save;
 use crate::xtables::{Hook, TableName};
 
 const RULES: &str = "\
@@ -85,6 +86,7 @@ fn telling(arm: ArmName, answer: Answer, steps: Vec<Step>) -> Telling {
 fn explain(kernels: Vec<Telling>) -> (String, bool) {
     let (firewall, packet) = (firewall(), packet());
     let explanation = Explanation {
+        reason: None,
         node: "here",
         firewall: &firewall,
         packet: &packet,
@@ -192,6 +194,7 @@ fn what_is_not_judged_is_said_to_be() {
 fn colour_is_an_addition_only() {
     let (firewall, packet) = (firewall(), packet());
     let explanation = Explanation {
+        reason: None,
         node: "here",
         firewall: &firewall,
         packet: &packet,
@@ -228,6 +231,7 @@ fn what_the_other_backend_makes_of_it_is_said() {
         rule: Some(place_of(&steps()[3])),
     };
     let mut explanation = Explanation {
+        reason: None,
         node: "here",
         firewall: &firewall,
         packet: &packet,

@@ -1,15 +1,18 @@
-//! The example scenarios: each is read and planned, and its judges agree on every packet.
+//! The example scenarios: each is read and planned, its judges agree on every packet, and for what Calico
+//! decides the kernel's rule is found that says so.
 
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use calidiff::arm::plan::Plan;
+use calidiff::arm::plan::{Bench, Plan};
 use calidiff::campaign::trial::Expected;
 use calidiff::diff::judgement::Outcome;
 use calidiff::diff::meaning::sure;
+use calidiff::model::Connections;
 use calidiff::packet::Family;
 use calidiff::render::Layout;
+use calidiff::report::explain::Reason;
 use calidiff::scenario::{Scenario, text};
 use calidiff::xtables::Backend;
 
@@ -34,9 +37,13 @@ fn told(scenario: &Scenario) -> Result<String, Box<dyn Error>> {
         assert_eq!(refused, None, "{}", scenario.name);
     }
     let batch = &scenario.batch;
+    let firewall = plan.firewall.clone();
     let mut bench = plan.bench()?;
     let expected = Expected::of(&mut bench, &Backend::BOTH, batch);
     let mut text = format!("{}\n", scenario.name);
+    let Bench {
+        machines, calico, ..
+    } = &mut bench;
     for (place, packet) in batch.packets.iter().enumerate() {
         let said = expected.said(&scenario.node, [None, None], place);
         assert_eq!(
@@ -48,9 +55,18 @@ fn told(scenario: &Scenario) -> Result<String, Box<dyn Error>> {
         let answer = said.readings[0].ok_or("no reading")?.model;
         let end = sure(answer).ok_or("left to chance")?;
         writeln!(text, "  {packet}\n      {end}")?;
-        if let (Some(opinion), Some(calico)) = (said.opinion, &bench.calico) {
-            for decision in opinion.decisions() {
-                writeln!(text, "      {}", calico.judge.words(decision))?;
+        let (Some(opinion), Some(calico)) = (said.opinion, &calico) else {
+            continue;
+        };
+        let connections = Connections::new(&batch.connections);
+        let (_, steps) = machines[0].trace(&connections, packet);
+        for one in Reason::new(&calico.judge, opinion, &firewall, &steps).decisions {
+            writeln!(text, "      {}", one.words)?;
+            for step in &one.steps {
+                writeln!(text, "        {}", step.rule_id().ok_or("no rule")?)?;
+            }
+            if one.steps.is_empty() {
+                writeln!(text, "        {}", one.otherwise)?;
             }
         }
     }
