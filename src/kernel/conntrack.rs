@@ -121,6 +121,16 @@ impl Table {
     }
 }
 
+/// The requests that make entries of the connection table, as a netlink socket takes them.
+#[must_use]
+pub fn entry_requests(connections: &[Connection]) -> Vec<u8> {
+    let mut writer = Writer::default();
+    for connection in connections {
+        write_new(&mut writer, connection, false);
+    }
+    writer.bytes().to_vec()
+}
+
 /// The head of a request about one connection.
 fn head(kind: u8, connection: &Connection, acknowledged: bool) -> Head {
     Head {

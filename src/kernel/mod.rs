@@ -37,6 +37,7 @@ pub mod settings;
 mod sightings;
 mod trace;
 
+pub use conntrack::entry_requests;
 pub use error::KernelError;
 pub use link::{Links, Tun};
 pub use namespace::{Namespace, Privilege, privilege};

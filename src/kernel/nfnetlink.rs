@@ -76,6 +76,11 @@ impl Writer {
         self.bytes.clear();
     }
 
+    /// The messages, one behind the other.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// How many bytes there are.
     pub(super) fn len(&self) -> usize {
         self.bytes.len()

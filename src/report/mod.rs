@@ -4,16 +4,20 @@
 //! * [`check`]: what a check of rulesets found;
 //! * [`claims`]: the seed's claims;
 //! * `doctor`: what a machine can do and what it lacks;
+//! * [`divergence`]: a class of divergences, as its snapshot shows it;
 //! * [`explain`]: one packet's way through the chains;
 //! * [`render`]: what is programmed, as the tools' own text;
+//! * [`script`]: the same for a shell, without this program;
 //! * [`palette`]: colours, sparingly.
 
 #[cfg(target_os = "linux")]
 pub mod bench;
 pub mod check;
 pub mod claims;
+pub mod divergence;
 #[cfg(target_os = "linux")]
 pub mod doctor;
 pub mod explain;
 pub mod palette;
 pub mod render;
+pub mod script;

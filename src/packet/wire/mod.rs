@@ -56,7 +56,7 @@ impl Tag {
 
     /// A tag read from a header.
     #[must_use]
-    pub fn of_bits(bits: u16) -> Self {
+    pub const fn of_bits(bits: u16) -> Self {
         Self(bits)
     }
 }
