@@ -1,6 +1,8 @@
 //! One plan before all judges: intent and both readings of the rules first, which need no kernel, then the
 //! kernels.
 
+use std::fmt;
+
 use crate::arm::plan::{Bench, Plan};
 use crate::arm::{Arm, Failure, Judge};
 use crate::diff::class::{Class, Evidence};
@@ -252,6 +254,26 @@ pub(super) fn differing_refusals(
         }
     }
     Ok(differing)
+}
+
+impl fmt::Display for Loading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = match self.family {
+            Some(Family::V4) => "Felix's rules of IPv4",
+            Some(Family::V6) => "Felix's rules of IPv6",
+            None => "the rules",
+        };
+        let says = |why: &Option<NotProgrammed>| match why {
+            None => "taken".to_owned(),
+            Some(why) => format!("refused ({})", why.message),
+        };
+        let (model, kernel) = (says(&self.model), says(&self.kernel));
+        write!(
+            f,
+            "{of} are {model} by the model and {kernel} by {}",
+            self.backend
+        )
+    }
 }
 
 impl Trial {

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::diff::ledger::FOLDER;
 use crate::render::Layout;
+use crate::verdict::ArmName;
 use crate::xtables::Backend;
 
 /// Holds what Calico's iptables rules do against what they should.
@@ -39,6 +41,10 @@ pub enum Command {
     Explain(Explain),
     /// Print the rules and sets that Felix makes of Calico's resources
     Render(Render),
+    /// Judge scenarios again, packet by packet
+    Replay(Replay),
+    /// Make a scenario small on which the judges differ
+    Shrink(Shrink),
     /// Measure model and kernel side by side
     Bench(Bench),
     /// Say what this machine can do, what it lacks, and how to get it
@@ -92,6 +98,44 @@ impl Backends {
         names.sort_unstable();
         names.dedup();
         names
+    }
+}
+
+impl ValueEnum for ArmName {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Model, Self::Legacy, Self::Nft]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(match self {
+            Self::Model => PossibleValue::new("model").help("the chain machine; always asked"),
+            Self::Legacy => PossibleValue::new("legacy").help("the kernel behind iptables-legacy"),
+            Self::Nft => PossibleValue::new("nft").help("the kernel behind iptables-nft"),
+        })
+    }
+}
+
+/// Which arms a command asks beside the intent.
+#[derive(Args, Clone, Debug)]
+pub struct Arms {
+    /// The arms, separated by commas; the intent is asked wherever Calico runs
+    #[arg(
+        long = "arms",
+        value_name = "NAMES",
+        value_enum,
+        value_delimiter = ',',
+        default_value = "model,legacy,nft"
+    )]
+    pub names: Vec<ArmName>,
+}
+
+impl Arms {
+    /// The backends whose kernels are asked, each once, legacy first.
+    #[must_use]
+    pub fn kernels(&self) -> Vec<Backend> {
+        let mut kernels = Backend::BOTH.to_vec();
+        kernels.retain(|backend| self.names.contains(&ArmName::from(*backend)));
+        kernels
     }
 }
 
@@ -247,6 +291,71 @@ pub enum Part {
     Sets,
     /// What iptables-restore and ip6tables-restore take
     Rules,
+}
+
+/// `calidiff replay`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Exit status 1 where judges differ and the ledger does not know why.
+
+Examples:
+  calidiff replay snapshots/divergence/*.yaml
+      every known class: what intent, model and both kernels say of its packet
+  calidiff replay snapshots/divergence/*.snap --arms model
+      the same without the kernels: no privileges are needed
+  calidiff replay mine.yaml --json")]
+pub struct Replay {
+    /// Scenarios, or snapshots that have theirs beside them
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    /// Who is asked.
+    pub arms: Arms,
+    /// Whose rules are programmed where Calico runs
+    #[arg(long, value_name = "NAME", value_enum, default_value = "seed")]
+    pub layout: Layout,
+    /// The folder of the known divergences
+    #[arg(long, value_name = "FOLDER", default_value = FOLDER)]
+    pub ledger: PathBuf,
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `calidiff shrink`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+What remains is of the same class of divergence. Exit status 1 where the ledger does not know it.
+
+Examples:
+  calidiff shrink mine.yaml > small.yaml
+      the smallest scenario on which the judges still differ in the same way
+  calidiff shrink mine.yaml --arms model --out small.yaml
+      intent and model alone
+  calidiff shrink mine.yaml --save
+      also puts it into the ledger's folder, with a snapshot to be reviewed")]
+pub struct Shrink {
+    /// A scenario, or a snapshot that has its own beside it
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Where to write what remains; standard output unless said
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// The class to keep, by its id; that of the first packet on which somebody differs unless said
+    #[arg(long, value_name = "ID")]
+    pub class: Option<String>,
+    /// Save it in the ledger's folder as well, to be explained and reviewed
+    #[arg(long)]
+    pub save: bool,
+    #[command(flatten)]
+    /// Who is asked.
+    pub arms: Arms,
+    /// Whose rules are programmed where Calico runs
+    #[arg(long, value_name = "NAME", value_enum, default_value = "seed")]
+    pub layout: Layout,
+    /// The folder of the known divergences
+    #[arg(long, value_name = "FOLDER", default_value = FOLDER)]
+    pub ledger: PathBuf,
 }
 
 /// `calidiff bench`.

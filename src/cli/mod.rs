@@ -1,7 +1,8 @@
 //! The commands: what they take, and how they end.
 //!
 //! * [`args`]: every command's options and help;
-//! * [`check`], [`claims`], [`explain`], [`render`], [`bench`], [`doctor`]: one file a command;
+//! * [`check`], [`claims`], [`explain`], [`render`], [`replay`], [`shrink`], [`bench`], [`doctor`]: one file a
+//!   command;
 //! * [`ground`]: the rulesets that a command is asked about;
 //! * [`scenarios`]: the scenarios that it is;
 //! * [`status`]: what the exit status says;
@@ -19,7 +20,9 @@ pub mod ground;
 pub mod machine;
 pub mod progress;
 pub mod render;
+pub mod replay;
 pub mod scenarios;
+pub mod shrink;
 pub mod status;
 pub mod terminal;
 
@@ -54,5 +57,7 @@ fn run(command: &Command) -> Result<Status, Ending> {
         Command::Claims(options) => claims::run(options),
         Command::Explain(options) => explain::run(options),
         Command::Render(options) => render::run(options),
+        Command::Replay(options) => replay::run(options),
+        Command::Shrink(options) => shrink::run(options),
     }
 }

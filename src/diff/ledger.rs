@@ -201,7 +201,7 @@ pub fn record(
             serde_json::Value::from(value.as_str())
         );
     }
-    let _ = writeln!(pending, "---\n{snapshot}");
+    let _ = writeln!(pending, "---\n{}", snapshot.trim_end());
     fs::write(folder.join(format!("{id}.snap.new")), pending)?;
     Ok(file)
 }

@@ -20,7 +20,7 @@ use crate::model::Connections;
 use crate::node::routing::Way;
 use crate::packet::{Connection, Packet};
 use crate::render::Layout;
-use crate::report::script::{Scene, script};
+use crate::report::script::{NoScript, Scene, Script, script};
 use crate::scenario::Scenario;
 use crate::xtables::{Backend, Firewall, Ruleset, save};
 
@@ -32,7 +32,7 @@ pub struct Snapshot {
     /// Everything that is to be told of it.
     pub text: String,
     /// The script in it, where there is one.
-    pub script: Option<String>,
+    pub script: Option<Script>,
 }
 
 /// Why a scenario has no snapshot.
@@ -142,7 +142,7 @@ fn write_out(
 }
 
 /// What the intent says, in the policies' own names: each decision on a line.
-fn words(plan: &Plan, opinion: &Opinion) -> Vec<String> {
+pub(super) fn words(plan: &Plan, opinion: &Opinion) -> Vec<String> {
     let mut lines = vec![opinion.verdict.to_string()];
     lines.extend(opinion.exit.as_ref().map(coming_out));
     let calico = plan.calico.as_ref();
@@ -189,7 +189,7 @@ struct Page<'a> {
     kernels: &'a [Kernel],
 }
 
-type Scripted = Result<String, crate::report::script::NoScript>;
+type Scripted = Result<Script, NoScript>;
 
 impl Page<'_> {
     fn script(&self) -> Scripted {
@@ -214,7 +214,7 @@ impl Page<'_> {
         self.marks(&mut text);
         title(&mut text, "Without calidiff");
         match script {
-            Ok(script) => indented(&mut text, script),
+            Ok(script) => indented(&mut text, &script.text),
             Err(why) => indented(&mut text, format_args!("no script: {why}")),
         }
         self.kernels(&mut text);
@@ -348,7 +348,7 @@ fn indented(text: &mut String, lines: impl Display) {
 }
 
 /// What somebody says, his name before the first line.
-fn said(text: &mut String, who: &str, lines: &[String]) {
+pub(super) fn said(text: &mut String, who: &str, lines: &[String]) {
     let mut who = who;
     for line in lines {
         indented(text, format_args!("{who:<14} {line}"));
@@ -357,7 +357,7 @@ fn said(text: &mut String, who: &str, lines: &[String]) {
 }
 
 /// How a packet may end, and what the node answers.
-fn endings(answer: &Answer) -> Vec<String> {
+pub(super) fn endings(answer: &Answer) -> Vec<String> {
     let possible = match answer {
         Answer::Judged(possible) => possible,
         Answer::Unjudged(why) => return vec![format!("not judged: {why}")],

@@ -8,6 +8,8 @@
 //! * [`explain`]: one packet's way through the chains;
 //! * [`render`]: what is programmed, as the tools' own text;
 //! * [`script`]: the same for a shell, without this program;
+//! * [`keep`]: a new class, fired again, made small and saved for review;
+//! * [`replay`]: scenarios judged again;
 //! * [`palette`]: colours, sparingly.
 
 #[cfg(target_os = "linux")]
@@ -18,6 +20,8 @@ pub mod divergence;
 #[cfg(target_os = "linux")]
 pub mod doctor;
 pub mod explain;
+pub mod keep;
 pub mod palette;
 pub mod render;
+pub mod replay;
 pub mod script;

@@ -13,6 +13,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 mod claims;
 mod doctor;
 mod journeys;
+mod ledger;
 mod links;
 mod model;
 mod namespaces;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         programming::trials(),
         readings::trials(),
         journeys::trials(),
+        ledger::trials(),
         sets::trials(),
         model::trials(),
         safety::trials(),

@@ -9,6 +9,7 @@ mod house;
 mod infer;
 mod intent;
 mod known;
+mod ledger;
 mod meaning;
 mod model;
 mod render;

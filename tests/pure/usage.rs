@@ -37,7 +37,9 @@ fn folder_with(files: &[(&str, &str)]) -> TempDir {
 fn no_command() {
     let folder = folder_with(&[]);
     let said = refusal(folder.path(), &[]);
-    for command in ["check", "claims", "explain", "render", "bench", "doctor"] {
+    for command in [
+        "check", "claims", "explain", "render", "replay", "shrink", "bench", "doctor",
+    ] {
         assert!(said.contains(&format!("\n  {command} ")), "{said}");
     }
 }

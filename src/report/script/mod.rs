@@ -45,6 +45,16 @@ pub struct Scene<'a> {
     pub steps: &'a [Step],
 }
 
+/// A script, and how it ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// What the shell reads.
+    pub text: String,
+    /// The packet's end by the model, which the script prints where the kernel does the same; of a packet that
+    /// is delivered without its addresses.
+    pub end: End,
+}
+
 /// Why there is no script.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoScript {
@@ -67,23 +77,23 @@ pub enum NoScript {
 /// # Errors
 ///
 /// [`NoScript`] where it can't be short and true.
-pub fn script(scene: &Scene<'_>) -> Result<String, NoScript> {
+pub fn script(scene: &Scene<'_>) -> Result<Script, NoScript> {
     let family = scene.packet.family();
     let mut machine = Machine::new(scene.backend, scene.node, scene.firewall)
         .map_err(|_| NoScript::NoFewRules)?;
     let connections = Connections::new(scene.connections);
-    let end = sure(&machine.judge(&connections, scene.packet));
+    let end = sure(&machine.judge(&connections, scene.packet)).ok_or(NoScript::NoFewRules)?;
     let ways = [trim::in_their_chains, trim::in_the_kernels_chains];
     let mut failed = NoScript::NoFewRules;
     for trimmed in ways.map(|way| way(scene.firewall, family, scene.steps)) {
         let firewall = scene.trimmed(trimmed);
-        if end.is_none() || scene.end_with(&firewall) != end {
+        if scene.end_with(&firewall) != Some(end) {
             continue;
         }
         let text = scene.text(&firewall)?;
         match text.lines().count() {
             lines if lines > LINES => failed = NoScript::TooLong(lines),
-            _ => return Ok(text),
+            _ => return Ok(Script { text, end }),
         }
     }
     Err(failed)
@@ -261,15 +271,15 @@ impl Scene<'_> {
     fn send(&self, text: &mut String, family: Family, packet: &str) {
         let (tagged, source, destination, delivered) = match family {
             Family::V4 => (
-                "unpack \"x4n\", $p",
-                "inet_ntoa substr $p, 12, 4",
-                "inet_ntoa substr $p, 16, 4",
+                "unpack(\"x4n\", $p)",
+                "inet_ntoa(substr $p, 12, 4)",
+                "inet_ntoa(substr $p, 16, 4)",
                 "/^Ip: \\d/ and my @f = split or next; $n += $f[7] + $f[9]",
             ),
             Family::V6 => (
-                "unpack \"x2n\", $p",
-                "inet_ntop AF_INET6, substr $p, 8, 16",
-                "inet_ntop AF_INET6, substr $p, 24, 16",
+                "unpack(\"x2n\", $p)",
+                "inet_ntop(AF_INET6, substr $p, 8, 16)",
+                "inet_ntop(AF_INET6, substr $p, 24, 16)",
                 "/^Ip6In(?:Delivers|UnknownProtos) +(\\d+)/ and $n += $1",
             ),
         };
@@ -279,14 +289,14 @@ impl Scene<'_> {
         };
         let _ = writeln!(
             text,
-            "perl -e 'use Socket ();  Socket->import(qw(:DEFAULT inet_pton inet_ntop pack_sockaddr_in6));\n  \
+            "perl -e 'use Socket \":all\";\n  \
              sub delivered {{ my $n = 0; open my $f, \"<\", \"/proc/net/{counters}\"; while (<$f>) {{ {delivered} }} $n }}\n  \
              for (split \" \", $ENV{{TUNS}}) {{ my ($name, $f) = split /=/; open $t{{$name}}, \"+<&=$f\" or die $!;\n    \
              1 while sysread $t{{$name}}, my $p, 65536 }}\n  \
              my ($before, $sent) = delivered(); {}\n  \
              select undef, undef, undef, 0.1;\n  \
              for my $name (sort keys %t) {{ while (sysread $t{{$name}}, my $p, 65536) {{ {tagged} == 1 or next; $sent = 1;\n    \
-             print \"sent out of $name as \", ({source}), \" > \", ({destination}), \"\\n\" }} }}\n  \
+             print \"sent out of $name as \", {source}, \" > \", {destination}, \"\\n\" }} }}\n  \
              $sent or print delivered() > $before ? \"delivered to the node\\n\" : \"lost\\n\"' {packet}",
             self.write(family)
         );
@@ -305,11 +315,11 @@ impl Scene<'_> {
         let (domain, address) = match family {
             Family::V4 => (
                 "AF_INET",
-                format!("pack_sockaddr_in 0, inet_aton \"{destination}\""),
+                format!("pack_sockaddr_in(0, inet_aton(\"{destination}\"))"),
             ),
             Family::V6 => (
                 "AF_INET6",
-                format!("pack_sockaddr_in6 0, inet_pton AF_INET6, \"{destination}\""),
+                format!("pack_sockaddr_in6(0, inet_pton(AF_INET6, \"{destination}\"))"),
             ),
         };
         let mark = match self.packet.mark {

@@ -1,0 +1,87 @@
+//! `calidiff shrink`: a scenario that diverges, made small.
+
+use miette::miette;
+
+use super::args::Shrink;
+use super::replay::{panel, scenario_of};
+use super::scenarios;
+use super::status::{Ending, Status};
+use crate::campaign::shrink::Questions;
+use crate::diff::class::Class;
+use crate::diff::ledger::Ledger;
+use crate::report::keep::{Kept, info, save, understand};
+use crate::scenario::text;
+
+/// Makes a scenario small.
+///
+/// # Errors
+///
+/// Bad input, a scenario on which nobody differs among it; a machine that lacks what the kernel arms need.
+pub fn run(options: &Shrink) -> Result<Status, Ending> {
+    let ledger = Ledger::read(&options.ledger).map_err(Ending::bad_input)?;
+    let path = scenario_of(&options.file);
+    let scenario = scenarios::read(&path, None)?;
+    let mut plan = scenarios::plan(&path, options.layout, &scenario)?;
+    let mut panel = panel(&options.arms)?;
+    let trial = panel.judge(&mut plan, &scenario.batch)?;
+    let mut classes = trial.classes(&mut plan, &scenario.batch).into_iter();
+    let wanted = options.class.as_deref();
+    let is_wanted = |class: &Class| wanted.is_none_or(|id| class.id() == id);
+    let Some((packet, class)) = classes.find(|(_, class)| is_wanted(class)) else {
+        let path = path.display();
+        return Err(Ending::bad_input(match wanted {
+            Some(id) => miette!("no packet of {path} is of the class {id}"),
+            None => miette!("the judges agree on every packet of {path}: there is nothing to keep"),
+        }));
+    };
+    let questions = Questions::default();
+    let kept = understand(
+        &mut panel,
+        options.layout,
+        &scenario,
+        packet,
+        &class,
+        questions,
+    )
+    .map_err(|why| Ending::bad_input(miette!("{why}")))?;
+    let written = text::write(&kept.scenario)
+        .map_err(|why| Ending::bad_input(miette!("the scenario can't be written: {why}")))?;
+    eprintln!("{}", summary(&kept));
+    match &options.out {
+        None => print!("{written}"),
+        Some(out) => std::fs::write(out, written)
+            .map_err(|why| Ending::bad_input(miette!("can't write {}: {why}", out.display())))?,
+    }
+    if options.save {
+        let info = info(options.layout, None);
+        let file = save(&mut panel, options.layout, &kept, &options.ledger, &info)
+            .map_err(|why| Ending::bad_input(miette!("{why}")))?;
+        eprintln!(
+            "saved     {}: explain it there, then `cargo insta review`",
+            file.display()
+        );
+    }
+    Ok(match ledger.has(&kept.class) {
+        true => Status::Agreed,
+        false => Status::Diverged,
+    })
+}
+
+fn summary(kept: &Kept) -> String {
+    let Kept { class, rate, .. } = kept;
+    let end = match &kept.small {
+        None => "not seen again: left as it was".to_owned(),
+        Some(small) if small.complete => {
+            format!("{} cases tried; nothing more can go", small.asked)
+        }
+        Some(small) => format!("{} cases tried, and no more allowed", small.asked),
+    };
+    let again = match rate.is_certain() {
+        true => "every time".to_owned(),
+        false => format!("{} of {} times", rate.seen, rate.fired),
+    };
+    format!(
+        "class     {}\n          {class}\nseen      {again}\nshrunk    {end}",
+        class.id()
+    )
+}
