@@ -45,6 +45,8 @@ pub enum Command {
     Replay(Replay),
     /// Make a scenario small on which the judges differ
     Shrink(Shrink),
+    /// Print the JSON Schema of scenario files, for editors
+    Schema(Schema),
     /// Measure model and kernel side by side
     Bench(Bench),
     /// Say what this machine can do, what it lacks, and how to get it
@@ -283,6 +285,18 @@ pub struct Render {
     #[arg(long, value_name = "PART", value_enum)]
     pub only: Option<Part>,
 }
+
+/// `calidiff schema`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+A scenario is one YAML file: a node, what is loaded on it (Calico's resources, or rules and sets, or both),
+the connections that exist, and the packets that are sent. The folder tests/scenarios has examples.
+
+Examples:
+  calidiff schema > scenario.schema.json
+      an editor with a YAML language server checks and completes a scenario whose first line is
+      # yaml-language-server: $schema=scenario.schema.json")]
+pub struct Schema {}
 
 /// A part of what is programmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -1,8 +1,8 @@
 //! The commands: what they take, and how they end.
 //!
 //! * [`args`]: every command's options and help;
-//! * [`check`], [`claims`], [`explain`], [`render`], [`replay`], [`shrink`], [`bench`], [`doctor`]: one file a
-//!   command;
+//! * [`check`], [`claims`], [`explain`], [`render`], [`replay`], [`shrink`], [`schema`], [`bench`],
+//!   [`doctor`]: one file a command;
 //! * [`ground`]: the rulesets that a command is asked about;
 //! * [`scenarios`]: the scenarios that it is;
 //! * [`status`]: what the exit status says;
@@ -22,6 +22,7 @@ pub mod progress;
 pub mod render;
 pub mod replay;
 pub mod scenarios;
+pub mod schema;
 pub mod shrink;
 pub mod status;
 pub mod terminal;
@@ -59,5 +60,6 @@ fn run(command: &Command) -> Result<Status, Ending> {
         Command::Render(options) => render::run(options),
         Command::Replay(options) => replay::run(options),
         Command::Shrink(options) => shrink::run(options),
+        Command::Schema(options) => Ok(schema::run(options)),
     }
 }

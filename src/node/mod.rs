@@ -9,12 +9,13 @@ pub mod yaml;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::packet::{Family, InterfaceName};
 
 /// `rp_filter` of an interface: whether a source address must be routed back the way it came.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ReversePath {
     /// 0: no check.
@@ -28,13 +29,14 @@ pub enum ReversePath {
 
 /// One interface of the node, besides `lo`. In the kernel room each is a TUN device: it has no
 /// link-layer address and no neighbours to ask for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Interface {
     /// Its name.
     pub name: InterfaceName,
     /// Its addresses with their prefixes; each brings its connected route.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<String>")]
     pub addresses: Vec<IpNet>,
     /// `net.ipv4.conf.IF.rp_filter` (IPv6 has none).
     #[serde(default)]
@@ -45,7 +47,7 @@ pub struct Interface {
 }
 
 /// Where a route leads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RouteKind {
     /// Out of an interface.
@@ -65,17 +67,18 @@ pub enum RouteKind {
 }
 
 /// One route of the main table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// The prefix that it covers.
+    #[schemars(with = "String")]
     pub destination: IpNet,
     /// Where it leads.
     pub to: RouteKind,
 }
 
 /// A node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Node {
     /// What reports call it.

@@ -8,6 +8,7 @@
 pub mod implied;
 pub mod text;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::calico::Resources;
@@ -43,7 +44,7 @@ impl Scenario {
 }
 
 /// Rules that were added to what a scenario's source has.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Completion {
     /// Of which family.
@@ -54,6 +55,7 @@ pub struct Completion {
         skip_serializing_if = "Option::is_none",
         with = "table_by_name"
     )]
+    #[schemars(with = "Option<String>")]
     pub table: Option<TableName>,
     /// In which chain; absent: in all.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -22,11 +22,14 @@
 mod check;
 mod write;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
 use miette::Diagnostic;
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
@@ -65,17 +68,22 @@ pub enum NotAScenario {
 }
 
 /// Text in the tools' own language.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Source {
-    File(Spanned<String>),
-    Text(Spanned<String>),
+    /// In a file beside.
+    File(#[schemars(with = "String")] Spanned<String>),
+    /// Here.
+    Text(#[schemars(with = "String")] Spanned<String>),
 }
 
-#[derive(Default, Deserialize)]
+/// What iptables and ip6tables have loaded.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Sources {
+    /// As iptables-save prints it.
     v4: Option<Source>,
+    /// As ip6tables-save prints it.
     v6: Option<Source>,
 }
 
@@ -88,6 +96,29 @@ enum ResourcesSource {
 impl<'de> Deserialize<'de> for ResourcesSource {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ResourcesVisitor)
+    }
+}
+
+impl JsonSchema for ResourcesSource {
+    fn schema_name() -> Cow<'static, str> {
+        "Resources".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let resource = read::schema::schema(generator);
+        json_schema!({
+            "anyOf": [
+                { "type": "array", "items": resource },
+                {
+                    "type": "object",
+                    "properties": {
+                        "file": { "description": "the name of a file beside", "type": "string" },
+                    },
+                    "required": ["file"],
+                    "additionalProperties": false,
+                },
+            ],
+        })
     }
 }
 
@@ -129,23 +160,48 @@ impl<'de> Visitor<'de> for ResourcesVisitor {
     }
 }
 
-/// What a scenario's file has.
-#[derive(Deserialize)]
+/// One whole case: a node, what it has loaded, and the packets sent at it.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(title = "a scenario of calidiff")]
 #[serde(deny_unknown_fields)]
 struct Fields {
+    /// What reports call it.
+    #[schemars(with = "String")]
     name: Spanned<String>,
+    /// What it shows, and who is right: a sentence or more for people.
     why: Option<String>,
+    /// The node.
+    #[schemars(with = "Node")]
     node: Spanned<Node>,
+    /// Calico's resources, of one version of the API: here, or in a file beside. Of them Felix makes the
+    /// node's rules.
+    #[schemars(with = "Option<ResourcesSource>")]
     resources: Option<ResourcesSource>,
+    /// The sets that are loaded, as `ipset save` prints them; besides Calico's where there are resources.
     sets: Option<Source>,
+    /// The rules that are loaded; besides Calico's where there are resources.
     #[serde(default)]
     rules: Sources,
+    /// Which of the rules their source does not have, and why they stand here.
     #[serde(default)]
+    #[schemars(with = "Vec<Completion>")]
     completed: Vec<Spanned<Completion>>,
+    /// The connections that exist when the packets are sent, each a line: `tcp 10.0.0.9:40000 > 10.0.0.1:22
+    /// replied` or `unreplied`, and `answers=(…)` where addresses are translated.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     connections: Vec<Spanned<String>>,
+    /// The packets, each a line: `in=eth0 tcp 10.0.0.9:40000 > 10.0.0.1:22`, or `from=node` first.
     #[serde(default)]
+    #[schemars(with = "Vec<String>")]
     packets: Vec<Spanned<String>>,
+}
+
+/// The JSON Schema of scenario files (draft 2020-12), for editors.
+#[must_use]
+pub fn schema() -> Schema {
+    let settings = SchemaSettings::draft2020_12().for_deserialize();
+    settings.into_generator().into_root_schema_for::<Fields>()
 }
 
 /// Reads the scenario in a file; files beside are looked for in its folder.

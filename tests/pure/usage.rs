@@ -38,7 +38,7 @@ fn no_command() {
     let folder = folder_with(&[]);
     let said = refusal(folder.path(), &[]);
     for command in [
-        "check", "claims", "explain", "render", "replay", "shrink", "bench", "doctor",
+        "check", "claims", "explain", "render", "replay", "shrink", "schema", "bench", "doctor",
     ] {
         assert!(said.contains(&format!("\n  {command} ")), "{said}");
     }

@@ -4,41 +4,16 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::Parts;
 use super::tree::{Fields, Read, Reader, Tree};
+use super::{Parts, known};
 use crate::calico::resources::{Api, IpInIp, Node, Pool};
-use crate::calico::words;
+use crate::calico::words::{self, Kind};
 use crate::packet::Family;
-
-const POOL_V1: &[&str] = &["ipip", "nat-outgoing", "disabled"];
-const POOL_V3: &[&str] = &[
-    "cidr",
-    "ipipMode",
-    "vxlanMode",
-    "natOutgoing",
-    "disabled",
-    "blockSize",
-    "nodeSelector",
-    "allowedUses",
-    "assignmentMode",
-    "disableBGPExport",
-];
-const BGP: &[&str] = &["asNumber", "ipv4Address", "ipv6Address"];
-const BGP_V3: &[&str] = &["ipv4IPIPTunnelAddr", "routeReflectorClusterID"];
-const NODE_V3: &[&str] = &[
-    "addresses",
-    "orchRefs",
-    "ipv4VXLANTunnelAddr",
-    "vxlanTunnelMACAddr",
-];
 
 impl Reader<'_> {
     pub(super) fn pool(&self, parts: &Parts<'_>) -> Read<Pool> {
-        let known = match self.api {
-            Api::V1 => POOL_V1,
-            Api::V3 => POOL_V3,
-        };
-        let spec = self.spec(parts, "a pool's spec", &[known])?;
+        let known = known::spec(self.api, Kind::Pool);
+        let spec = self.spec(parts, "a pool's spec", known)?;
         let (cidr, nat_outgoing) = match self.api {
             Api::V1 => (self.required(&parts.metadata, "cidr")?, "nat-outgoing"),
             Api::V3 => (self.required(&spec, "cidr")?, "natOutgoing"),
@@ -99,7 +74,7 @@ impl Reader<'_> {
         let Some(tree) = spec.get("ipip") else {
             return Ok(IpInIp::Never);
         };
-        let fields = self.fields(tree, "a pool's IP in IP", &[&["enabled", "mode"]])?;
+        let fields = self.fields(tree, "a pool's IP in IP", known::IP_IN_IP)?;
         let mode = match fields.get("mode") {
             None => IpInIp::Always,
             Some(mode) => self.word(mode, "mode of IP in IP", words::ip_in_ip(self.api))?,
@@ -125,10 +100,7 @@ impl Reader<'_> {
     }
 
     pub(super) fn node(&self, parts: &Parts<'_>, name: String) -> Read<Node> {
-        let known: &[&[&str]] = match self.api {
-            Api::V1 => &[&["bgp"]],
-            Api::V3 => &[&["bgp"], NODE_V3],
-        };
+        let known = known::spec(self.api, Kind::Node);
         let spec = self.spec(parts, "a node's spec", known)?;
         let mut node = Node {
             name,
@@ -139,10 +111,7 @@ impl Reader<'_> {
         let Some(bgp) = spec.get("bgp") else {
             return Ok(node);
         };
-        let known: &[&[&str]] = match self.api {
-            Api::V1 => &[BGP],
-            Api::V3 => &[BGP, BGP_V3],
-        };
+        let known = known::bgp(self.api);
         let bgp = self.fields(bgp, "a node's BGP", known)?;
         let address = |field, family| self.node_address(&bgp, field, family);
         for (field, family) in [("ipv4Address", Family::V4), ("ipv6Address", Family::V6)] {

@@ -5,40 +5,16 @@ use std::net::IpAddr;
 use serde_saphyr::Location;
 
 use super::tree::{Fields, Read, Reader, Tree};
-use super::{Metadata, Parts};
+use super::{Metadata, Parts, known};
 use crate::calico::resources::endpoint::WorkloadId;
 use crate::calico::resources::{Api, HostEndpoint, NamedPort, NetworkSet, WorkloadEndpoint};
 use crate::calico::rule::NamedProtocol;
-use crate::calico::words;
+use crate::calico::words::{self, Kind};
 use crate::calico::world::{FloatingAddress, HostInterface};
 use crate::packet::Family;
 
-const WORKLOAD: &[&str] = &[
-    "interfaceName",
-    "mac",
-    "ipNetworks",
-    "ipNATs",
-    "ipv4Gateway",
-    "ipv6Gateway",
-    "profiles",
-    "state",
-];
-const WORKLOAD_V3: &[&str] = &[
-    "node",
-    "orchestrator",
-    "workload",
-    "pod",
-    "containerID",
-    "endpoint",
-    "ports",
-    "serviceAccountName",
-    "allowSpoofedSourcePrefixes",
-];
-const HOST: &[&str] = &["interfaceName", "expectedIPs", "profiles"];
-const HOST_V3: &[&str] = &["node", "ports"];
-
 /// Whether an endpoint is administratively up, as the data beneath the API has it.
-const STATES: words::Words<bool> = &[("active", true), ("inactive", false)];
+pub(super) const STATES: words::Words<bool> = &[("active", true), ("inactive", false)];
 
 impl Reader<'_> {
     pub(super) fn workload(
@@ -46,10 +22,7 @@ impl Reader<'_> {
         parts: &Parts<'_>,
         metadata: &Metadata,
     ) -> Read<WorkloadEndpoint> {
-        let known: &[&[&str]] = match self.api {
-            Api::V1 => &[WORKLOAD],
-            Api::V3 => &[WORKLOAD, WORKLOAD_V3],
-        };
+        let known = known::spec(self.api, Kind::Workload);
         let spec = self.spec(parts, "a workload endpoint's spec", known)?;
         let id = match self.api {
             Api::V1 => self.workload_id_v1(&parts.metadata)?,
@@ -143,7 +116,7 @@ impl Reader<'_> {
     }
 
     fn floating(&self, tree: &Tree, addresses: &[IpAddr]) -> Read<FloatingAddress> {
-        let fields = self.fields(tree, "an IP NAT", &[&["internalIP", "externalIP"]])?;
+        let fields = self.fields(tree, "an IP NAT", known::FLOATING)?;
         let [inside, outside] =
             ["internalIP", "externalIP"].map(|field| self.required(&fields, field));
         let (inside, outside) = (inside?, outside?);
@@ -169,8 +142,7 @@ impl Reader<'_> {
     }
 
     fn named_port(&self, tree: &Tree) -> Read<NamedPort> {
-        let known = &["name", "protocol", "port", "hostPort", "hostIP"];
-        let fields = self.fields(tree, "a named port", &[known])?;
+        let fields = self.fields(tree, "a named port", known::NAMED_PORT)?;
         let protocol = self.required(&fields, "protocol")?;
         let protocols: Vec<(&str, NamedProtocol)> = words::protocols(self.api)
             .iter()
@@ -188,10 +160,7 @@ impl Reader<'_> {
     }
 
     pub(super) fn host(&self, parts: &Parts<'_>, metadata: &Metadata) -> Read<HostEndpoint> {
-        let known: &[&[&str]] = match self.api {
-            Api::V1 => &[HOST],
-            Api::V3 => &[HOST, HOST_V3],
-        };
+        let known = known::spec(self.api, Kind::Host);
         let spec = self.spec(parts, "a host endpoint's spec", known)?;
         let node = match self.api {
             Api::V1 => self.name_in(&parts.metadata, "node")?,
@@ -225,7 +194,11 @@ impl Reader<'_> {
     }
 
     pub(super) fn set(&self, parts: &Parts<'_>, metadata: &Metadata) -> Read<NetworkSet> {
-        let spec = self.spec(parts, "a network set's spec", &[&["nets"]])?;
+        let spec = self.spec(
+            parts,
+            "a network set's spec",
+            known::spec(self.api, parts.kind),
+        )?;
         Ok(NetworkSet {
             name: metadata.name.clone(),
             namespace: metadata.namespace.clone(),

@@ -5,6 +5,7 @@
 //!
 //! * [`tree`] is YAML with places, and the questions put to it;
 //! * [`scalar`] reads what stands in single values;
+//! * `known` lists the fields of every part, for reading and for [`schema`];
 //! * [`rule`], [`policy`], [`endpoint`], [`cluster`] and [`setting`] read the kinds of resources.
 //!
 //! What the API accepts and no packet can tell (annotations, MAC addresses, BGP's numbers, …) is read
@@ -12,9 +13,11 @@
 
 mod cluster;
 mod endpoint;
+mod known;
 mod policy;
 mod rule;
 mod scalar;
+pub mod schema;
 mod setting;
 mod tree;
 
@@ -29,25 +32,6 @@ use super::resources::{Api, Labels, Resources};
 use super::words::{self, Kind};
 use crate::node::yaml::{WrongYaml, Yaml};
 
-const RESOURCE: &[&str] = &["apiVersion", "kind", "metadata", "spec", "status"];
-const LIST: &[&str] = &["apiVersion", "kind", "metadata", "items"];
-/// What v3 keeps of every resource.
-const METADATA_V3: &[&str] = &[
-    "name",
-    "labels",
-    "annotations",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "finalizers",
-    "generateName",
-    "generation",
-    "managedFields",
-    "ownerReferences",
-    "resourceVersion",
-    "selfLink",
-    "uid",
-];
-const METADATA_V3_NAMESPACED: &[&str] = &["namespace"];
 /// The tiers that are there without being written (Calico since 3.26, 3.29 and 3.31).
 const BUILT_IN_TIERS: [&str; 3] = ["default", "kube-admin", "kube-baseline"];
 
@@ -133,25 +117,7 @@ impl Reader<'_> {
     fn parts<'t>(&self, resource: &Fields<'t>) -> Read<Parts<'t>> {
         let kind = self.required(resource, "kind")?;
         let kind = self.word(kind, "kind of resource", words::kinds(self.api))?;
-        let known: &[&[&str]] = match (self.api, kind) {
-            (Api::V1, Kind::Configuration) => &[&["node"]],
-            (Api::V1, Kind::Pool) => &[&["cidr"]],
-            (Api::V1, Kind::Profile) => &[&["name", "labels", "tags"]],
-            (Api::V1, Kind::Host) => &[&["name", "node", "labels"]],
-            (Api::V1, Kind::Workload) => &[&[
-                "name",
-                "workload",
-                "orchestrator",
-                "node",
-                "labels",
-                "activeInstanceID",
-            ]],
-            (Api::V1, _) => &[&["name"]],
-            (Api::V3, kind) if kind.is_namespaced(Api::V3) => {
-                &[METADATA_V3, METADATA_V3_NAMESPACED]
-            }
-            (Api::V3, _) => &[METADATA_V3],
-        };
+        let known = known::metadata(self.api, kind);
         let metadata = match resource.get("metadata") {
             Some(tree) => self.fields(tree, "the metadata of this kind", known)?,
             None => Fields::none("a resource's metadata", resource.place),
@@ -215,11 +181,11 @@ impl Collection {
             None => false,
         };
         if is_list {
-            let list = reader.fields(tree, "a list of resources", &[LIST])?;
+            let list = reader.fields(tree, "a list of resources", &[known::LIST])?;
             reader.list(list.get("items"), |item| self.add(yaml, item))?;
             return Ok(());
         }
-        let resource = reader.fields(tree, "a resource", &[RESOURCE])?;
+        let resource = reader.fields(tree, "a resource", &[known::RESOURCE])?;
         let api = self.api_of(&reader, &resource)?;
         self.add_resource(&Reader { yaml, api }, &resource)
     }

@@ -1,31 +1,16 @@
 //! Tiers, policies and profiles.
 
 use super::tree::{Fields, Read, Reader, Tree};
-use super::{Metadata, Parts};
+use super::{Metadata, Parts, known};
 use crate::calico::Selector;
 use crate::calico::resources::policy::DEFAULT_TIER;
 use crate::calico::resources::{Api, Policy, Profile, Tier, Types};
 use crate::calico::words::{self, Kind};
 use crate::calico::world::{DefaultAction, Stage};
 
-const POLICY: &[&str] = &["order", "selector", "ingress", "egress"];
-const POLICY_V1: &[&str] = &["doNotTrack"];
-const POLICY_V3: &[&str] = &[
-    "tier",
-    "types",
-    "serviceAccountSelector",
-    "performanceHints",
-];
-const GLOBAL_POLICY_V3: &[&str] = &[
-    "namespaceSelector",
-    "applyOnForward",
-    "preDNAT",
-    "doNotTrack",
-];
-
 impl Reader<'_> {
     pub(super) fn tier(&self, parts: &Parts<'_>, name: String) -> Read<Tier> {
-        let spec = self.spec(parts, "a tier's spec", &[&["order", "defaultAction"]])?;
+        let spec = self.spec(parts, "a tier's spec", known::spec(self.api, Kind::Tier))?;
         let default_action = match spec.get("defaultAction") {
             None => DefaultAction::Deny,
             Some(tree) => self.word(tree, "default action", words::DEFAULT_ACTIONS)?,
@@ -38,11 +23,7 @@ impl Reader<'_> {
     }
 
     pub(super) fn policy(&self, parts: &Parts<'_>, metadata: &Metadata) -> Read<Policy> {
-        let known: &[&[&str]] = match (self.api, parts.kind) {
-            (Api::V1, _) => &[POLICY, POLICY_V1],
-            (Api::V3, Kind::NamespacedPolicy) => &[POLICY, POLICY_V3],
-            (Api::V3, _) => &[POLICY, POLICY_V3, GLOBAL_POLICY_V3],
-        };
+        let known = known::spec(self.api, parts.kind);
         let spec = self.spec(parts, "a policy's spec", known)?;
         let tier = spec.get("tier").map(|tier| self.name(tier)).transpose()?;
         let policy = Policy {
@@ -127,10 +108,7 @@ impl Reader<'_> {
     }
 
     pub(super) fn profile(&self, parts: &Parts<'_>, metadata: &Metadata) -> Read<Profile> {
-        let known: &[&[&str]] = match self.api {
-            Api::V1 => &[&["ingress", "egress"]],
-            Api::V3 => &[&["ingress", "egress", "labelsToApply"]],
-        };
+        let known = known::spec(self.api, Kind::Profile);
         let spec = self.spec(parts, "a profile's spec", known)?;
         let labels = match self.api {
             Api::V1 => metadata.labels.clone(),

@@ -3,6 +3,7 @@
 use ipnet::IpNet;
 use serde_saphyr::Location;
 
+use super::known;
 use super::tree::{Fields, Read, Reader, Tree, alternatives};
 use crate::calico::resources::{Api, Entity, Rule, ServiceAccounts};
 use crate::calico::rule::{IcmpMessage, Ports, RuleProtocol};
@@ -15,21 +16,6 @@ const MOST_RULES: usize = 1024;
 const MOST_NETS: usize = 256;
 /// How many ports a field may have (v3).
 const MOST_PORTS: usize = 50;
-
-const RULE: &[&str] = &[
-    "action",
-    "ipVersion",
-    "protocol",
-    "notProtocol",
-    "icmp",
-    "notICMP",
-    "source",
-    "destination",
-];
-const RULE_V3: &[&str] = &["http", "metadata"];
-const ENTITY: &[&str] = &["selector", "notSelector", "ports", "notPorts"];
-const ENTITY_V1: &[&str] = &["tag", "notTag", "net", "notNet"];
-const ENTITY_V3: &[&str] = &["nets", "notNets", "namespaceSelector", "serviceAccounts"];
 
 impl Reader<'_> {
     /// The rules of one direction.
@@ -57,10 +43,7 @@ impl Reader<'_> {
     }
 
     fn rule(&self, tree: &Tree, direction: &str) -> Read<Rule> {
-        let known: &[&[&str]] = match self.api {
-            Api::V1 => &[RULE],
-            Api::V3 => &[RULE, RULE_V3],
-        };
+        let known = known::rule(self.api);
         let fields = self.fields(tree, "a rule", known)?;
         if let Some(http) = fields.get("http").filter(|_| direction == "egress") {
             let problem = "`http` in an egress rule; expected it in ingress rules only";
@@ -101,7 +84,7 @@ impl Reader<'_> {
         let Some(tree) = tree else {
             return Ok(None);
         };
-        let fields = self.fields(tree, "an ICMP match", &[&["type", "code"]])?;
+        let fields = self.fields(tree, "an ICMP match", known::ICMP)?;
         let code = fields
             .get("code")
             .map(|code| self.whole(code, "an ICMP code", [0, u8::MAX]))
@@ -125,10 +108,7 @@ impl Reader<'_> {
         let Some(tree) = tree else {
             return Ok(Entity::default());
         };
-        let known: &[&[&str]] = match self.api {
-            Api::V1 => &[ENTITY, ENTITY_V1],
-            Api::V3 => &[ENTITY, ENTITY_V3],
-        };
+        let known = known::entity(self.api);
         let fields = self.fields(tree, "one end of a rule", known)?;
         let tag = |name| fields.get(name).map(|tree| self.tag(tree)).transpose();
         Ok(Entity {
@@ -176,11 +156,7 @@ impl Reader<'_> {
         let Some(tree) = tree else {
             return Ok(None);
         };
-        let fields = self.fields(
-            tree,
-            "a match of service accounts",
-            &[&["names", "selector"]],
-        )?;
+        let fields = self.fields(tree, "a match of service accounts", known::SERVICE_ACCOUNTS)?;
         let accounts = ServiceAccounts {
             names: self.list(fields.get("names"), |name| self.name(name))?,
             selector: self.selector(fields.get("selector"))?,

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::Parts;
 use super::tree::{Read, Reader, Tree, Value};
+use super::{Parts, known};
 use crate::calico::configuration::InterfacePrefix;
 use crate::calico::resources::setting::Parameter;
 use crate::calico::resources::{Api, FelixConfiguration, Setting};
@@ -170,7 +170,7 @@ impl Reader<'_> {
     }
 
     fn failsafe_port(&self, tree: &Tree) -> Read<u16> {
-        let fields = self.fields(tree, "a failsafe port", &[&["protocol", "port"]])?;
+        let fields = self.fields(tree, "a failsafe port", known::FAILSAFE_PORT)?;
         let protocol = self.protocol(fields.get("protocol"))?;
         let port = self.whole(self.required(&fields, "port")?, "a port", [0, u16::MAX])?;
         match protocol {

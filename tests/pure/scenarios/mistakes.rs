@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use calidiff::scenario::text;
 
 /// A scenario of which each mistake spoils one thing.
-const WHOLE: &str = "\
+pub const WHOLE: &str = "\
 name: a closed port
 why: the policy denies it
 node:

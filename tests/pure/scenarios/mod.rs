@@ -3,6 +3,7 @@
 mod examples;
 mod mistakes;
 mod rendered;
+mod schema;
 mod written;
 
 /// Holds a page against its snapshot.

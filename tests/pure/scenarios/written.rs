@@ -143,7 +143,8 @@ fn batch() -> impl Strategy<Value = Batch> {
     })
 }
 
-fn scenario() -> impl Strategy<Value = Scenario> {
+/// Scenarios of every shape.
+pub fn scenario() -> impl Strategy<Value = Scenario> {
     let firewall = (ruleset(Family::V4), ruleset(Family::V6), sets());
     let firewall = firewall.prop_map(|(v4, v6, sets)| Firewall { v4, v6, sets });
     (

@@ -1,0 +1,12 @@
+//! `calidiff schema`.
+
+use super::args::Schema;
+use super::status::Status;
+use crate::scenario::text;
+
+/// Prints the JSON Schema of scenario files.
+#[must_use]
+pub fn run(Schema {}: &Schema) -> Status {
+    println!("{:#}", text::schema().as_value());
+    Status::Agreed
+}
