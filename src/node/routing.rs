@@ -111,9 +111,11 @@ impl Routing {
             (IpAddr::V4(source), IpAddr::V4(to)) => {
                 self.v4.arriving_v4(entrance, source, to, packet.hops)
             }
-            (IpAddr::V6(source), IpAddr::V6(to)) => {
-                self.v6.arriving_v6(entrance, source, to, packet.hops)
-            }
+            // Headers are looked at as they come, before anybody translates anything.
+            (IpAddr::V6(source), IpAddr::V6(to)) => match packet.destination {
+                IpAddr::V6(seen) if refused_on_sight(source, seen) => Way::Nowhere(NoWay::Header),
+                _ => self.v6.arriving_v6(entrance, source, to, packet.hops),
+            },
             _ => Way::Nowhere(NoWay::Header),
         }
     }
@@ -164,6 +166,11 @@ impl Entrance {
             route_localnet: interface.route_localnet,
             has_v4_address: interface.addresses.iter().any(|net| net.addr().is_ipv4()),
         }
+    }
+
+    /// Whether an address is of a loopback network, and none such may come in here.
+    fn refuses_loopback(self, source: Ipv4Addr) -> bool {
+        source.is_loopback() && !self.route_localnet
     }
 }
 
@@ -237,14 +244,23 @@ impl Table {
             }
         }
         if to.is_multicast() || to.is_broadcast() {
-            // Only here may somebody send who has no address yet.
-            let from = source.is_unspecified() || self.source_v4(entrance, source);
+            // Only here may somebody send who has no address yet; and what comes to all is not asked
+            // whether it comes from a loopback network (`ip_route_input_slow` goes to `brd_input` first).
+            let allowed = to.is_broadcast() || !entrance.refuses_loopback(source);
+            let from = source.is_unspecified() || (allowed && self.may_send_v4(entrance, source));
             return local_if(from, NoWay::Source);
+        }
+        if to.is_unspecified() && source.is_unspecified() {
+            // From none to none is to all (`ip_route_input_slow`).
+            return Way::Local;
         }
         if to.is_unspecified() || (to.is_loopback() && !entrance.route_localnet) {
             return Way::Nowhere(NoWay::Destination);
         }
-        if source.is_unspecified() || !self.source_v4(entrance, source) {
+        if source.is_unspecified()
+            || entrance.refuses_loopback(source)
+            || !self.may_send_v4(entrance, source)
+        {
             return Way::Nowhere(NoWay::Source);
         }
         let address = bits(to.into());
@@ -254,14 +270,10 @@ impl Table {
         self.forward(address, hops)
     }
 
-    /// Whether a source may come by an entrance.
-    fn source_v4(&self, entrance: Entrance, source: Ipv4Addr) -> bool {
+    /// Whether a source may come by an entrance as far as the node's addresses and routes say.
+    fn may_send_v4(&self, entrance: Entrance, source: Ipv4Addr) -> bool {
         let address = bits(source.into());
-        if source.is_multicast()
-            || source.is_broadcast()
-            || (source.is_loopback() && !entrance.route_localnet)
-            || self.is_own(address)
-        {
+        if source.is_multicast() || source.is_broadcast() || self.is_own(address) {
             return false;
         }
         if entrance.reverse_path == ReversePath::Off {
@@ -278,9 +290,6 @@ impl Table {
     }
 
     fn arriving_v6(&self, entrance: Entrance, source: Ipv6Addr, to: Ipv6Addr, hops: u8) -> Way {
-        if refused_on_sight(source, to) {
-            return Way::Nowhere(NoWay::Header);
-        }
         if to.is_multicast() {
             return local_if(self.hears(entrance.interface, to), NoWay::Destination);
         }
@@ -289,9 +298,7 @@ impl Table {
         if self.is_own(address) || anycast {
             return Way::Local;
         }
-        if to.is_unspecified() {
-            return Way::Nowhere(NoWay::Destination);
-        }
+        // To none is to wherever a route leads: the kernel looks at the destination no further.
         match self.forward(address, hops) {
             // A link-local destination is one of the link that the packet comes from.
             Way::Out(out) if to.is_unicast_link_local() && out != entrance.interface => {
@@ -491,6 +498,10 @@ routes:
             assert_eq!(from("eth0", source, "10.1.0.1"), refused, "{source}");
         }
         assert_eq!(from("eth0", "0.0.0.0", "255.255.255.255"), Way::Local);
+        assert_eq!(from("eth0", "0.0.0.0", "0.0.0.0"), Way::Local);
+        assert_eq!(from("eth0", "127.0.0.9", "255.255.255.255"), Way::Local);
+        assert_eq!(from("eth0", "127.0.0.1", "255.255.255.255"), refused);
+        assert_eq!(from("eth0", "127.0.0.9", "224.0.0.1"), refused);
         assert_eq!(from("cali1", "10.1.0.1", "192.168.1.1"), Way::Local);
         assert_eq!(from("cali1", "10.2.0.1", "192.168.1.1"), refused);
         assert_eq!(from("loose", "10.2.0.1", "192.168.1.1"), Way::Local);
@@ -510,6 +521,17 @@ routes:
         assert_eq!(way("::1", "fd00::1"), Way::Nowhere(NoWay::Header));
         assert_eq!(way("fd00::9", "ff01::1"), Way::Nowhere(NoWay::Header));
         assert_eq!(way("fd00::9", "2001:db8::1"), out("eth0"));
+        assert_eq!(way("fd00::9", "::"), Way::Nowhere(NoWay::Route));
+        assert_eq!(way("fd00::9", "::1"), Way::Nowhere(NoWay::Header));
+        let to_loopback: Packet = "in=eth0 proto=47 fd00::9 > 2001:db8::1"
+            .parse()
+            .expect("a packet");
+        let translated = routing().arriving(
+            "eth0".parse().expect("a name"),
+            &to_loopback,
+            Ipv6Addr::LOCALHOST.into(),
+        );
+        assert_eq!(translated, Way::Local);
         let forwarded = arrives("in=eth1 proto=47 fe80::9 > 2001:db8::1");
         assert_eq!(forwarded, Way::Nowhere(NoWay::Source));
     }
