@@ -8,7 +8,7 @@ use super::era::{Era, NotOfThisEra};
 use super::evaluation::Rulebook;
 use super::host::{Failsafe, Host, Untracked, no_endpoint};
 use super::matching::Seen;
-use super::opinion::{By, Decision, Exit, Heading, Opinion, Said, Source, Verdict};
+use super::opinion::{By, Decision, Exit, Heading, Opinion, Said, Verdict};
 use super::owner::{Owner, Owners};
 use super::translation::{Destination, Translations, source_of_connection};
 use super::workload::{ToNode, Workload, needs_no_address};
@@ -128,7 +128,7 @@ impl<'a> Judge<'a> {
         if packet.family() == Family::V6 && !self.world.configuration.ipv6 {
             // `Ipv6Support` is whether IPv6 is governed at all, and no clause is about what isn't.
             let (clause, by) = (Clause::Ungoverned, By::Configuration);
-            let exit = self.plain_exit(packet);
+            let exit = self.ungoverned_exit(packet, connections);
             return hearing.end((Verdict::Defer, Decision { clause, by }), exit);
         }
         if let Some(why) = no_way_in(packet) {
@@ -176,10 +176,12 @@ impl<'a> Judge<'a> {
                 return hearing.denied(workload.decision(Clause::I6Spoofed));
             }
         }
+        if let Some(why) = no_way_on(way, packet) {
+            return hearing.unrouted(why);
+        }
         match way {
-            Way::Nowhere(why) => hearing.unrouted(why),
-            Way::Local => self.to_node(from, &case, hearing),
             Way::Out(out) => self.forwarded(from, out, &case, hearing),
+            Way::Local | Way::Nowhere(_) => self.to_node(from, &case, hearing),
         }
     }
 
@@ -336,7 +338,7 @@ impl<'a> Judge<'a> {
         }
         let case = self.case(packet, connections, untracked, &mut hearing);
         let way = self.routing.sent(packet.source, case.destination.address);
-        if let Way::Nowhere(why) = way {
+        if let Some(why) = no_way_on(way, packet) {
             return hearing.unrouted(why);
         }
         let out = leaves_by(way);
@@ -344,8 +346,7 @@ impl<'a> Judge<'a> {
         if let Some(decision) = self.shut(to, out, [Clause::I6ToUnknown, Clause::I6ToDown]) {
             return hearing.denied(decision);
         }
-        let by_connection = self.by_connection(&case);
-        let said = match (by_connection, to) {
+        let said = match (self.by_connection(&case), to) {
             (Some(said), _) => said,
             (None, Owner::Workload(index)) => self.workloads[index].of_its_node(),
             (None, _) => self.host(to, Heading::Egress, &case, &mut hearing),
@@ -356,19 +357,30 @@ impl<'a> Judge<'a> {
             destination: case.destination.address,
         };
         let comes_back = way == Way::Local && matches!(to, Owner::Host(..));
-        if !comes_back || by_connection.is_some() || said.0 == Verdict::Deny {
+        if !comes_back || said.0 == Verdict::Deny {
             return hearing.end(said, Some(exit));
         }
-        hearing.note(said.1);
-        self.comes_back(to, case, exit, hearing)
+        self.comes_back(to, case, (said, exit), hearing)
     }
 
-    /// What the node sends to itself, as it arrives by `lo`: it begins *and* ends at the node.
-    fn comes_back(&self, by: Owner, case: Case<'_>, exit: Exit, mut hearing: Hearing) -> Opinion {
+    /// What the node sends to itself, as it arrives by `lo`: it begins *and* ends at the node. The
+    /// doNotTrack policies are asked once more whatever its connection, for they judge each packet by
+    /// itself.
+    fn comes_back(
+        &self,
+        by: Owner,
+        case: Case<'_>,
+        (sent, exit): (Said, Exit),
+        mut hearing: Hearing,
+    ) -> Opinion {
         let untracked = self.untracked(by, Heading::Ingress, case.packet, &mut hearing);
         if let Untracked::Denied(decision) = untracked {
             return hearing.denied(decision);
         }
+        if self.by_connection(&case).is_some() {
+            return hearing.end(sent, Some(exit));
+        }
+        hearing.note(sent.1);
         let case = Case { untracked, ..case };
         let said = self.host(by, Heading::Ingress, &case, &mut hearing);
         hearing.end(said, Some(exit))
@@ -471,17 +483,27 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Where a packet comes out that nobody translates.
-    fn plain_exit(&self, packet: &Packet) -> Option<Exit> {
+    /// Where a packet comes out that Calico doesn't govern: with the addresses of its connection, which
+    /// connection tracking keeps whoever translated it, and else with its own.
+    fn ungoverned_exit(&self, packet: &Packet, connections: &Connections) -> Option<Exit> {
+        let state = State::of(packet, connections);
+        let destination = match state {
+            State::New => packet.destination,
+            _ => {
+                let mut unheard = Clauses::NONE;
+                let kept = self.translations.destination(packet, &state, &mut unheard);
+                kept.address
+            }
+        };
         let way = match packet.origin {
-            Origin::Arrives(by) => self.routing.arriving(by, packet, packet.destination),
-            Origin::Node => self.routing.sent(packet.source, packet.destination),
+            Origin::Arrives(by) => self.routing.arriving(by, packet, destination),
+            Origin::Node => self.routing.sent(packet.source, destination),
         };
         let comes_out = !matches!(way, Way::Nowhere(_));
         comes_out.then_some(Exit {
             way,
-            source: Source::Exactly(packet.source),
-            destination: packet.destination,
+            source: source_of_connection(packet, &state),
+            destination,
         })
     }
 }
@@ -504,12 +526,25 @@ fn no_way_in(packet: &Packet) -> Option<NoWay> {
     if of_two_families || (arrives && wrong_sum && packet.family() == Family::V4) {
         return Some(NoWay::Header);
     }
-    let piece = matches!(
+    let waits = is_piece(packet) && !packet.untracked && !is_first_without_header(packet);
+    waits.then_some(NoWay::Fragment)
+}
+
+/// Why a packet doesn't come to the end of its way. What ends at the node waits there for its other
+/// pieces, if it hasn't before: of IPv4 ahead of all that could judge it (`ip_local_deliver`).
+fn no_way_on(way: Way, packet: &Packet) -> Option<NoWay> {
+    match way {
+        Way::Nowhere(why) => Some(why),
+        Way::Local if is_piece(packet) && packet.family() == Family::V4 => Some(NoWay::Fragment),
+        Way::Local | Way::Out(_) => None,
+    }
+}
+
+fn is_piece(packet: &Packet) -> bool {
+    matches!(
         packet.fragment,
         Some(Fragment { more: true, .. } | Fragment { offset: 1.., .. })
-    );
-    let waits = piece && !packet.untracked && !is_first_without_header(packet);
-    waits.then_some(NoWay::Fragment)
+    )
 }
 
 fn is_first_without_header(packet: &Packet) -> bool {

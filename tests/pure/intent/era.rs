@@ -65,6 +65,28 @@ fn without_ipv6_support_calico_has_no_opinion_on_ipv6() {
 }
 
 #[test]
+fn what_is_not_governed_keeps_its_connections_addresses() {
+    let mut stand = Stand::new();
+    stand.world.configuration.ipv6 = false;
+    stand.connection(
+        "tcp [fd00:1::8]:1 > [fd00:1::9]:2 answers=(tcp [fd00:1::1]:2 > [fd00:1::8]:1) replied",
+    );
+    let opinion = stand.opinion("in=eth0 tcp [fd00:1::8]:1 > [fd00:1::9]:2 flags=ACK");
+    let exit = opinion.exit.expect("it comes out");
+    assert_eq!(exit.way, calidiff::node::routing::Way::Local);
+    assert_eq!(exit.destination.to_string(), "fd00:1::1");
+}
+
+#[test]
+fn a_piece_for_the_node_waits_for_the_others_though_untracked() {
+    let stand = Stand::new();
+    let piece = "in=eth0 udp 8.8.8.8:1 > 192.168.1.1:2 untracked frag=0+";
+    assert_eq!(stand.says(piece), "defer unrouted");
+    let through = "in=eth0 udp 8.8.8.8:1 > 10.65.0.1:2 untracked frag=0+";
+    assert_ne!(stand.says(through), "defer unrouted");
+}
+
+#[test]
 fn what_routing_ends_calico_has_no_opinion_on() {
     let mut stand = Stand::new();
     for (line, words) in [

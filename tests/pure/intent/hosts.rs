@@ -124,6 +124,17 @@ fn i9_what_the_node_sends_to_itself_begins_and_ends_at_it() {
     }
 }
 
+#[test]
+fn i12_what_comes_back_over_lo_is_asked_again_though_it_is_of_a_connection() {
+    let line = "from=node tcp 192.168.1.1:1 > 192.168.1.1:80 flags=ACK";
+    let mut stand = Stand::new();
+    stand.connection("tcp 192.168.1.1:1 > 192.168.1.1:80 replied");
+    assert_eq!(stand.says(line), "allow I5.original");
+    let applied = stand.untracked("u", vec![deny()], Vec::new());
+    stand.host("h", "lo", vec![applied]);
+    assert_eq!(stand.says(line), "deny I12.denies");
+}
+
 /// Policies at one uplink or both, for what is forwarded from one to the other.
 fn transit(ingress: Option<bool>, egress: Option<bool>) -> String {
     let mut stand = Stand::new();
