@@ -93,10 +93,13 @@ pub fn is_meant(opinion: &Opinion, node: &Node, with: &Answer, without: &Answer)
             Some(exit) => end.is(exit, node),
             None => end == End::Lost,
         }),
-        Verdict::Defer => match (&opinion.exit, sure(without)?) {
-            (Some(exit), expected) if expected != End::Lost => Some(end.is(exit, node)),
-            (_, expected) => Some(end == expected),
-        },
+        // What goes nowhere may have gone somewhere before its destination was translated: only without
+        // Calico's rules does it keep that.
+        Verdict::Defer => Some(match &opinion.exit {
+            None => end == End::Lost,
+            Some(exit) if sure(without)? != End::Lost => end.is(exit, node),
+            Some(_) => end == End::Lost,
+        }),
     }
 }
 
