@@ -121,13 +121,14 @@ impl<'a> Traffic<'a> {
 
     /// What follows the internet header of an everyday packet.
     fn transport(&self, bits: &mut impl Bits, family: Family) -> Transport {
-        let protocol = match (bits.below(20), family) {
-            (0..=9, _) => Protocol::TCP,
-            (10..=13, _) => Protocol::UDP,
-            (14..=16, Family::V4) => Protocol::ICMP,
-            (14..=16, Family::V6) => Protocol::ICMP6,
-            (17, _) => Protocol::SCTP,
-            (18, _) => Protocol::UDP_LITE,
+        let protocol = match (bits.below(40), family) {
+            (0..=19, _) => Protocol::TCP,
+            (20..=28, _) => Protocol::UDP,
+            (29..=34, Family::V4) => Protocol::ICMP,
+            (29..=34, Family::V6) => Protocol::ICMP6,
+            (35 | 36, _) => Protocol::SCTP,
+            // What connection tracking sees of it on arrival it finds invalid.
+            (37, _) => Protocol::UDP_LITE,
             _ => bits.one([Protocol(2), Protocol::GRE, Protocol::ESP, Protocol(255)]),
         };
         let ports = Ports {

@@ -36,13 +36,13 @@ impl Default for Dials {
     fn default() -> Self {
         Self {
             workloads: 3,
-            policies: 3,
+            policies: 2,
             profiles: 2,
             rules: 2,
             depth: 2,
             fields: 35,
             features: 35,
-            large: 12,
+            large: 24,
         }
     }
 }
@@ -186,10 +186,13 @@ impl Features {
         let mut drawn = Self::NONE;
         for feature in Feature::ALL {
             let likely = match feature {
-                Feature::V6 | Feature::Hosts | Feature::Selectors | Feature::Profiles => {
-                    (100 + dials.features) / 2
-                }
-                Feature::V6Off | Feature::TapPrefix | Feature::OddNode => dials.features / 4,
+                Feature::V6
+                | Feature::Hosts
+                | Feature::Selectors
+                | Feature::Profiles
+                | Feature::EndpointToHost => (100 + dials.features) / 2,
+                Feature::V6Off => dials.features * 2 / 3,
+                Feature::TapPrefix | Feature::OddNode => dials.features / 4,
                 Feature::Clashes => dials.features / 8,
                 _ => dials.features,
             };

@@ -100,7 +100,7 @@ impl<B: Bits> Maker<'_, B> {
     ) -> WorkloadEndpoint {
         let mut workload = WorkloadEndpoint::new(id(NAME, number), name);
         workload.labels = self.labels();
-        workload.up = !self.at_times(Feature::Down, 1, 2);
+        workload.up = !self.at_times(Feature::Down, 1, 3);
         for family in Family::BOTH {
             if family == Family::V4 || self.has(Feature::V6) {
                 workload.addresses.extend(self.addresses(family, number));

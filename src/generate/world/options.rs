@@ -72,11 +72,13 @@ impl<B: Bits> Maker<'_, B> {
             (false, false) => return None,
             (true, false) => &["tap"],
             (true, true) => self.bits.one([&["tap", "cali"], &["cali", "tap"]]),
+            // With `+` behind it the longest is longer than iptables lets a name be: now and then.
+            (false, true) if self.bits.chance(1, 16) => &["abcdefghijklmno", "c"],
             (false, true) => self.bits.one([
                 &["cali", "cal"],
                 &["cali", "cali-w"],
                 &["veth", "cali"],
-                &["abcdefghijklmno", "c"],
+                &["abcdefghijklmn", "a"],
             ]),
         };
         let prefixes = words.iter().filter_map(|word| InterfacePrefix::new(word));
@@ -111,19 +113,19 @@ impl<B: Bits> Maker<'_, B> {
 
     /// Where OpenStack's metadata service listens: nowhere, on the node itself, or elsewhere.
     fn metadata(&mut self) -> Vec<Setting> {
-        let addresses = [
-            "127.0.0.1",
-            "None",
-            &OWN_V4.to_string(),
-            "192.0.2.80",
-            "fd00::80",
-        ]
-        .map(|address| Setting::MetadataAddress(address.to_owned()));
-        let address = self.bits.pick(&addresses).cloned();
-        let port = match self.bits.chance(1, 2) {
-            true => Some(Setting::MetadataPort(self.bits.one([0, 80, 8775, 65_535]))),
-            false => None,
+        let own = OWN_V4.to_string();
+        let address = match self.bits.below(16) {
+            0..=3 => "127.0.0.1",
+            4..=7 => "None",
+            8..=11 => &own,
+            // iptables takes none of IPv6, and Felix writes it all the same.
+            12 => "fd00::80",
+            _ => "192.0.2.80",
         };
-        address.into_iter().chain(port).collect()
+        let mut settings = vec![Setting::MetadataAddress(address.to_owned())];
+        if self.bits.chance(1, 2) {
+            settings.push(Setting::MetadataPort(self.bits.one([0, 80, 8775, 65_535])));
+        }
+        settings
     }
 }

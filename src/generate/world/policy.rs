@@ -4,6 +4,7 @@ use super::site::Site;
 use super::{Feature, Maker};
 use crate::calico::Selector;
 use crate::calico::resources::{Labels, Order, Policy, Profile, Rule};
+use crate::calico::rule::Action;
 use crate::calico::world::Stage;
 use crate::generate::bits::Bits;
 
@@ -66,6 +67,13 @@ impl<B: Bits> Maker<'_, B> {
     fn profile(&mut self, number: usize, site: &Site) -> Profile {
         let labelled = self.has(Feature::ProfileLabels);
         let tags = if labelled { self.bits.below(3) } else { 0 };
+        let [mut ingress, mut egress] = [self.rules(site), self.rules(site)];
+        // A profile is what allows anything where no policy applies: most end so.
+        for rules in [&mut ingress, &mut egress] {
+            if self.bits.chance(2, 3) {
+                rules.push(Rule::bare(Action::Allow));
+            }
+        }
         Profile {
             name: self.name("profile", number),
             labels: if labelled {
@@ -74,8 +82,8 @@ impl<B: Bits> Maker<'_, B> {
                 Labels::new()
             },
             tags: (0..tags).map(|_| self.tag()).collect(),
-            ingress: self.rules(site),
-            egress: self.rules(site),
+            ingress,
+            egress,
         }
     }
 
@@ -85,7 +93,7 @@ impl<B: Bits> Maker<'_, B> {
         if !names.is_empty() && self.bits.chance(1, 8) {
             names.push("missing".to_owned());
         }
-        names.retain(|_| self.bits.chance(1, 2));
+        names.retain(|_| self.bits.chance(2, 3));
         if self.bits.chance(1, 3) {
             names.reverse();
         }

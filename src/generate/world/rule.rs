@@ -86,7 +86,7 @@ impl<B: Bits> Maker<'_, B> {
         let mut open: Vec<Field> = known.filter(|field| self.has(field.feature())).collect();
         let all = self.at_times(Feature::AllFields, 1, 3);
         // Rules without a question end their policy: some, not most.
-        let mut more = all || self.bits.chance(6, 7);
+        let mut more = all || self.bits.chance(4, 5);
         while more && !open.is_empty() {
             let field = open.swap_remove(self.bits.below(open.len()));
             self.ask(&mut rule, field, &about, site);
@@ -100,8 +100,8 @@ impl<B: Bits> Maker<'_, B> {
         let log = if self.has(Feature::Log) { 2 } else { 0 };
         let pass = if self.has(Feature::Pass) { 3 } else { 0 };
         let actions = [
-            (6, Action::Allow),
-            (4, Action::Deny),
+            (7, Action::Allow),
+            (3, Action::Deny),
             (log, Action::Log),
             (pass, Action::Pass),
         ];
