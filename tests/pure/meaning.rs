@@ -73,12 +73,16 @@ fn hold(world: &World, node: &Node) -> Result<Tally, Box<dyn Error>> {
                 None => tally.unjudged += 1,
                 Some(true) => tally.judged += 1,
                 Some(false) => {
+                    let (_, steps) = with.trace(&known, packet);
                     let found = Difference {
                         world,
+                        node,
+                        firewall: &firewall,
                         packet,
                         connections,
                         opinion: &opinion,
                         end: sure(&answer).ok_or("a difference without an end")?,
+                        steps: &steps,
                     };
                     match known::class_of(&found) {
                         Some(class) => tally.known[class] += 1,
