@@ -94,7 +94,7 @@ impl Difference<'_> {
     }
 
     /// Whether somebody's floating address is the packet's source, of whose interface it comes.
-    fn from_own_floating(&self) -> bool {
+    fn is_from_own_floating(&self) -> bool {
         let mut own = self
             .world
             .workloads
@@ -154,7 +154,7 @@ impl Difference<'_> {
     }
 
     /// Whether its source is the address of the workload of whose interface it comes.
-    fn from_own(&self) -> bool {
+    fn is_from_own(&self) -> bool {
         let mut workloads = self.world.workloads.iter();
         workloads.any(|one| {
             self.packet.origin == Origin::Arrives(one.interface)
@@ -295,7 +295,7 @@ pub const KNOWN: [Class; 30] = [
             let inside = found.inside_of(found.packet.destination);
             let itself = found.packet.source == found.packet.destination;
             found.is_translated_by("cali-fip-snat")
-                && (itself || (inside.contains(&found.packet.source) && !found.from_own()))
+                && (itself || (inside.contains(&found.packet.source) && !found.is_from_own()))
         },
     },
     Class {
@@ -361,7 +361,7 @@ pub const KNOWN: [Class; 30] = [
               takes it for the workload's own. I6 allows no other than the workload's own, and a floating \
               address is not one: the intent is right.",
         covers: |found| {
-            found.clause() == Clause::I6Spoofed && found.from_own_floating() && !found.is_lost()
+            found.clause() == Clause::I6Spoofed && found.is_from_own_floating() && !found.is_lost()
         },
     },
     Class {
@@ -427,7 +427,7 @@ pub const KNOWN: [Class; 30] = [
         why: "The reverse path match of raw asks for a route back to the workload's interface, which Felix               writes, and which is missing here. The intent is right; the node is not as Felix leaves it.",
         covers: |found| {
             let shape = found.decided(TableName::Raw).1;
-            shape == "raw cali-PREROUTING: mark, reverse path -> DROP" && found.from_own()
+            shape == "raw cali-PREROUTING: mark, reverse path -> DROP" && found.is_from_own()
         },
     },
     Class {
