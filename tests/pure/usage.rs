@@ -131,9 +131,9 @@ fn sets_without_a_dump() {
     let folder = folder_with(&[]);
     insta::assert_snapshot!(refusal(folder.path(), &["check", "--sets", "mine.ipset"]), @r"
     error: the following required arguments were not provided:
-      <DUMP>...
+      <FILE>...
 
-    Usage: calidiff check --sets <FILE> <DUMP>...
+    Usage: calidiff check --sets <FILE> <FILE>...
 
     For more information, try '--help'.
     ");
@@ -237,7 +237,8 @@ fn a_node_for_a_scenario_that_has_one() {
     let folder = folder_with(&[("mine.yaml", scenario)]);
     let arguments = ["render", "mine.yaml", "--node", "other"];
     insta::assert_snapshot!(refusal(folder.path(), &arguments), @r"
-      × --node other: mine.yaml is a scenario, which says its node itself: mine
+    × --node other: mine.yaml is a scenario, which says its node itself: mine
+    help: --node is for files of resources alone
     ");
 }
 
