@@ -222,3 +222,245 @@ fn can_be_written(scenario: &Scenario) -> bool {
     let read = text::read("the smaller scenario", &written, &nothing);
     read.is_ok_and(|read| text::write(&read).is_ok_and(|again| again == written))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arm::model::ModelArm;
+    use crate::arm::{self, Arm, Judge};
+    use crate::journey::{Answer, Fate, Step};
+    use crate::node::Node;
+    use crate::packet::{Connection, Family, Packet};
+    use crate::render::table::Draft;
+    use crate::verdict::{ArmName, NotProgrammed};
+    use crate::xtables::{Backend, Firewall, RuleId};
+
+    type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    /// A kernel that does as the model says, but loses TCP to a port now and then.
+    struct Faulty {
+        model: ModelArm,
+        /// How often it loses: every time but where the count of firings is a multiple of this.
+        spares_every: usize,
+        fired: usize,
+    }
+
+    impl Arm for Faulty {
+        fn name(&self) -> ArmName {
+            ArmName::Legacy
+        }
+
+        fn program(&mut self, node: &Node, firewall: &Firewall) -> Result<(), Failure> {
+            self.model.program(node, firewall)
+        }
+
+        fn refusal(
+            &mut self,
+            node: &Node,
+            draft: &Draft,
+            family: Family,
+        ) -> Result<Option<NotProgrammed>, Failure> {
+            self.model.refusal(node, draft, family)
+        }
+
+        fn fire(&mut self, batch: &Batch, answers: &mut Vec<Answer>) -> Result<(), Failure> {
+            self.model.fire(batch, answers)?;
+            self.fired += 1;
+            let spared = self.fired % self.spares_every == 0;
+            for (packet, answer) in batch.packets.iter().zip(answers) {
+                let ports = packet.transport.ports().unwrap_or_default();
+                if let Answer::Judged(possible) = answer
+                    && ports.destination == 443
+                    && !spared
+                {
+                    possible[0].journey.fate = Fate::Unhooked;
+                }
+            }
+            Ok(())
+        }
+
+        fn trace(
+            &mut self,
+            packet: &Packet,
+            connections: &[Connection],
+        ) -> Result<(Answer, Vec<Step>), Failure> {
+            self.model.trace(packet, connections)
+        }
+
+        fn hits(&mut self) -> Result<Vec<(RuleId, u64)>, Failure> {
+            self.model.hits()
+        }
+    }
+
+    fn panel(spares_every: usize) -> Result<Panel, Failure> {
+        let make = move |judge| -> Result<Box<dyn Arm>, Failure> {
+            match judge {
+                Judge::Model(_) => arm::make(judge),
+                Judge::Kernel(backend) => Ok(Box::new(Faulty {
+                    model: ModelArm::new(backend),
+                    spares_every,
+                    fired: 0,
+                })),
+            }
+        };
+        Panel::new(&Backend::BOTH, &[Backend::Legacy], &make)
+    }
+
+    const SCENARIO: &str = r#"
+name: large
+node:
+  name: one
+  interfaces:
+    - { name: eth0, addresses: [10.0.0.1/24] }
+    - { name: cali1 }
+    - { name: cali2 }
+  routes:
+    - { destination: 172.16.1.1/32, to: !unicast { interface: cali1 } }
+    - { destination: 172.16.1.2/32, to: !unicast { interface: cali2 } }
+resources:
+  - apiVersion: v1
+    kind: policy
+    metadata: { name: web }
+    spec:
+      selector: role == "web"
+      ingress: [{ action: allow, protocol: tcp, destination: { ports: [443, 8443] } }]
+      egress: [{ action: allow }]
+  - apiVersion: v1
+    kind: workloadEndpoint
+    metadata: { name: eth0, workload: w1, orchestrator: cni, node: one, labels: { role: web } }
+    spec: { interfaceName: cali1, ipNetworks: [172.16.1.1/32] }
+  - apiVersion: v1
+    kind: workloadEndpoint
+    metadata: { name: eth0, workload: w2, orchestrator: k8s, node: one, labels: { role: other } }
+    spec: { interfaceName: cali2, ipNetworks: [172.16.1.2/32] }
+packets:
+  - in=eth0 tcp 10.0.0.9:1024 > 172.16.1.1:443 mark=0x1
+  - in=eth0 udp 10.0.0.9:1024 > 172.16.1.1:53
+  - in=cali1 proto=4 172.16.1.1 > 10.0.0.9 ttl=3
+"#;
+
+    /// The scenario, and the first of its divergences by a panel.
+    fn found(panel: &mut Panel) -> Result<(Scenario, usize, Class), Box<dyn std::error::Error>> {
+        let nothing = |_: &str| Err(std::io::ErrorKind::NotFound.into());
+        let scenario = text::read("large.yaml", SCENARIO, &nothing)?;
+        let mut plan = Plan::new(Layout::Seed, &scenario)?;
+        let trial = panel.judge(&mut plan, &scenario.batch)?;
+        let classes = trial.classes(&mut plan, &scenario.batch);
+        let (packet, class) = classes.into_iter().next().ok_or("nothing diverges")?;
+        Ok((scenario, packet, class))
+    }
+
+    #[test]
+    fn a_divergence_from_what_is_meant_is_made_small_by_the_model() -> Outcome {
+        let mut panel = panel(1)?;
+        let (scenario, packet, class) = found(&mut panel)?;
+        assert_eq!(packet, 2);
+        assert!(!class.needs_a_kernel());
+        let questions = Questions::default();
+        let small = make_small(
+            &mut panel,
+            Layout::Seed,
+            &scenario,
+            packet,
+            &class,
+            questions,
+        )?;
+        let small = small.ok_or("not seen again")?;
+        assert!(small.complete && small.asked < 1000, "{}", small.asked);
+        assert!(is_of(&mut panel, Layout::Seed, &small.scenario, &class)?);
+        let written = text::write(&small.scenario)?;
+        assert!(written.lines().count() < 45, "{written}");
+        assert!(
+            !written.contains("ttl=3") && !written.contains("cali2"),
+            "{written}"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn what_a_kernel_takes_part_in_is_asked_of_it() -> Outcome {
+        let mut panel = panel(usize::MAX)?;
+        let (scenario, packet, class) = found(&mut panel)?;
+        assert_eq!(packet, 0);
+        assert!(class.needs_a_kernel(), "{class}");
+        let mut plan = Plan::new(Layout::Seed, &scenario)?;
+        let rate = fire_again(&mut panel, &mut plan, &scenario.batch, packet, &class)?;
+        assert!(rate.is_certain());
+        assert_eq!(class.clone().seen_again(rate), class);
+        let questions = Questions::default();
+        let small = make_small(
+            &mut panel,
+            Layout::Seed,
+            &scenario,
+            packet,
+            &class,
+            questions,
+        )?;
+        let small = small.ok_or("not seen again")?;
+        let packets: Vec<String> = small
+            .scenario
+            .batch
+            .packets
+            .iter()
+            .map(|one| one.to_string())
+            .collect();
+        assert_eq!(packets, ["in=eth0 tcp 10.0.0.9:40000 > 172.16.1.1:443"]);
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_seen_now_and_then_is_a_class_of_its_own() -> Outcome {
+        let mut panel = panel(3)?;
+        let (scenario, packet, class) = found(&mut panel)?;
+        let mut plan = Plan::new(Layout::Seed, &scenario)?;
+        let rate = fire_again(&mut panel, &mut plan, &scenario.batch, packet, &class)?;
+        assert!(0 < rate.seen && rate.seen < rate.fired, "{rate:?}");
+        let sometimes = class.clone().seen_again(rate);
+        assert_ne!(sometimes.id(), class.id());
+        assert!(sometimes.differs.starts_with("sometimes: "), "{sometimes}");
+        let never = Rate { seen: 0, ..rate };
+        let once = class.clone().seen_again(never);
+        assert!(once.id() != class.id() && once.id() != sometimes.id());
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_not_seen_again_is_not_made_small() -> Outcome {
+        let mut faulty = panel(usize::MAX)?;
+        let (scenario, packet, class) = found(&mut faulty)?;
+        let mut sound = panel(1)?;
+        let questions = Questions::default();
+        let small = make_small(
+            &mut sound,
+            Layout::Seed,
+            &scenario,
+            packet,
+            &class,
+            questions,
+        )?;
+        assert!(small.is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn few_questions_are_an_end() -> Outcome {
+        let mut panel = panel(1)?;
+        let (scenario, packet, class) = found(&mut panel)?;
+        let questions = Questions {
+            model: 3,
+            kernel: 3,
+        };
+        let small = make_small(
+            &mut panel,
+            Layout::Seed,
+            &scenario,
+            packet,
+            &class,
+            questions,
+        )?;
+        let small = small.ok_or("not seen again")?;
+        assert!(!small.complete);
+        assert!(is_of(&mut panel, Layout::Seed, &small.scenario, &class)?);
+        Ok(())
+    }
+}

@@ -314,3 +314,121 @@ fn a_scenario_beside_a_dump() {
     help: a scenario has its node, rules and sets itself
     ");
 }
+
+/// A workload that sends IP in IP, which the intent denies and Felix 2.1.1 lets out; and a plain packet.
+const TUNNELLED: &str = "\
+name: tunnelled
+node:
+  name: one
+  interfaces: [{ name: eth0 }, { name: cali1 }]
+  routes: [{ destination: 0.0.0.0/0, to: { unicast: { interface: eth0 } } }]
+resources:
+  - apiVersion: v1
+    kind: profile
+    metadata: { name: open }
+    spec: { egress: [{ action: allow }] }
+  - apiVersion: v1
+    kind: workloadEndpoint
+    metadata: { name: eth0, workload: w, orchestrator: k8s, node: one }
+    spec: { interfaceName: cali1, ipNetworks: [10.65.0.1/32], profiles: [open] }
+packets:
+  - in=cali1 tcp 10.65.0.1:40000 > 10.0.0.9:80
+";
+
+#[test]
+fn a_scenario_that_agrees_is_replayed_and_not_shrunk() {
+    let folder = folder_with(&[("one.yaml", TUNNELLED)]);
+    let output = calidiff(folder.path(), &["replay", "one.yaml", "--arms", "model"]);
+    assert_eq!(output.status.code(), Some(0));
+    insta::assert_snapshot!(String::from_utf8_lossy(&output.stdout), @r"
+    tunnelled
+
+    in=cali1 tcp 10.65.0.1:40000 > 10.0.0.9:80
+      intent         allow
+                     if it comes through: out of eth0 as 10.65.0.1 > 10.0.0.9
+                     I3.profile-allows: egress rule 1 of profile `open`, at the workload `k8s/w/eth0`
+      model, legacy  sent out of eth0, as tcp 10.65.0.1:40000 > 10.0.0.9:80 ttl=63
+      model, nft     sent out of eth0, as tcp 10.65.0.1:40000 > 10.0.0.9:80 ttl=63
+      all agree
+    ");
+    let arguments = ["shrink", "one.yaml", "--arms", "model"];
+    insta::assert_snapshot!(refusal(folder.path(), &arguments), @r"
+      × the judges agree on every packet of one.yaml: there is nothing to keep
+    ");
+}
+
+#[test]
+fn a_divergence_is_replayed_shrunk_and_saved() {
+    let scenario = TUNNELLED.to_owned() + "  - in=cali1 proto=4 10.65.0.1 > 10.0.0.9 ttl=9\n";
+    let folder = folder_with(&[("one.yaml", &scenario)]);
+    let here = folder.path();
+    let output = calidiff(here, &["replay", "one.yaml", "--arms", "model", "--json"]);
+    assert_eq!(output.status.code(), Some(1), "it is not in the ledger");
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let divergence = &found[0]["packets"][1]["divergence"];
+    assert_eq!(divergence["division"], "intent | model");
+    assert_eq!(divergence["known"], false);
+    let id = divergence["id"].as_str().expect("an id");
+
+    let arguments = [
+        "shrink", "one.yaml", "--arms", "model", "--save", "--class", id,
+    ];
+    let output = calidiff(here, &arguments);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let ledger = here.join("snapshots/divergence");
+    let saved = std::fs::read_to_string(ledger.join(format!("{id}.yaml"))).expect("a scenario");
+    assert!(
+        saved.contains("- in=cali1 proto=4 10.65.0.1 > 10.0.0.9\n"),
+        "{saved}"
+    );
+    let pending = ledger.join(format!("{id}.snap.new"));
+    let pending = pending.to_str().expect("a path");
+    let output = calidiff(here, &["replay", pending, "--arms", "model"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "nobody has accepted it: {said}"
+    );
+    assert!(said.contains(&format!("new: {id} ")), "{said}");
+}
+
+#[test]
+fn a_class_that_a_scenario_does_not_show() {
+    let folder = folder_with(&[("one.yaml", TUNNELLED)]);
+    let arguments = ["shrink", "one.yaml", "--arms", "model", "--class", "I1-0"];
+    insta::assert_snapshot!(refusal(folder.path(), &arguments), @r"
+      × no packet of one.yaml is of the class I1-0
+    ");
+}
+
+#[test]
+fn nothing_to_replay() {
+    let folder = folder_with(&[]);
+    insta::assert_snapshot!(refusal(folder.path(), &["replay"]), @r"
+    error: the following required arguments were not provided:
+      <FILE>...
+
+    Usage: calidiff replay <FILE>...
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(refusal(folder.path(), &["replay", "one.snap"]), @r"
+      × cannot read one.yaml: No such file or directory (os error 2)
+    ");
+}
+
+#[test]
+fn a_ledger_with_a_class_that_nobody_explained() {
+    let scenario = "name: a\nnode: { name: a, interfaces: [] }\n";
+    let folder = folder_with(&[
+        ("a.yaml", scenario),
+        ("a.snap", "---\nsource: x\n---\ntext\n"),
+    ]);
+    let arguments = ["replay", "a.yaml", "--arms", "model", "--ledger", "."];
+    insta::assert_snapshot!(refusal(folder.path(), &arguments), @r"
+    × `./a.yaml` is accepted and not explained; expected a `why` that says who
+    │ is right
+    ");
+}
