@@ -266,7 +266,7 @@ mod tests {
         fn fire(&mut self, batch: &Batch, answers: &mut Vec<Answer>) -> Result<(), Failure> {
             self.model.fire(batch, answers)?;
             self.fired += 1;
-            let spared = self.fired % self.spares_every == 0;
+            let spared = self.fired.is_multiple_of(self.spares_every);
             for (packet, answer) in batch.packets.iter().zip(answers) {
                 let ports = packet.transport.ports().unwrap_or_default();
                 if let Answer::Judged(possible) = answer

@@ -203,7 +203,7 @@ mod tests {
         let expected = [
             "filter cali-pi-*: protocol, not set source, destination ports -> set mark",
             "filter cali-tw-*: no mark -> jump cali-pi-*",
-            "filter another program's chain: in interfaces, ESTABLISHED+RELATED -> ACCEPT",
+            "filter another program's chain: in interfaces, RELATED+ESTABLISHED -> ACCEPT",
         ];
         assert_eq!(found, expected);
         Ok(())
