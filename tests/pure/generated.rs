@@ -210,7 +210,7 @@ impl Tally {
             println!("unplanned {count}: {why} (seed {seed})");
         }
         for (class, count) in KNOWN.iter().zip(self.known) {
-            println!("known {count}: {}", class.name);
+            println!("known {count}: {}: {}", class.name, class.why);
         }
         let mut unknown: Vec<_> = self.unknown.iter().collect();
         unknown.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
