@@ -67,7 +67,7 @@ impl<'a> Ground<'a> {
             routes: routes(node),
             translates_destinations: Family::BOTH.map(|family| {
                 let ruleset = firewall.ruleset(family);
-                ruleset.rules().any(|(_, rule)| changes_destination(rule))
+                ruleset.bare_rules().any(changes_destination)
             }),
             constants: Default::default(),
             by_way: Default::default(),
@@ -114,8 +114,8 @@ impl<'a> Ground<'a> {
     pub fn mark_bits(&self, family: Family) -> u32 {
         self.firewall
             .ruleset(family)
-            .rules()
-            .fold(0, |bits, (_, rule)| {
+            .bare_rules()
+            .fold(0, |bits, rule| {
                 let written = match &rule.target {
                     Target::Mark(xmark) => xmark.mask | xmark.value,
                     _ => 0,
@@ -353,8 +353,7 @@ impl Collector {
             hops: BTreeSet::from([1, 2, 64, 255]),
         };
         collector.node(ground.node);
-        let rules = ground.firewall.ruleset(family).rules();
-        for (_, rule) in rules {
+        for rule in ground.firewall.ruleset(family).bare_rules() {
             for condition in conditions(rule) {
                 collector.question(condition.question);
             }

@@ -46,10 +46,10 @@ impl<'g, 'a, B: Bits> Stream<'g, 'a, B> {
         let mut families = Vec::new();
         let firewall = ground.firewall;
         for family in ground.families() {
-            let rules = firewall.ruleset(family).rules();
-            let of_family = rules.flat_map(|(_, rule)| conditions(rule));
+            let rules = firewall.ruleset(family).bare_rules();
+            let of_family = rules.flat_map(conditions);
             questions.extend(of_family.map(|condition| (family, condition)));
-            families.push((1 + firewall.ruleset(family).rules().count(), family));
+            families.push((1 + firewall.ruleset(family).bare_rules().count(), family));
         }
         Self {
             ground,

@@ -306,6 +306,13 @@ impl Ruleset {
         self.tables.iter_mut().find(|table| table.name == name)
     }
 
+    /// Every rule, in the order of tables, chains and rules, for those who need no place: that costs a
+    /// copy of its chain's name.
+    pub fn bare_rules(&self) -> impl Iterator<Item = &Rule> {
+        let chains = self.tables.iter().flat_map(|table| &table.chains);
+        chains.flat_map(|chain| &chain.rules)
+    }
+
     /// Every rule with its place, in the order of tables, chains and rules.
     pub fn rules(&self) -> impl Iterator<Item = (RuleId, &Rule)> {
         self.tables.iter().flat_map(move |table| {
