@@ -5,6 +5,7 @@
 //! * [`tally`]: what is counted on the way;
 //! * [`parting`]: the two readings of the rules, and where they part;
 //! * [`finding`]: a divergence with both rule paths beside it;
+//! * [`mod@run`]: generated scenarios before all judges;
 //! * [`trial`]: one plan before all judges; [`shrink`]: a divergence of it made small.
 //!
 //! The packets of a batch hang on the seed and the batch's number alone, never on how many workers
@@ -16,6 +17,7 @@ pub mod check;
 pub mod finding;
 pub mod load;
 pub mod parting;
+pub mod run;
 pub mod shrink;
 mod source;
 pub mod tally;

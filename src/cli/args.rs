@@ -1,10 +1,13 @@
 //! Every command's options and help: the one definition that parsing, help and documents share.
 
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
 
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::campaign::run::Shard;
 use crate::diff::ledger::FOLDER;
 use crate::render::Layout;
 use crate::verdict::ArmName;
@@ -35,6 +38,8 @@ pub struct Cli {
 pub enum Command {
     /// Judge packets aimed at every rule of a ruleset, by the model and by the kernel
     Check(Check),
+    /// Judge generated policies and packets by intent, model and both kernels
+    Run(Run),
     /// Show what became of each claim of the seed document
     Claims(Claims),
     /// Show one packet's way: chain by chain, rule by rule, mark by mark
@@ -186,6 +191,91 @@ pub struct Check {
     /// How many workers; one a core unless said
     #[arg(long, value_name = "N")]
     pub jobs: Option<std::num::NonZeroUsize>,
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A span of time as people write it: `90s`, `10m`, `2h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+/// A text that is no span of time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no span of time; expected a number and s, m or h: 90s, 10m, 2h")]
+pub struct NotASpan(String);
+
+impl FromStr for Span {
+    type Err = NotASpan;
+
+    fn from_str(text: &str) -> Result<Self, NotASpan> {
+        let span = || {
+            let (at, unit) = text.char_indices().next_back()?;
+            let seconds: u64 = match unit {
+                's' => 1,
+                'm' => 60,
+                'h' => 3600,
+                _ => return None,
+            };
+            let number: u64 = text[..at].parse().ok()?;
+            Some(Self(Duration::from_secs(number.checked_mul(seconds)?)))
+        };
+        span().ok_or_else(|| NotASpan(text.to_owned()))
+    }
+}
+
+/// `calidiff run`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  calidiff run
+      some thousand generated scenarios, judged by all four
+  calidiff run --for 10m --seed 7
+      as many as ten minutes hold
+  calidiff run --cases 100000 --arms model
+      without a kernel, and without privileges
+  calidiff run --cases 20000 --shard 1/2 --json > half.json
+      every other one of 20,000; --shard 2/2 is the rest")]
+pub struct Run {
+    /// What all choices are drawn from: the same seed makes the same scenarios
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// How many scenarios
+    #[arg(long, value_name = "N", conflicts_with = "time", value_parser = clap::value_parser!(u64).range(1..))]
+    pub cases: Option<u64>,
+    /// How long, instead: 90s, 10m, 2h
+    #[arg(long = "for", value_name = "TIME")]
+    pub time: Option<Span>,
+    /// How many packets each scenario is given
+    #[arg(long, value_name = "N")]
+    pub packets: Option<usize>,
+    /// How many workers; one a core unless said
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<std::num::NonZeroUsize>,
+    /// Felix's way of writing chains
+    #[arg(long, value_enum, default_value_t)]
+    pub layout: Layout,
+    #[command(flatten)]
+    /// By whose reading of the rules.
+    pub backends: Backends,
+    #[command(flatten)]
+    /// Who is asked.
+    pub arms: Arms,
+    /// Only one of several equal shares of the scenarios: 1/2, 2/2
+    #[arg(long, value_name = "I/N", default_value = "1/1")]
+    pub shard: Shard,
+    /// End with the first divergence that is not a known one
+    #[arg(long)]
+    pub fail_fast: bool,
+    /// Print every shape of rule that was rendered, not only those never hit
+    #[arg(long)]
+    pub coverage: bool,
+    /// The folder of the known divergences; a new class is made small and saved there for review
+    #[arg(long, value_name = "FOLDER", default_value = FOLDER)]
+    pub ledger: PathBuf,
+    /// Save no new class
+    #[arg(long)]
+    pub no_save: bool,
     /// Print the findings as JSON
     #[arg(long)]
     pub json: bool,
@@ -407,6 +497,26 @@ pub struct Doctor {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
+
+    #[test]
+    fn a_span_is_a_number_and_a_unit() {
+        let seconds = |text: &str| text.parse::<super::Span>().map(|span| span.0.as_secs());
+        assert_eq!(seconds("90s"), Ok(90));
+        assert_eq!(seconds("10m"), Ok(600));
+        assert_eq!(seconds("2h"), Ok(7200));
+        for wrong in [
+            "",
+            "m",
+            "10",
+            "1.5h",
+            "-1s",
+            "5d",
+            "9999999999999999999h",
+            "1\u{fc}",
+        ] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn no_two_options_are_in_each_others_way() {

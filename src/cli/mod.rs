@@ -1,7 +1,7 @@
 //! The commands: what they take, and how they end.
 //!
 //! * [`args`]: every command's options and help;
-//! * [`check`], [`claims`], [`explain`], [`render`], [`replay`], [`shrink`], [`schema`], [`bench`],
+//! * [`mod@run`], [`check`], [`claims`], [`explain`], [`render`], [`replay`], [`shrink`], [`schema`], [`bench`],
 //!   [`doctor`]: one file a command;
 //! * [`ground`]: the rulesets that a command is asked about;
 //! * [`scenarios`]: the scenarios that it is;
@@ -21,6 +21,7 @@ pub mod machine;
 pub mod progress;
 pub mod render;
 pub mod replay;
+pub mod run;
 pub mod scenarios;
 pub mod schema;
 pub mod shrink;
@@ -41,7 +42,7 @@ use status::{Ending, Status};
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    match run(&cli.command) {
+    match dispatch(&cli.command) {
         Ok(status) => status.into(),
         Err(ending) => {
             eprintln!("{:?}", ending.report);
@@ -50,9 +51,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: &Command) -> Result<Status, Ending> {
+fn dispatch(command: &Command) -> Result<Status, Ending> {
     match command {
         Command::Check(arguments) => check::run(arguments),
+        Command::Run(arguments) => run::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
         Command::Doctor(options) => doctor::run(options),
         Command::Claims(options) => claims::run(options),

@@ -1,5 +1,6 @@
 //! How far long work has come: a bar on a terminal, a line now and then elsewhere; Ctrl-C ends it.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,6 +9,9 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::campaign::Watch;
+use crate::campaign::run::{self, Counts, Until};
+use crate::diff::class::Class;
+use crate::intent::Verdict;
 
 /// Whether somebody has asked for an end.
 static STOP: AtomicBool = AtomicBool::new(false);
@@ -93,6 +97,119 @@ fn bar(total: u64) -> ProgressBar {
     match style {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
+    }
+}
+
+/// Watches a campaign and shows it.
+pub struct Campaign<'a> {
+    bar: ProgressBar,
+    shown: bool,
+    until: Until,
+    known: &'a (dyn Fn(&Class) -> bool + Sync),
+    sum: Mutex<Sum>,
+}
+
+/// What has been judged so far.
+struct Sum {
+    start: Instant,
+    last_line: Instant,
+    cases: u64,
+    packets: u64,
+    verdicts: BTreeMap<Verdict, u64>,
+    known: u64,
+    new: u64,
+}
+
+impl<'a> Campaign<'a> {
+    /// Watches a campaign that ends so.
+    #[must_use]
+    pub fn new(until: Until, known: &'a (dyn Fn(&Class) -> bool + Sync)) -> Self {
+        let shown = io::stderr().is_terminal();
+        let target = match shown {
+            true => ProgressDrawTarget::stderr_with_hz(4),
+            false => ProgressDrawTarget::hidden(),
+        };
+        let (length, unit) = match until {
+            Until::Cases(cases) => (cases, "cases"),
+            Until::Time(time) => (time.as_secs(), "seconds"),
+        };
+        let bar = ProgressBar::with_draw_target(Some(length), target);
+        let template =
+            format!("{{bar:16}} {{human_pos}} of {{human_len}} {unit}, {{eta}} left; {{msg}}");
+        let bar = match ProgressStyle::with_template(&template) {
+            Ok(style) => bar.with_style(style),
+            Err(_) => bar,
+        };
+        Self {
+            bar,
+            shown,
+            until,
+            known,
+            sum: Mutex::new(Sum {
+                start: Instant::now(),
+                last_line: Instant::now(),
+                cases: 0,
+                packets: 0,
+                verdicts: BTreeMap::new(),
+                known: 0,
+                new: 0,
+            }),
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Sum {
+    fn line(&self) -> String {
+        let seconds = self.start.elapsed().as_secs_f64().max(0.001);
+        let rate = (self.packets as f64 / seconds) as u64;
+        let all = self.verdicts.values().sum::<u64>().max(1);
+        let mix = self.verdicts.iter();
+        let mix = mix.map(|(verdict, count)| format!("{verdict} {}%", count * 100 / all));
+        format!(
+            "{} cases, {rate} packets a second, {}, {} known divergences, {} new",
+            self.cases,
+            mix.collect::<Vec<_>>().join(", "),
+            self.known,
+            self.new
+        )
+    }
+}
+
+impl run::Watch for Campaign<'_> {
+    fn judged(&self, counts: &Counts) {
+        let Ok(mut sum) = self.sum.lock() else {
+            return;
+        };
+        sum.cases += counts.cases;
+        sum.packets += counts.packets;
+        for (verdict, count) in &counts.verdicts {
+            *sum.verdicts.entry(*verdict).or_default() += count;
+        }
+        for (class, found) in &counts.classes {
+            match (self.known)(class) {
+                true => sum.known += found.packets,
+                false => sum.new += found.packets,
+            }
+        }
+        if self.shown {
+            self.bar.set_position(match self.until {
+                Until::Cases(_) => sum.cases,
+                Until::Time(_) => sum.start.elapsed().as_secs(),
+            });
+            self.bar.set_message(sum.line());
+        } else if sum.last_line.elapsed() >= SILENCE {
+            sum.last_line = Instant::now();
+            eprintln!("{}", sum.line());
+        }
+    }
+
+    fn stop(&self) -> bool {
+        STOP.load(Ordering::Relaxed)
     }
 }
 

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::judgement::{Division, Said};
 use super::meaning::{End, sure};
 use super::shape::Shape;
-use crate::intent::{Opinion, Verdict};
+use crate::intent::{Clause, Opinion, Verdict};
 use crate::journey::{Answer, Fate, Journey, Step};
 use crate::node::routing::Way;
 use crate::verdict::NotProgrammed;
@@ -21,7 +21,7 @@ use crate::xtables::{Firewall, Hook, TableName};
 /// What divergences of one cause have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Class {
-    /// The branch of the clause by which the intent decides; `none` where Calico is not asked.
+    /// The clause by which the intent decides, with its branch but for I3; `none` where Calico is not asked.
     pub clause: String,
     /// The shape of the rule that decides in the model.
     pub shape: String,
@@ -82,7 +82,7 @@ impl Class {
         let not_programmed = division.parting().is_none() && evidence.refused.is_some();
         Self {
             clause: match said.opinion {
-                Some(opinion) if !not_programmed => opinion.decision.clause.to_string(),
+                Some(opinion) if !not_programmed => cause(opinion.decision.clause),
                 _ => "none".to_owned(),
             },
             shape,
@@ -173,8 +173,18 @@ impl Evidence<'_> {
     }
 }
 
+/// A clause as classes name it. Whether a policy, a tier's end or a profile decides is one process, and
+/// which of them it is says nothing about what goes wrong behind it.
+fn cause(clause: Clause) -> String {
+    match clause.number() {
+        3 => "I3".to_owned(),
+        _ => clause.to_string(),
+    }
+}
+
 /// A refusal without the place of the rule that is refused.
-fn reason(why: &NotProgrammed) -> String {
+#[must_use]
+pub fn reason(why: &NotProgrammed) -> String {
     let message = &why.message;
     let reason = message
         .split_once(": ")

@@ -16,12 +16,18 @@ use crate::xtables::{Hook, Rule, TableName, Target};
 pub struct Shape(String);
 
 impl Shape {
-    /// The shape of a rule.
+    /// The shape of a rule. Of another program's rule only where it stands and what it does: it was
+    /// written by nobody whose work is judged here.
     #[must_use]
     pub fn of(table: TableName, chain: &str, rule: &Rule) -> Self {
         let mut text = String::new();
         // Writing to a String does not fail.
         let _ = write!(text, "{table} {}:", Kind(chain));
+        if !is_calicos(chain, rule) {
+            text.push_str(" another program's rule -> ");
+            let _ = done(&mut text, &rule.target);
+            return Self(text);
+        }
         for (place, condition) in conditions(rule).iter().enumerate() {
             text.push_str(if place == 0 { " " } else { ", " });
             let _ = asked(&mut text, condition);
@@ -29,6 +35,38 @@ impl Shape {
         text.push_str(" -> ");
         let _ = done(&mut text, &rule.target);
         Self(text)
+    }
+
+    /// What coverage counts of a rule: of a policy's or profile's, which asks anything beside anything,
+    /// each thing that it asks and what it does; of any other, its shape.
+    #[must_use]
+    pub fn parts_of(table: TableName, chain: &str, rule: &Rule) -> Vec<Self> {
+        if !OF_POLICIES
+            .iter()
+            .any(|beginning| chain.starts_with(beginning))
+        {
+            return vec![Self::of(table, chain, rule)];
+        }
+        let part = |write: &dyn Fn(&mut String) -> fmt::Result| {
+            let mut text = String::new();
+            // Writing to a String does not fail.
+            let _ = write!(text, "{table} {}: ", Kind(chain));
+            let _ = write(&mut text);
+            Self(text)
+        };
+        let asked_of = conditions(rule);
+        let mut parts: Vec<Self> = asked_of
+            .iter()
+            .map(|condition| part(&|text| asked(text, condition)))
+            .collect();
+        if asked_of.is_empty() {
+            parts.push(part(&|text| text.write_str("everything")));
+        }
+        parts.push(part(&|text| {
+            text.push_str("-> ");
+            done(text, &rule.target)
+        }));
+        parts
     }
 
     /// The shape of a built-in chain's end.
@@ -55,6 +93,18 @@ impl fmt::Display for Shape {
         f.pad(&self.0)
     }
 }
+
+/// Whether a rule is in one of Calico's chains, or leads to one.
+fn is_calicos(chain: &str, rule: &Rule) -> bool {
+    let leads = match &rule.target {
+        Target::Jump(chain) | Target::Goto(chain) => chain.starts_with("cali-"),
+        _ => false,
+    };
+    leads || chain.starts_with("cali-")
+}
+
+/// The beginnings of the chains of policies and profiles.
+const OF_POLICIES: [&str; 4] = ["cali-pi-", "cali-po-", "cali-pri-", "cali-pro-"];
 
 /// The beginnings of chains that are there once for each policy, profile, endpoint or branch.
 const MANY: [&str; 10] = [
@@ -203,7 +253,7 @@ mod tests {
         let expected = [
             "filter cali-pi-*: protocol, not set source, destination ports -> set mark",
             "filter cali-tw-*: no mark -> jump cali-pi-*",
-            "filter another program's chain: in interfaces, RELATED+ESTABLISHED -> ACCEPT",
+            "filter another program's chain: another program's rule -> ACCEPT",
         ];
         assert_eq!(found, expected);
         Ok(())

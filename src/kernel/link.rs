@@ -89,9 +89,16 @@ fn attach(file: &File, name: InterfaceName) -> nix::Result<()> {
 }
 
 /// The interfaces of a namespace, shaped after a node.
+///
+/// The node's interfaces stand on the devices in the order in which these were made, so that what the kernel
+/// keeps in the order of coming up (the routes to IPv6's groups) is in the node's order. A device changes its
+/// name from node to node: to remove one, the kernel waits until nobody on the whole machine can know it any
+/// more (net/core/dev.c, `netdev_run_todo`), tens of milliseconds.
 pub struct Links {
     netlink: Netlink,
     tuns: Vec<Tun>,
+    /// Devices that the node has no interface for: down, and without addresses.
+    spare: Vec<Tun>,
     node: Option<Node>,
 }
 
@@ -111,13 +118,13 @@ impl Links {
         Ok(Self {
             netlink,
             tuns: Vec::new(),
+            spare: Vec::new(),
             node: None,
         })
     }
 
-    /// Makes the namespace the node: interfaces, addresses, routes and settings. Interfaces that the
-    /// node shares with the one before, by name, stay as they are, which is much faster than making
-    /// them anew; nothing is done where the node is the one before.
+    /// Makes the namespace the node: interfaces, addresses, routes and settings. Only what differs from the
+    /// node before is changed; nothing is done where the node is the one before.
     ///
     /// # Errors
     ///
@@ -132,6 +139,7 @@ impl Links {
             self.node = Some(node.clone());
         } else {
             self.tuns.clear();
+            self.spare.clear();
         }
         shaped
     }
@@ -147,13 +155,29 @@ impl Links {
                 self.netlink.remove_route(route.destination, to)?;
             }
         }
-        self.tuns.retain(|tun| node.interface(tun.name).is_some());
-        settings::write_forwarding(namespace, node)?;
-        for interface in &node.interfaces {
-            let old = before.and_then(|node| node.interface(interface.name));
-            let old = old.map_or(&[][..], |interface| &interface.addresses);
-            self.shape_interface(namespace, old, interface)?;
+        let mut old: Vec<Option<&Interface>> = before
+            .iter()
+            .flat_map(|node| &node.interfaces)
+            .map(Some)
+            .collect();
+        while self.tuns.len() > node.interfaces.len() {
+            let addresses = old.pop().flatten().map(|one| one.addresses.as_slice());
+            self.put_aside(addresses.unwrap_or_default())?;
         }
+        let made_anew = self.rename(namespace, node)?;
+        for interface in &node.interfaces[self.tuns.len()..] {
+            self.take(namespace, interface.name)?;
+        }
+        if made_anew {
+            old.clear();
+        }
+        old.resize(node.interfaces.len(), None);
+        let reset = settings::write_forwarding(namespace, before, node)?;
+        for (place, (interface, old)) in node.interfaces.iter().zip(old).enumerate() {
+            settings::write_interface(namespace, old.filter(|_| !reset), interface)?;
+            self.shape_interface(self.tuns[place].index, old, interface)?;
+        }
+        self.await_addresses(node)?;
         for route in &node.routes {
             let to = self.destination(route).ok_or_else(|| {
                 let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
@@ -165,17 +189,84 @@ impl Links {
         Ok(())
     }
 
+    /// Takes the last device out of use; it has these addresses.
+    fn put_aside(&mut self, addresses: &[IpNet]) -> Result<(), KernelError> {
+        let Some(tun) = self.tuns.pop() else {
+            return Ok(());
+        };
+        for net in addresses {
+            self.netlink.remove_address(tun.index, *net)?;
+        }
+        self.netlink.set_down(tun.index)?;
+        self.spare.push(tun);
+        Ok(())
+    }
+
+    /// Gives each device the name of the interface that it stands for. Where the kernel renames no device
+    /// that is up (before Linux 6.2), they are all made anew, and it returns so.
+    fn rename(&mut self, namespace: &Namespace, node: &Node) -> Result<bool, KernelError> {
+        let wanted = |place: usize| node.interfaces[place].name;
+        let changing: Vec<usize> = (0..self.tuns.len())
+            .filter(|place| self.tuns[*place].name != wanted(*place))
+            .collect();
+        // First out of each other's way.
+        for place in &changing {
+            let index = self.tuns[*place].index;
+            let name = self.tuns[*place].name;
+            let awaited = changing.iter().any(|other| wanted(*other) == name);
+            if awaited && !self.netlink.rename_up(index, &format!("moving{index}"))? {
+                return self.make_anew(namespace, node);
+            }
+        }
+        for place in changing {
+            let (index, name) = (self.tuns[place].index, wanted(place));
+            self.free_name(namespace, name)?;
+            if !self.netlink.rename_up(index, name.as_str())? {
+                return self.make_anew(namespace, node);
+            }
+            self.tuns[place].name = name;
+        }
+        Ok(false)
+    }
+
+    /// Removes every device, and makes as many anew with the names that they shall have.
+    fn make_anew(&mut self, namespace: &Namespace, node: &Node) -> Result<bool, KernelError> {
+        let count = self.tuns.len();
+        self.tuns.clear();
+        self.spare.clear();
+        for interface in &node.interfaces[..count] {
+            self.take(namespace, interface.name)?;
+        }
+        Ok(true)
+    }
+
+    /// Puts a device of a name into use, behind the others.
+    fn take(&mut self, namespace: &Namespace, name: InterfaceName) -> Result<(), KernelError> {
+        let spare = self.spare.pop();
+        if spare.as_ref().is_none_or(|spare| spare.name != name) {
+            self.free_name(namespace, name)?;
+        }
+        let tun = match spare {
+            None => Tun::create(namespace, name)?,
+            Some(spare) if spare.name == name => spare,
+            Some(spare) => {
+                self.netlink.rename(spare.index, name.as_str())?;
+                Tun { name, ..spare }
+            }
+        };
+        self.netlink.set_up(tun.index)?;
+        self.tuns.push(tun);
+        Ok(())
+    }
+
+    /// Gives a device the addresses of an interface, in the place of those of the one before.
     fn shape_interface(
-        &mut self,
-        namespace: &Namespace,
-        old: &[IpNet],
+        &self,
+        index: u32,
+        before: Option<&Interface>,
         interface: &Interface,
     ) -> Result<(), KernelError> {
-        let index = match self.tun(interface.name) {
-            Some(tun) => tun.index,
-            None => self.create(namespace, interface.name)?,
-        };
-        settings::write_interface(namespace, interface)?;
+        let old = before.map_or(&[][..], |interface| &interface.addresses);
         let new = &interface.addresses;
         for net in old.iter().filter(|net| !new.contains(net)) {
             self.netlink.remove_address(index, *net)?;
@@ -186,26 +277,35 @@ impl Links {
         Ok(())
     }
 
-    fn create(&mut self, namespace: &Namespace, name: InterfaceName) -> Result<u32, KernelError> {
-        self.free_name(namespace, name)?;
-        let tun = Tun::create(namespace, name)?;
-        let index = tun.index;
-        self.netlink.set_up(index)?;
-        self.tuns.push(tun);
-        Ok(index)
+    /// Waits until the kernel has made every IPv6 address local.
+    fn await_addresses(&self, node: &Node) -> Result<(), KernelError> {
+        let addresses = node.interfaces.iter().flat_map(|one| &one.addresses);
+        for net in addresses {
+            if let IpNet::V6(net) = net {
+                self.netlink.wait_until_local(net.addr())?;
+            }
+        }
+        Ok(())
     }
 
-    /// Takes a name from the device that the kernel itself puts into every new namespace where the
+    /// Takes a name from a spare device, or from the one that the kernel itself puts into every new namespace where the
     /// module of a tunnel is loaded (`tunl0`, `ip6tnl0`, `gre0`; net/ipv4/ip_tunnel.c,
     /// `ip_tunnel_init_net`): it can't be removed, but it is down and can be renamed.
-    fn free_name(&self, namespace: &Namespace, name: InterfaceName) -> Result<(), KernelError> {
+    fn free_name(&mut self, namespace: &Namespace, name: InterfaceName) -> Result<(), KernelError> {
         namespace.enter()?;
-        match if_nametoindex(name.as_str()) {
-            Ok(index) if name != InterfaceName::LOOPBACK => {
-                self.netlink.rename(index, &format!("fallback{index}"))
-            }
-            _ => Ok(()),
+        let Ok(index) = if_nametoindex(name.as_str()) else {
+            return Ok(());
+        };
+        if name == InterfaceName::LOOPBACK {
+            return Ok(());
         }
+        let other = format!("fallback{index}");
+        self.netlink.rename(index, &other)?;
+        let spare = self.spare.iter_mut().find(|spare| spare.index == index);
+        if let (Some(spare), Ok(name)) = (spare, other.parse()) {
+            spare.name = name;
+        }
+        Ok(())
     }
 
     /// Where a route leads; `None` where its interface does not exist.

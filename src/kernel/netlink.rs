@@ -83,7 +83,31 @@ impl Netlink {
         )
     }
 
-    /// Gives a link another name; it must be down.
+    /// Takes a link down; its IPv6 addresses and all of its routes go.
+    pub(super) fn set_down(&self, index: u32) -> Result<(), KernelError> {
+        let message = LinkMessageBuilder::<LinkUnspec>::new()
+            .index(index)
+            .down()
+            .build();
+        self.wait(
+            || format!("take link {index} down"),
+            self.handle.link().set(message).execute(),
+        )
+    }
+
+    /// Gives a link that is up another name, and returns whether the kernel does such a thing.
+    pub(super) fn rename_up(&self, index: u32, name: &str) -> Result<bool, KernelError> {
+        match self.rename(index, name) {
+            Ok(()) => Ok(true),
+            Err(KernelError::Netlink {
+                source: rtnetlink::Error::NetlinkError(message),
+                ..
+            }) if message.raw_code() == -nix::libc::EBUSY => Ok(false),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Gives a link another name; before Linux 6.2 it must be down.
     pub(super) fn rename(&self, index: u32, name: &str) -> Result<(), KernelError> {
         let message = LinkMessageBuilder::<LinkUnspec>::new()
             .index(index)
@@ -95,7 +119,8 @@ impl Netlink {
         )
     }
 
-    /// Adds an address to a link; an IPv6 address is local when this returns.
+    /// Adds an address to a link; an IPv6 address may take a while to become local
+    /// ([`Netlink::wait_until_local`]).
     pub(super) fn add_address(&self, index: u32, net: IpNet) -> Result<(), KernelError> {
         let mut request = self
             .handle
@@ -108,16 +133,12 @@ impl Netlink {
                 .attributes
                 .push(AddressAttribute::Flags(AddressFlags::Nodad));
         }
-        self.wait(|| format!("add address {net}"), request.execute())?;
-        match net.addr() {
-            IpAddr::V4(_) => Ok(()),
-            IpAddr::V6(address) => self.wait_until_local(address),
-        }
+        self.wait(|| format!("add address {net}"), request.execute())
     }
 
     /// The kernel makes an IPv6 address local in a work queue (net/ipv6/addrconf.c,
     /// `addrconf_dad_work`), after it has answered.
-    fn wait_until_local(&self, address: Ipv6Addr) -> Result<(), KernelError> {
+    pub(super) fn wait_until_local(&self, address: Ipv6Addr) -> Result<(), KernelError> {
         let give_up = Instant::now() + ADDRESS_PATIENCE;
         while !self.is_local(address)? {
             if Instant::now() > give_up {

@@ -9,10 +9,32 @@ use nix::poll::PollFd;
 
 use super::dialogue::await_any;
 use super::error::KernelError;
+use super::program::Texts;
 use super::room::Room;
 use crate::node::Node;
 use crate::verdict::NotProgrammed;
 use crate::xtables::Firewall;
+
+/// What a room is to load.
+#[derive(Clone, Copy, Debug)]
+pub struct Load<'a> {
+    /// The node.
+    pub node: &'a Node,
+    /// What the texts say.
+    pub firewall: &'a Firewall,
+    /// What the tools are told, if it is not the firewall as it is printed.
+    pub texts: Option<Texts<'a>>,
+}
+
+impl<'a> From<(&'a Node, &'a Firewall)> for Load<'a> {
+    fn from((node, firewall): (&'a Node, &'a Firewall)) -> Self {
+        Self {
+            node,
+            firewall,
+            texts: None,
+        }
+    }
+}
 
 /// Programs one case after the other, each in the first room that is free, and hands the room to `judge`
 /// as soon as it has loaded its case, with the case's number and its fate.
@@ -23,13 +45,17 @@ use crate::xtables::Firewall;
 /// that is begun in their room.
 pub fn in_rooms<'a>(
     rooms: &mut [Room],
-    cases: impl IntoIterator<Item = (&'a Node, &'a Firewall)>,
+    cases: impl IntoIterator<Item: Into<Load<'a>>>,
     mut judge: impl FnMut(&mut Room, usize, Result<(), NotProgrammed>) -> Result<(), KernelError>,
 ) -> Result<(), KernelError> {
     let mut cases = cases.into_iter().enumerate();
     let mut begin = |room: &mut Room| {
-        let next = cases.next().map(|(number, (node, firewall))| {
-            room.begin(node, firewall)?;
+        let next = cases.next().map(|(number, load)| {
+            let load: Load<'_> = load.into();
+            match &load.texts {
+                Some(texts) => room.begin_texts(load.node, load.firewall, texts)?,
+                None => room.begin(load.node, load.firewall)?,
+            }
             Ok(number)
         });
         next.transpose()

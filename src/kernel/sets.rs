@@ -7,8 +7,8 @@
 //!
 //! A set that rules refer to can't be destroyed, and its type can't change. Elements are changed in
 //! place; where only the options of a set changed, a set with the new ones is filled and swapped in;
-//! sets that are no longer there are destroyed once nothing refers to them, and before that only if the
-//! new rules name them ([`Sets::must_unload_first`]).
+//! sets that nobody asks for any more are left over, to be used again under their names, until there are
+//! many or rules name one that is not to be there ([`Sets::must_unload_first`]).
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -22,6 +22,9 @@ const TOOL: &str = "ipset";
 
 /// The name under which a set is filled that takes another's place.
 const SPARE: &str = "calidiff-spare";
+
+/// How many sets may be left over: to destroy one is a dialogue of its own.
+const MOST_LEFT_OVER: usize = 64;
 
 /// How long flushed rules may hold on to sets: nft lets go of them in a work queue
 /// (net/netfilter/nf_tables_api.c, `nf_tables_trans_destroy_work`).
@@ -81,8 +84,10 @@ fn kind(create: &str) -> String {
 pub(super) struct Sets {
     tool: Option<Dialogue>,
     loaded: Vec<SetScript>,
-    /// Names of sets that exist though nobody asks for them any more.
-    leftover: Vec<String>,
+    /// Sets that exist though nobody asks for them any more.
+    leftover: Vec<SetScript>,
+    /// Names of sets of which nobody knows whether they exist.
+    doubtful: Vec<String>,
     fences: u64,
     /// Whether elements may have come and gone since loading, by rules or by their timeouts.
     volatile: bool,
@@ -90,31 +95,24 @@ pub(super) struct Sets {
 
 impl Sets {
     /// Whether rules must be flushed before these sets can be loaded: a set has the name of one of
-    /// another type, or the new rules name a set that is no longer to be there (then loading them
+    /// another type, or the new rules name a set that is not to be there (then loading them
     /// must fail, as it would in a fresh namespace).
     pub(super) fn must_unload_first(&self, wanted: &[SetScript], rules: [&str; 2]) -> bool {
-        let kept = |set: &SetScript| wanted.iter().any(|new| new.name == set.name);
-        let retyped = self.loaded.iter().any(|old| {
-            wanted
-                .iter()
-                .any(|new| new.name == old.name && new.kind != old.kind)
-        });
-        let gone = self
-            .loaded
-            .iter()
-            .filter(|set| !kept(set))
-            .map(|set| &set.name);
-        let named = |name: &String| {
-            wanted.iter().any(|set| set.name == *name)
-                || rules.iter().any(|text| text.contains(name.as_str()))
+        let wanted_as = |name: &str| wanted.iter().find(|set| set.name == name);
+        let in_the_way = |old: &SetScript| match wanted_as(&old.name) {
+            Some(new) => new.kind != old.kind,
+            None => rules.iter().any(|text| text.contains(&old.name)),
         };
-        retyped || gone.chain(&self.leftover).any(named)
+        let doubtful = |name: &String| {
+            wanted_as(name).is_some() || rules.iter().any(|text| text.contains(name.as_str()))
+        };
+        self.loaded.iter().chain(&self.leftover).any(in_the_way)
+            || self.doubtful.iter().any(doubtful)
     }
 
     /// Destroys every set; nothing may refer to them.
     pub(super) fn unload(&mut self, namespace: &Namespace) -> Result<(), KernelError> {
-        self.leftover
-            .extend(self.loaded.drain(..).map(|set| set.name));
+        self.leftover.append(&mut self.loaded);
         let give_up = Instant::now() + RELEASE_PATIENCE;
         loop {
             let refusal = self.sweep(namespace)?;
@@ -137,17 +135,31 @@ impl Sets {
     fn sweep(&mut self, namespace: &Namespace) -> Result<Option<String>, KernelError> {
         let mut refusal = None;
         // Those created last first: a list refers to sets that were there before it.
-        for name in std::mem::take(&mut self.leftover).into_iter().rev() {
-            match self.command(namespace, &format!("destroy {name}\n"))? {
-                Some(message) if !message.contains("does not exist") => {
-                    refusal = Some(message);
-                    self.leftover.push(name);
-                }
-                _ => {}
+        for set in std::mem::take(&mut self.leftover).into_iter().rev() {
+            if let Some(message) = self.destroy(namespace, &set.name)? {
+                refusal = Some(message);
+                self.leftover.push(set);
             }
         }
         self.leftover.reverse();
+        for name in std::mem::take(&mut self.doubtful).into_iter().rev() {
+            if let Some(message) = self.destroy(namespace, &name)? {
+                refusal = Some(message);
+                self.doubtful.push(name);
+            }
+        }
+        self.doubtful.reverse();
         Ok(refusal)
+    }
+
+    /// Destroys a set, if it exists; why it can't be.
+    fn destroy(
+        &mut self,
+        namespace: &Namespace,
+        name: &str,
+    ) -> Result<Option<String>, KernelError> {
+        let complaint = self.command(namespace, &format!("destroy {name}\n"))?;
+        Ok(complaint.filter(|message| !message.contains("does not exist")))
     }
 
     /// Makes the namespace hold these sets, with these elements; `changing` says whether the rules that
@@ -163,16 +175,18 @@ impl Sets {
             return Ok(Ok(()));
         }
         self.volatile |= wanted.iter().any(|set| set.create.contains("timeout"));
-        self.sweep(namespace)?;
-        let before = std::mem::take(&mut self.loaded);
-        let kept = |set: &SetScript| wanted.iter().any(|new| new.name == set.name);
-        let gone = before.iter().filter(|set| !kept(set));
-        self.leftover.extend(gone.map(|set| set.name.clone()));
+        if self.leftover.len() > MOST_LEFT_OVER {
+            self.sweep(namespace)?;
+        }
+        let mut there = std::mem::take(&mut self.leftover);
+        there.append(&mut self.loaded);
         let mut text = String::new();
         for set in &wanted {
-            let old = before.iter().find(|old| old.name == set.name);
+            let old = there.iter().find(|old| old.name == set.name);
             write_set(&mut text, set, old);
         }
+        there.retain(|old| wanted.iter().all(|new| new.name != old.name));
+        self.leftover = there;
         self.loaded = wanted;
         let refusal = if text.is_empty() {
             None
@@ -182,10 +196,9 @@ impl Sets {
         Ok(match refusal {
             None => Ok(()),
             Some(message) => {
-                // How far it came is unknown: everything it may have made is left over.
-                self.leftover.push(SPARE.to_owned());
+                self.doubtful.push(SPARE.to_owned());
                 let loaded = self.loaded.drain(..).map(|set| set.name);
-                self.leftover.extend(loaded);
+                self.doubtful.extend(loaded);
                 Err(NotProgrammed {
                     tool: TOOL.to_owned(),
                     message,
@@ -282,7 +295,8 @@ mod tests {
     fn only_a_new_type_or_a_named_leftover_needs_the_rules_gone() {
         let sets = Sets {
             loaded: set("create a hash:net\ncreate b hash:ip"),
-            leftover: vec!["old".to_owned()],
+            leftover: set("create left hash:net"),
+            doubtful: vec!["old".to_owned()],
             ..Sets::default()
         };
         let wanted = set("create a hash:net maxelem 3");
@@ -291,6 +305,10 @@ mod tests {
         assert!(sets.must_unload_first(&wanted, ["", "-m set --match-set old src"]));
         assert!(sets.must_unload_first(&set("create a hash:net family inet6"), ["", ""]));
         assert!(sets.must_unload_first(&set("create old hash:net"), ["", ""]));
+        let again = "create a hash:net\ncreate left hash:net";
+        assert!(!sets.must_unload_first(&set(again), ["-m set --match-set left src", ""]));
+        assert!(sets.must_unload_first(&wanted, ["-m set --match-set left src", ""]));
+        assert!(sets.must_unload_first(&set("create left hash:ip"), ["", ""]));
     }
 
     #[test]

@@ -92,12 +92,22 @@ pub(super) fn write_common(namespace: &Namespace) -> Result<(), KernelError> {
     Ok(())
 }
 
-/// Writes whether the node forwards, and puts back what that resets; before the interfaces' own.
+/// Writes whether the node forwards, where the one before did otherwise, and puts back what that resets,
+/// the interfaces' own too; returns whether it did. A write tries again and again while anybody on the
+/// machine changes a link (net/ipv4/devinet.c, `devinet_sysctl_forward`).
 ///
 /// # Errors
 ///
 /// As [`write_common`].
-pub(super) fn write_forwarding(namespace: &Namespace, node: &Node) -> Result<(), KernelError> {
+pub(super) fn write_forwarding(
+    namespace: &Namespace,
+    before: Option<&Node>,
+    node: &Node,
+) -> Result<bool, KernelError> {
+    let forwards = |node: &Node| (node.forwards_v4, node.forwards_v6);
+    if before.map(forwards) == Some(forwards(node)) {
+        return Ok(false);
+    }
     namespace.enter()?;
     let flag = |on: bool| if on { "1" } else { "0" };
     write("ipv4/ip_forward", flag(node.forwards_v4))?;
@@ -108,16 +118,18 @@ pub(super) fn write_forwarding(namespace: &Namespace, node: &Node) -> Result<(),
             write(&format!("ipv4/conf/{whose}/{name}"), value)?;
         }
     }
-    Ok(())
+    Ok(true)
 }
 
-/// Writes the settings of one interface.
+/// Writes the settings of one interface where they differ from those of the one for which its device
+/// stood before; of a new device all.
 ///
 /// # Errors
 ///
 /// As [`write_common`].
 pub(super) fn write_interface(
     namespace: &Namespace,
+    before: Option<&Interface>,
     interface: &Interface,
 ) -> Result<(), KernelError> {
     namespace.enter()?;
@@ -128,11 +140,18 @@ pub(super) fn write_interface(
     };
     let route_localnet = if interface.route_localnet { "1" } else { "0" };
     let conf = format!("ipv4/conf/{}", interface.name);
-    for (name, value) in IPV4_CONF {
-        write(&format!("{conf}/{name}"), value)?;
+    if before.is_none() {
+        for (name, value) in IPV4_CONF {
+            write(&format!("{conf}/{name}"), value)?;
+        }
     }
-    write(&format!("{conf}/rp_filter"), reverse_path)?;
-    write(&format!("{conf}/route_localnet"), route_localnet)
+    if before.is_none_or(|before| before.reverse_path != interface.reverse_path) {
+        write(&format!("{conf}/rp_filter"), reverse_path)?;
+    }
+    if before.is_none_or(|before| before.route_localnet != interface.route_localnet) {
+        write(&format!("{conf}/route_localnet"), route_localnet)?;
+    }
+    Ok(())
 }
 
 fn write(path: &str, value: &str) -> Result<(), KernelError> {

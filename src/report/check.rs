@@ -329,7 +329,9 @@ pub fn grouped(number: u64) -> String {
     out
 }
 
-fn share(part: u64, whole: u64) -> String {
+/// A part of a whole in percent, with one digit behind the point.
+#[must_use]
+pub fn share(part: u64, whole: u64) -> String {
     format!("{:.1}%", 100.0 * part as f64 / whole.max(1) as f64)
 }
 

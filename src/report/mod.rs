@@ -10,7 +10,8 @@
 //! * [`script`]: the same for a shell, without this program;
 //! * [`keep`]: a new class, fired again, made small and saved for review;
 //! * [`replay`]: scenarios judged again;
-//! * [`palette`]: colours, sparingly.
+//! * [`palette`]: colours, sparingly;
+//! * [`run`]: what a campaign came to.
 
 #[cfg(target_os = "linux")]
 pub mod bench;
@@ -24,4 +25,5 @@ pub mod keep;
 pub mod palette;
 pub mod render;
 pub mod replay;
+pub mod run;
 pub mod script;

@@ -1,0 +1,144 @@
+//! One case of a campaign: a scenario made from the seed and the case's number alone, planned, its
+//! packets put together, and what everybody says of them.
+
+use super::count::Place;
+use crate::arm::plan::{Plan, Unplanned};
+use crate::campaign::finding::Divergence;
+use crate::campaign::trial::{Expected, Loading, classify};
+use crate::diff::class::Class;
+use crate::diff::judgement::{Division, Said};
+use crate::generate::batch::Batches;
+use crate::generate::bits::{Bits, Seeded};
+use crate::generate::ground::Ground;
+use crate::generate::standing::Shot;
+use crate::generate::traffic::Traffic;
+use crate::generate::world::{self, Dials, Features};
+use crate::journey::Answer;
+use crate::packet::{Batch, Origin};
+use crate::render::Layout;
+use crate::scenario::Scenario;
+use crate::xtables::Backend;
+
+/// What is said of one case.
+pub struct Case {
+    /// Its number in the campaign.
+    pub number: u64,
+    /// What is in its scenario.
+    pub features: Features,
+    /// What is programmed.
+    pub plan: Plan,
+    /// The scenario, without packets.
+    pub scenario: Scenario,
+    /// The packets, in batches that don't disturb each other.
+    pub salvos: Vec<Batch>,
+    /// What intent and model say, one for each batch.
+    pub expected: Vec<Expected>,
+    /// What the kernels said, one for each batch; `None` where a kernel was not asked.
+    pub kernels: [Option<Vec<Vec<Answer>>>; 2],
+    /// Where model and tools differ on what can be loaded.
+    pub loading: Vec<Loading>,
+}
+
+/// The bits of a case: a golden-ratio stride keeps the seeds of neighbouring cases far apart.
+#[must_use]
+pub fn bits(seed: u64, number: u64) -> Seeded {
+    let mut bits = Seeded::new(seed);
+    Seeded::new(bits.next() ^ (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+impl Case {
+    /// Makes a case of some bits: a scenario, so many packets at it, and what is expected of them by
+    /// these backends' readings.
+    ///
+    /// # Errors
+    ///
+    /// [`Unplanned`] where the layout's era can't say what was made.
+    pub fn make(
+        bits: &mut impl Bits,
+        number: u64,
+        dials: &Dials,
+        layout: Layout,
+        packets: usize,
+    ) -> Result<Self, Unplanned> {
+        let features = Features::draw(bits, dials);
+        let scenario = world::scenario_with(bits, dials, features);
+        let plan = Plan::new(layout, &scenario)?;
+        let salvos = salvos(bits, &plan, packets);
+        Ok(Self {
+            number,
+            features,
+            plan,
+            scenario,
+            salvos,
+            expected: Vec::new(),
+            kernels: [None, None],
+            loading: Vec::new(),
+        })
+    }
+
+    /// Has intent and model judge every packet, by these backends' readings.
+    pub fn expect(&mut self, backends: &[Backend]) {
+        if let Ok(mut bench) = self.plan.bench() {
+            let salvos = self.salvos.iter();
+            self.expected = salvos
+                .map(|salvo| Expected::of(&mut bench, backends, salvo))
+                .collect();
+        }
+    }
+
+    /// What everybody says of one packet.
+    #[must_use]
+    pub fn said(&self, salvo: usize, packet: usize) -> Said<'_> {
+        let answers = |place: usize| {
+            let kernel = self.kernels[place].as_ref()?;
+            kernel.get(salvo).map(Vec::as_slice)
+        };
+        self.expected[salvo].said(&self.plan.node, [answers(0), answers(1)], packet)
+    }
+
+    /// The class of a divergence on one packet.
+    pub fn classify(&mut self, place: Place, division: &Division) -> Class {
+        let node = self.plan.node.clone();
+        let kernels = [0, 1].map(|backend: usize| {
+            let kernel = self.kernels[backend].as_ref()?;
+            kernel.get(place.salvo).map(Vec::as_slice)
+        });
+        let said = self.expected[place.salvo].said(&node, kernels, place.packet);
+        let batch = &self.salvos[place.salvo];
+        classify(&mut self.plan, batch, place.packet, said, division)
+    }
+
+    /// The scenario with one packet, and the connections that touch it.
+    #[must_use]
+    pub fn with_packet(&self, place: Place) -> Scenario {
+        let batch = &self.salvos[place.salvo];
+        let packet = batch.packets[place.packet].clone();
+        let connections = Divergence::connections_of(batch, &packet);
+        Scenario {
+            batch: Batch {
+                connections,
+                packets: vec![packet],
+            },
+            ..self.scenario.clone()
+        }
+    }
+}
+
+/// How many packets the kernel room takes at once.
+const SIZE: usize = 4000;
+
+fn salvos(bits: &mut impl Bits, plan: &Plan, packets: usize) -> Vec<Batch> {
+    let Some(calico) = &plan.calico else {
+        return Vec::new();
+    };
+    let ground = Ground::new(&plan.node, &plan.firewall);
+    let shots = Traffic::new(&calico.world, &plan.node, &plan.firewall).shots(bits, packets);
+    let sendable = |shot: &Shot| match shot.packet.origin {
+        Origin::Node => true,
+        Origin::Arrives(name) => plan.node.interface(name).is_some(),
+    };
+    let shots = shots.into_iter().filter(sendable);
+    Batches::new(&ground, shots, SIZE)
+        .map(|salvo| salvo.batch)
+        .collect()
+}

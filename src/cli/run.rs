@@ -1,0 +1,129 @@
+//! `calidiff run`: a campaign.
+
+use miette::miette;
+
+use super::args::Run;
+use super::machine;
+use super::progress::{Campaign, end_on_interrupt};
+use super::status::{Ending, Status};
+use crate::arm;
+use crate::campaign::run::{self, Broken, Options, Outcome, Until};
+use crate::campaign::shrink::Questions;
+use crate::campaign::trial::Panel;
+use crate::diff::class::Class;
+use crate::diff::ledger::Ledger;
+use crate::generate::world::Dials;
+use crate::report::keep::{info, save, understand};
+use crate::report::run::Report;
+use crate::xtables::Backend;
+
+/// How many cases there are, unless said.
+const CASES: u64 = 2_000;
+/// How many packets a case has, unless said.
+const PACKETS: usize = 60;
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// Bad usage, and machines that lack what the kernel arms need.
+pub fn run(arguments: &Run) -> Result<Status, Ending> {
+    let ledger = Ledger::read(&arguments.ledger).map_err(Ending::bad_input)?;
+    let options = options(arguments);
+    if !options.kernels.is_empty() {
+        machine::enter()?;
+    }
+    end_on_interrupt();
+    let known = |class: &Class| ledger.has(class);
+    let watch = Campaign::new(options.until, &known);
+    let outcome = run::run(&options, &known, &watch).map_err(ending)?;
+    watch.finish();
+    let info = info(options.layout, None);
+    let versions: Vec<String> = info
+        .iter()
+        .map(|(what, value)| format!("{what} {value}"))
+        .collect();
+    let report = Report {
+        options: &options,
+        outcome: &outcome,
+        known: &known,
+        versions: &versions,
+    };
+    if arguments.json {
+        println!("{:#}", report.json());
+    } else {
+        print!("{}", report.text(arguments.coverage));
+        eprintln!("{}", report.rates());
+    }
+    if !arguments.no_save {
+        keep(arguments, &options, &outcome, &ledger)?;
+    }
+    Ok(match report.is_clean() {
+        true => Status::Agreed,
+        false => Status::Diverged,
+    })
+}
+
+fn options(arguments: &Run) -> Options {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let backends = arguments.backends.each();
+    let mut kernels = arguments.arms.kernels();
+    kernels.retain(|backend| backends.contains(backend));
+    Options {
+        seed: arguments.seed,
+        until: match (arguments.cases, arguments.time) {
+            (_, Some(time)) => Until::Time(time.0),
+            (cases, None) => Until::Cases(cases.unwrap_or(CASES)),
+        },
+        shard: arguments.shard,
+        jobs: arguments.jobs.map_or(cores, usize::from),
+        layout: arguments.layout,
+        dials: Dials::default(),
+        packets: arguments.packets.unwrap_or(PACKETS),
+        kernels,
+        backends,
+        fail_fast: arguments.fail_fast,
+    }
+}
+
+/// Makes every new class small, and saves it for review.
+fn keep(
+    arguments: &Run,
+    options: &Options,
+    outcome: &Outcome,
+    ledger: &Ledger,
+) -> Result<(), Ending> {
+    let classes = outcome.counts.classes.iter();
+    let news: Vec<_> = classes.filter(|(class, _)| !ledger.has(class)).collect();
+    if news.is_empty() {
+        return Ok(());
+    }
+    let mut panel = Panel::new(&Backend::BOTH, &options.kernels, &arm::make)?;
+    for (class, found) in news {
+        let case = options.case(found.first.case).map_err(ending)?;
+        let scenario = case.with_packet(found.first);
+        let questions = Questions::default();
+        let kept = understand(&mut panel, options.layout, &scenario, 0, class, questions).and_then(
+            |kept| {
+                let info = info(options.layout, Some(options.seed));
+                save(&mut panel, options.layout, &kept, &arguments.ledger, &info)
+            },
+        );
+        match kept {
+            Ok(file) => eprintln!("saved      {}", file.display()),
+            Err(why) => return Err(Ending::lacking(miette!("{}: {why}", class.id()))),
+        }
+    }
+    eprintln!("explain each (`why`) in its file, then `cargo insta review`");
+    Ok(())
+}
+
+fn ending(broken: Broken) -> Ending {
+    match broken {
+        Broken::Arm(failure) => failure.into(),
+        Broken::Unplanned { .. } => Ending::lacking(miette!(
+            help = "this is a fault of the generator: please report it with the seed",
+            "{broken}"
+        )),
+    }
+}
