@@ -127,7 +127,8 @@ impl ValueEnum for ArmName {
 pub struct Arms {
     /// The arms, separated by commas; the intent is asked wherever Calico runs
     #[arg(
-        long = "arms",
+        id = "arms",
+        long,
         value_name = "NAMES",
         value_enum,
         value_delimiter = ',',
