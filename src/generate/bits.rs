@@ -131,6 +131,41 @@ impl Bits for Given<'_> {
     }
 }
 
+/// Bits that someone gives, and a stream of their own behind them: of few bytes, too, comes all that is
+/// asked for. The first eight say which stream it is, so a change of a later byte changes the choices that
+/// it stands for, and those alone.
+#[derive(Clone, Debug)]
+pub struct Begun<'a> {
+    given: Given<'a>,
+    behind: Seeded,
+}
+
+impl<'a> Begun<'a> {
+    /// These bytes, and what is behind them.
+    #[must_use]
+    pub fn new(bytes: &'a [u8]) -> Self {
+        let mut given = Given::new(bytes);
+        let behind = Seeded::new(given.next());
+        Self { given, behind }
+    }
+}
+
+impl Bits for Begun<'_> {
+    fn next(&mut self) -> u64 {
+        match self.given.is_empty() {
+            false => self.given.next(),
+            true => self.behind.next(),
+        }
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        match self.given.is_empty() {
+            false => self.given.below(bound),
+            true => self.behind.below(bound),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
