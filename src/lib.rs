@@ -21,6 +21,7 @@
 //! * [`mutants`]: faults planted on purpose, to judge the harness.
 //! * [`claims`]: the seed's claims as checks.
 //! * [`report`]: what people read.
+//! * [`fuzz`]: what the fuzz targets do.
 //! * [`cli`]: the commands.
 //!
 //! In force everywhere: nothing outside our own namespaces is changed; no arm guesses; the same seed
@@ -32,6 +33,7 @@ pub mod campaign;
 pub mod claims;
 pub mod cli;
 pub mod diff;
+pub mod fuzz;
 pub mod generate;
 pub mod hash;
 pub mod intent;

@@ -408,9 +408,11 @@ Examples:
       every known class: what intent, model and both kernels say of its packet
   calidiff replay snapshots/divergence/*.snap --arms model
       the same without the kernels: no privileges are needed
-  calidiff replay mine.yaml --json")]
+  calidiff replay mine.yaml --json
+  calidiff replay fuzz/artifacts/policy/crash-*
+      what the fuzzer found: its inputs are scenarios, too")]
 pub struct Replay {
-    /// Scenarios, or snapshots that have theirs beside them
+    /// Scenarios, snapshots that have theirs beside them, or inputs of the fuzzer's
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
     #[command(flatten)]

@@ -1,5 +1,5 @@
 //! The scenarios that a command is asked about, read from files; resources alone are one where it is
-//! clear which node is meant.
+//! clear which node is meant, and so are the fuzzer's inputs.
 
 use std::path::Path;
 
@@ -8,16 +8,21 @@ use miette::{IntoDiagnostic as _, miette};
 use super::status::Ending;
 use crate::arm::plan::Plan;
 use crate::calico::Resources;
+use crate::fuzz::input;
+use crate::generate::world::Dials;
 use crate::render::Layout;
 use crate::scenario::text::{Contents, read_contents};
 use crate::scenario::{Scenario, implied};
 
-/// Reads a scenario, or resources for a node. What looks like a mistake in it is said on standard error.
+/// Reads a scenario, an input of the fuzzer's, or resources for a node. What looks like a mistake in it is said on standard error.
 ///
 /// # Errors
 ///
 /// Bad input, with its place.
 pub fn read(path: &Path, node: Option<&str>) -> Result<Scenario, Ending> {
+    if let Some(scenario) = fuzzed(path)? {
+        return Ok(scenario);
+    }
     let contents = read_contents(path).map_err(Ending::bad_input)?;
     let scenario = match (contents, node) {
         (Contents::Scenario(scenario), None) => *scenario,
@@ -41,6 +46,19 @@ pub fn read(path: &Path, node: Option<&str>) -> Result<Scenario, Ending> {
         eprintln!("note: {}: {doubt}", path.display());
     }
     Ok(scenario)
+}
+
+/// The scenario of an input of the fuzzer's; `None` of any other file.
+fn fuzzed(path: &Path) -> Result<Option<Scenario>, Ending> {
+    match std::fs::read(path) {
+        Ok(bytes) if input::is_input(path, &bytes) => {
+            let input = input::read(&bytes, &Dials::default());
+            let input = input.map_err(Ending::bad_input)?;
+            Ok(Some(input.scenario))
+        }
+        // Whoever reads the file as a scenario says what is wrong with it.
+        _ => Ok(None),
+    }
 }
 
 /// The node that resources are about where nobody says it.

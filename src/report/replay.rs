@@ -8,7 +8,7 @@ use super::divergence::{endings, said, words};
 use super::palette::Palette;
 use crate::arm::Failure;
 use crate::arm::plan::Plan;
-use crate::campaign::trial::Panel;
+use crate::campaign::trial::{Panel, Trial};
 use crate::diff::class::Class;
 use crate::diff::judgement::Outcome;
 use crate::diff::ledger::Ledger;
@@ -63,6 +63,12 @@ pub fn replay(
     ledger: &Ledger,
 ) -> Result<Replayed, Failure> {
     let trial = panel.judge(plan, &scenario.batch)?;
+    Ok(tell(&trial, plan, scenario, ledger))
+}
+
+/// What was said of a scenario in a trial of its packets.
+#[must_use]
+pub fn tell(trial: &Trial, plan: &mut Plan, scenario: &Scenario, ledger: &Ledger) -> Replayed {
     let classes = trial.classes(plan, &scenario.batch);
     let packets = scenario.batch.packets.iter().enumerate();
     let told = packets.map(|(index, packet)| {
@@ -94,11 +100,11 @@ pub fn replay(
             },
         }
     });
-    Ok(Replayed {
+    Replayed {
         scenario: scenario.name.clone(),
         packets: told.collect(),
         loading: trial.loading.iter().map(ToString::to_string).collect(),
-    })
+    }
 }
 
 impl Replayed {
@@ -110,6 +116,14 @@ impl Replayed {
             .iter()
             .filter_map(|one| one.divergence.as_ref());
         !self.loading.is_empty() || divergences.any(|one| !one.known)
+    }
+
+    /// The same without the packets on which nobody differs, or the ledger knows why.
+    #[must_use]
+    pub fn news(mut self) -> Self {
+        let is_new = |told: &Told| told.divergence.as_ref().is_some_and(|one| !one.known);
+        self.packets.retain(is_new);
+        self
     }
 
     /// As text.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 
 /// Every room, and the rooms that it may know besides itself.
-const MAY_KNOW: [(&str, &[&str]); 21] = [
+const MAY_KNOW: [(&str, &[&str]); 22] = [
     ("verdict", &[]),
     ("mark", &[]),
     ("hash", &[]),
@@ -90,11 +90,18 @@ const MAY_KNOW: [(&str, &[&str]); 21] = [
         ],
     ),
     (
+        "fuzz",
+        &[
+            "verdict", "packet", "xtables", "node", "journey", "scenario", "generate", "model",
+            "arm", "diff", "campaign", "report", "calico", "intent", "render",
+        ],
+    ),
+    (
         "cli",
         &[
             "verdict", "mark", "hash", "packet", "xtables", "node", "journey", "scenario",
             "generate", "model", "kernel", "arm", "diff", "campaign", "mutants", "claims",
-            "report", "calico", "intent", "render",
+            "report", "fuzz", "calico", "intent", "render",
         ],
     ),
 ];

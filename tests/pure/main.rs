@@ -4,6 +4,7 @@ mod aim;
 mod claims;
 mod corpus;
 mod explain;
+mod fuzz;
 mod generated;
 mod house;
 mod infer;

@@ -1,0 +1,71 @@
+//! What the fuzz targets share with libFuzzer itself: its counters, and how it names what it finds.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use calidiff::arm::Failure;
+use calidiff::diff::ledger::Ledger;
+use calidiff::fuzz::judges::{Judged, Judges};
+use calidiff::fuzz::trail::Trail;
+use libfuzzer_sys::Corpus;
+use sha1::{Digest as _, Sha1};
+
+/// The known divergences of the repository that the targets are built in.
+const LEDGER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../snapshots/divergence");
+
+/// How many counters there are: several times as many as there are shapes of rules, clauses, and pairs of
+/// them that can fall on the same one.
+const COUNTERS: usize = 1 << 13;
+
+/// libFuzzer reads the bytes of this section after every input, and keeps the input where one of them is
+/// higher than ever before (its power of two, that is), as it does with the counters in the code.
+// SAFETY: nobody but libFuzzer reads the section, which takes whatever is in it for counters of a byte.
+#[unsafe(link_section = "__libfuzzer_extra_counters")]
+static GUIDE: [AtomicU8; COUNTERS] = [const { AtomicU8::new(0) }; COUNTERS];
+
+thread_local! {
+    /// Made with the first input: a kernel's judge belongs to the thread that makes it.
+    static JUDGES: RefCell<Option<Judges>> = const { RefCell::new(None) };
+}
+
+/// Puts an input of a target before the judges that `make` makes.
+///
+/// # Panics
+///
+/// Where they find something: with what that is, and the command that shows it again.
+pub fn judge(
+    target: &str,
+    arms: &str,
+    make: fn(Ledger) -> Result<Judges, Failure>,
+    input: &[u8],
+) -> Corpus {
+    JUDGES.with_borrow_mut(|judges| {
+        let judges = judges.get_or_insert_with(|| {
+            let ledger = Ledger::read(Path::new(LEDGER)).expect("the ledger is read");
+            make(ledger).expect("the judges are here")
+        });
+        match judges.judge(input) {
+            Ok(Judged::Agreed(trail)) => follow(&trail),
+            Ok(Judged::NoInput(_)) => Corpus::Reject,
+            Err(finding) => panic!("{finding}\n{}", again(target, arms, input)),
+        }
+    })
+}
+
+/// Tells libFuzzer what an input reached.
+fn follow(trail: &Trail) -> Corpus {
+    let count = u64::try_from(COUNTERS).expect("a few thousand");
+    for number in trail.iter() {
+        let place = usize::try_from(number % count).expect("one of them");
+        GUIDE[place].store(1, Ordering::Relaxed);
+    }
+    Corpus::Keep
+}
+
+/// The command that replays an input, by the name that libFuzzer gives its file: its SHA-1.
+fn again(target: &str, arms: &str, input: &[u8]) -> String {
+    let digest = Sha1::digest(input);
+    let name: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("Again: calidiff replay{arms} fuzz/artifacts/{target}/crash-{name}")
+}

@@ -1,0 +1,163 @@
+//! Bytes taken for a scenario.
+//!
+//! An input is either the generator's bytes, or an envelope: [`HEAD`], a scenario as its file has it, and
+//! behind a line of three dots the bytes that the generator would begin with to make another. What
+//! generator's bytes mean hangs on the generator and its dials; an envelope means the same for as long as
+//! scenarios are read. So the corpus is made of envelopes, as wasmtime keeps the modules that it generated.
+//!
+//! An envelope without bytes is a scenario's file with a comment above it: seeds are written by hand so.
+
+use std::path::Path;
+
+use crate::arm::plan::{Plan, Unplanned};
+use crate::campaign::finding::Divergence;
+use crate::campaign::run::Case;
+use crate::generate::batch::Batches;
+use crate::generate::bits::Begun;
+use crate::generate::ground::Ground;
+use crate::generate::standing::Shot;
+use crate::generate::world::Dials;
+use crate::packet::Batch;
+use crate::render::Layout;
+use crate::scenario::Scenario;
+use crate::scenario::text::{self, NotAScenario};
+
+/// How an envelope begins, and in which version: a comment of YAML.
+pub const HEAD: &str = "# calidiff fuzz input, version 1\n";
+
+/// How the scenario in an envelope ends where bytes follow: a document's end in YAML.
+const END: &str = "\n...\n";
+
+/// How many packets the generator is asked for. Loading the rules takes as long as firing some hundreds,
+/// but each stands in the envelope, and a short one is changed where it matters more often.
+pub const PACKETS: usize = 40;
+
+/// How libFuzzer's artifacts are called.
+const ARTIFACTS: [&str; 6] = [
+    "crash-",
+    "leak-",
+    "minimized-from-",
+    "oom-",
+    "slow-unit-",
+    "timeout-",
+];
+
+/// An input, read.
+#[derive(Clone, Debug)]
+pub struct Input<'a> {
+    /// The scenario: its packets don't disturb each other.
+    pub scenario: Scenario,
+    /// What is programmed for it.
+    pub plan: Plan,
+    /// The generator's bytes: of which it was made, or to make others with.
+    pub bytes: &'a [u8],
+}
+
+/// Why bytes are no input.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum NotAnInput {
+    /// What stands in the envelope is no text.
+    #[error("the envelope is no text: {0}; expected a scenario in UTF-8")]
+    NotText(std::str::Utf8Error),
+    /// What stands in the envelope is no scenario.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    NotAScenario(#[from] NotAScenario),
+    /// There is nothing to be programmed for it.
+    #[error(transparent)]
+    Unplanned(#[from] Unplanned),
+}
+
+/// Reads an input; `dials` shape what is made of the generator's bytes, and nothing in an envelope.
+///
+/// # Errors
+///
+/// [`NotAnInput`] where an envelope holds no scenario, or nothing can be programmed for one.
+pub fn read<'a>(input: &'a [u8], dials: &Dials) -> Result<Input<'a>, NotAnInput> {
+    match input.strip_prefix(HEAD.as_bytes()) {
+        Some(kept) => unwrap(kept),
+        None => Ok(make(input, dials)?),
+    }
+}
+
+/// Has the generator make an input of its bytes.
+///
+/// # Errors
+///
+/// [`Unplanned`] where nothing can be programmed for what it makes: a fault of the generator.
+pub fn make<'a>(bytes: &'a [u8], dials: &Dials) -> Result<Input<'a>, Unplanned> {
+    let mut bits = Begun::new(bytes);
+    let mut case = Case::make(&mut bits, 0, dials, Layout::Seed, PACKETS)?;
+    let first = case.salvos.drain(..).next();
+    let scenario = Scenario {
+        batch: first.unwrap_or_default(),
+        ..case.scenario
+    };
+    Ok(Input {
+        scenario,
+        plan: case.plan,
+        bytes,
+    })
+}
+
+fn unwrap(kept: &[u8]) -> Result<Input<'_>, NotAnInput> {
+    let end = END.as_bytes();
+    let split = kept.windows(end.len()).position(|window| window == end);
+    let (yaml, bytes) = match split {
+        // The scenario's last line ends with the first byte of what separates the two.
+        Some(place) => (&kept[..=place], &kept[place + end.len()..]),
+        None => (kept, &kept[kept.len()..]),
+    };
+    let yaml = std::str::from_utf8(yaml).map_err(NotAnInput::NotText)?;
+    let nothing = |_: &str| Err(std::io::ErrorKind::NotFound.into());
+    let scenario = text::read("the envelope", yaml, &nothing)?;
+    let plan = Plan::new(Layout::Seed, &scenario)?;
+    let batch = undisturbed(&plan, &scenario.batch);
+    Ok(Input {
+        scenario: Scenario { batch, ..scenario },
+        plan,
+        bytes,
+    })
+}
+
+/// Wraps a scenario, and the generator's bytes beside it.
+///
+/// # Errors
+///
+/// As [`text::write`].
+pub fn wrap(scenario: &Scenario, bytes: &[u8]) -> Result<Vec<u8>, serde_saphyr::ser::Error> {
+    let yaml = text::write(scenario)?;
+    let mut input = HEAD.as_bytes().to_vec();
+    input.extend(yaml.trim_end().as_bytes());
+    match bytes {
+        [] => input.push(b'\n'),
+        bytes => {
+            input.extend(END.as_bytes());
+            input.extend(bytes);
+        }
+    }
+    Ok(input)
+}
+
+/// The packets that don't disturb those before them, with their connections: others would not be judged
+/// by what the rules say, but by what earlier packets left behind.
+pub(super) fn undisturbed(plan: &Plan, batch: &Batch) -> Batch {
+    let ground = Ground::new(&plan.node, &plan.firewall);
+    let shots = batch.packets.iter().map(|packet| Shot {
+        packet: packet.clone(),
+        connections: Divergence::connections_of(batch, packet),
+    });
+    let size = batch.packets.len();
+    let first = Batches::new(&ground, shots, size).next();
+    first.map(|salvo| salvo.batch).unwrap_or_default()
+}
+
+/// Whether a file is an input of the fuzzer's, and no scenario's file: an envelope, or the generator's bytes
+/// in a file that libFuzzer has named, or what is no text.
+#[must_use]
+pub fn is_input(path: &Path, contents: &[u8]) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    contents.starts_with(HEAD.as_bytes())
+        || ARTIFACTS.iter().any(|start| name.starts_with(start))
+        || std::str::from_utf8(contents).is_err()
+}
