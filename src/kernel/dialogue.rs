@@ -11,13 +11,14 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Once;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::getppid;
 
 use super::error::KernelError;
@@ -71,6 +72,7 @@ impl Dialogue {
     ///
     /// [`KernelError::Lacks`] where there is no such tool, [`KernelError::System`] otherwise.
     pub(super) fn start(tool: &'static str, arguments: &[&str]) -> Result<Self, KernelError> {
+        outlive_tools();
         let mut command = Command::new(tool);
         command
             .args(arguments)
@@ -362,6 +364,16 @@ fn prepare(ends: &[Option<std::os::fd::BorrowedFd<'_>>]) -> nix::Result<()> {
         let _ = fcntl(input, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES));
     }
     Ok(())
+}
+
+/// Makes writing to a tool that has ended an error, and not this process's end. Rust's own `main` has done
+/// so, but not every process begins with one: the fuzzer's is libFuzzer's.
+fn outlive_tools() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: a signal that is ignored has no handler that could run at a wrong time.
+        let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
+    });
 }
 
 /// Has the kernel kill the child when the thread that starts it ends.
