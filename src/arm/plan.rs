@@ -114,6 +114,32 @@ impl Plan {
         })
     }
 
+    /// The same plan with another firewall programmed than the one that is planned: a fault of whoever
+    /// programs it.
+    ///
+    /// # Errors
+    ///
+    /// Where the tools refuse it.
+    pub fn with_firewall(&self, firewall: Firewall) -> Result<Self, NotProgrammed> {
+        Ok(Self {
+            machines: load(&self.node, &firewall)?,
+            firewall,
+            node: self.node.clone(),
+            calico: self.calico.clone(),
+        })
+    }
+
+    /// The same plan where the intent is told of another world than the one that is rendered: a fault of
+    /// whoever tells it.
+    #[must_use]
+    pub fn with_world(&self, world: World) -> Self {
+        let calico = self.calico.clone();
+        Self {
+            calico: calico.map(|calico| Calico { world, ..calico }),
+            ..self.clone()
+        }
+    }
+
     /// The chain machine with all of it, as a backend reads it.
     pub fn machine(&mut self, backend: Backend) -> &mut Machine {
         &mut self.machines[backend.place()]

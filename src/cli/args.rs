@@ -40,6 +40,8 @@ pub enum Command {
     Check(Check),
     /// Judge generated policies and packets by intent, model and both kernels
     Run(Run),
+    /// Plant faults one by one, and see which of them a campaign notices
+    Mutants(Mutants),
     /// Show what became of each claim of the seed document
     Claims(Claims),
     /// Show one packet's way: chain by chain, rule by rule, mark by mark
@@ -277,6 +279,50 @@ pub struct Run {
     /// Save no new class
     #[arg(long)]
     pub no_save: bool,
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `calidiff mutants`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+A mutant is one fault: in every rule of a kind that is rendered, or in what the intent is told of the
+world. The campaign is set on each until a packet diverges in a class that nobody knows. It needs no kernel:
+that would do what the faulty rules say.
+
+Examples:
+  calidiff mutants
+      every mutant; those that are not noticed, with the reason
+  calidiff mutants --limit 100 --cases 500 --json > mutants.json")]
+pub struct Mutants {
+    /// What all choices are drawn from: the same seed makes the same scenarios and mutants
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// How many scenarios each mutant is looked for in, at the most
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub cases: u64,
+    /// How many packets each scenario is given
+    #[arg(long, value_name = "N")]
+    pub packets: Option<usize>,
+    /// From how many scenarios' rules the mutants are made
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
+    pub sample: u64,
+    /// How many mutants to take at the most, spread over all
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// How many workers; one a core unless said
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<std::num::NonZeroUsize>,
+    /// Felix's way of writing chains
+    #[arg(long, value_enum, default_value_t)]
+    pub layout: Layout,
+    /// The folder of the known divergences
+    #[arg(long, value_name = "FOLDER", default_value = FOLDER)]
+    pub ledger: PathBuf,
+    /// Print every mutant, not only those that are not noticed
+    #[arg(long)]
+    pub all: bool,
     /// Print the findings as JSON
     #[arg(long)]
     pub json: bool,

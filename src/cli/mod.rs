@@ -1,7 +1,7 @@
 //! The commands: what they take, and how they end.
 //!
 //! * [`args`]: every command's options and help;
-//! * [`mod@run`], [`check`], [`claims`], [`explain`], [`render`], [`replay`], [`shrink`], [`schema`], [`bench`],
+//! * [`mod@run`], [`mutants`], [`check`], [`claims`], [`explain`], [`render`], [`replay`], [`shrink`], [`schema`], [`bench`],
 //!   [`doctor`]: one file a command;
 //! * [`ground`]: the rulesets that a command is asked about;
 //! * [`scenarios`]: the scenarios that it is;
@@ -18,6 +18,7 @@ pub mod doctor;
 pub mod explain;
 pub mod ground;
 pub mod machine;
+pub mod mutants;
 pub mod progress;
 pub mod render;
 pub mod replay;
@@ -55,6 +56,7 @@ fn dispatch(command: &Command) -> Result<Status, Ending> {
     match command {
         Command::Check(arguments) => check::run(arguments),
         Command::Run(arguments) => run::run(arguments),
+        Command::Mutants(arguments) => mutants::run(arguments),
         Command::Bench(arguments) => bench::run(arguments),
         Command::Doctor(options) => doctor::run(options),
         Command::Claims(options) => claims::run(options),

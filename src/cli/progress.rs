@@ -12,6 +12,7 @@ use crate::campaign::Watch;
 use crate::campaign::run::{self, Counts, Until};
 use crate::diff::class::Class;
 use crate::intent::Verdict;
+use crate::mutants::hunt;
 
 /// Whether somebody has asked for an end.
 static STOP: AtomicBool = AtomicBool::new(false);
@@ -206,6 +207,41 @@ impl run::Watch for Campaign<'_> {
             sum.last_line = Instant::now();
             eprintln!("{}", sum.line());
         }
+    }
+
+    fn stop(&self) -> bool {
+        STOP.load(Ordering::Relaxed)
+    }
+}
+
+/// Watches a hunt for mutants and shows it.
+pub struct Hunting {
+    bar: ProgressBar,
+}
+
+impl Hunting {
+    /// Watches a hunt of so many cases at the most.
+    #[must_use]
+    pub fn new(cases: u64) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(cases), ProgressDrawTarget::stderr_with_hz(4));
+        let template = "{bar:16} {human_pos} of {human_len} cases, {eta} left; {msg}";
+        let bar = match ProgressStyle::with_template(template) {
+            Ok(style) => bar.with_style(style),
+            Err(_) => bar,
+        };
+        Self { bar }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl hunt::Watch for Hunting {
+    fn done(&self, cases: u64, at_large: usize) {
+        self.bar.set_position(cases);
+        self.bar.set_message(format!("{at_large} mutants at large"));
     }
 
     fn stop(&self) -> bool {

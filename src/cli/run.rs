@@ -20,7 +20,7 @@ use crate::xtables::Backend;
 /// How many cases there are, unless said.
 const CASES: u64 = 2_000;
 /// How many packets a case has, unless said.
-const PACKETS: usize = 60;
+pub(super) const PACKETS: usize = 60;
 
 /// Runs the command.
 ///
@@ -118,7 +118,7 @@ fn keep(
     Ok(())
 }
 
-fn ending(broken: Broken) -> Ending {
+pub(super) fn ending(broken: Broken) -> Ending {
     match broken {
         Broken::Arm(failure) => failure.into(),
         Broken::Unplanned { .. } => Ending::lacking(miette!(

@@ -41,10 +41,7 @@ impl Shape {
     /// each thing that it asks and what it does; of any other, its shape.
     #[must_use]
     pub fn parts_of(table: TableName, chain: &str, rule: &Rule) -> Vec<Self> {
-        if !OF_POLICIES
-            .iter()
-            .any(|beginning| chain.starts_with(beginning))
-        {
+        if !is_of_policy(chain) {
             return vec![Self::of(table, chain, rule)];
         }
         let part = |write: &dyn Fn(&mut String) -> fmt::Result| {
@@ -67,6 +64,30 @@ impl Shape {
             done(text, &rule.target)
         }));
         parts
+    }
+
+    /// The shape of a whole chain.
+    #[must_use]
+    pub fn of_chain(table: TableName, chain: &str) -> Self {
+        Self(format!("{table} {}", Kind(chain)))
+    }
+
+    /// One question, without its values: `not set source`.
+    #[must_use]
+    pub fn question(condition: &Condition<'_>) -> String {
+        let mut text = String::new();
+        // Writing to a String does not fail.
+        let _ = asked(&mut text, condition);
+        text
+    }
+
+    /// What a rule does, without its values: `-> set mark`.
+    #[must_use]
+    pub fn action(target: &Target) -> String {
+        let mut text = "-> ".to_owned();
+        // Writing to a String does not fail.
+        let _ = done(&mut text, target);
+        text
     }
 
     /// The shape of a built-in chain's end.
@@ -94,8 +115,16 @@ impl fmt::Display for Shape {
     }
 }
 
+/// Whether a chain is a policy's or a profile's.
+#[must_use]
+pub fn is_of_policy(chain: &str) -> bool {
+    let mut beginnings = OF_POLICIES.iter();
+    beginnings.any(|beginning| chain.starts_with(beginning))
+}
+
 /// Whether a rule is in one of Calico's chains, or leads to one.
-fn is_calicos(chain: &str, rule: &Rule) -> bool {
+#[must_use]
+pub fn is_calicos(chain: &str, rule: &Rule) -> bool {
     let leads = match &rule.target {
         Target::Jump(chain) | Target::Goto(chain) => chain.starts_with("cali-"),
         _ => false,

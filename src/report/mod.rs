@@ -22,6 +22,7 @@ pub mod divergence;
 pub mod doctor;
 pub mod explain;
 pub mod keep;
+pub mod mutants;
 pub mod palette;
 pub mod render;
 pub mod replay;

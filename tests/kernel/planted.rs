@@ -12,7 +12,7 @@ use calidiff::generate::aim::aim;
 use calidiff::generate::ground::Ground;
 use calidiff::generate::standing::Shot;
 use calidiff::model::{Connections, Machine};
-use calidiff::mutants::{Fault, Mutant, all};
+use calidiff::mutants::{Fault, Planted, all};
 use calidiff::packet::Family;
 use calidiff::xtables::Backend;
 use libtest_mimic::Trial;
@@ -58,7 +58,7 @@ fn judge(subject: &Subject, backends: &[Backend]) -> Result<SubjectReport, Box<d
 
 /// One mutant a kind of fault, the first that changes what becomes of some aimed packet: the others
 /// stand where no packet comes, and say nothing about the harness.
-fn telling_mutants(subject: &Subject) -> Result<BTreeMap<Fault, Mutant>, Box<dyn Error>> {
+fn telling_mutants(subject: &Subject) -> Result<BTreeMap<Fault, Planted>, Box<dyn Error>> {
     let ground = Ground::new(&subject.node, &subject.firewall);
     let mut machine = Machine::new(Backend::Legacy, &subject.node, &subject.firewall)?;
     let shots = aim(&ground, &mut machine, 7).shots;

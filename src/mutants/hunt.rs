@@ -1,0 +1,366 @@
+//! The campaign set on the mutants: case by case, until each is noticed.
+//!
+//! A mutant is noticed where a packet diverges in a class that nobody knows, and the same packet without
+//! the fault does not; or where the tools refuse what is faulty. Everything is by intent and model: the
+//! kernel would do what the faulty rules say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::ground::{BACKEND, Fares, Ground};
+use super::meant::Misunderstanding;
+use super::site::Rules;
+use super::survivor::Why;
+use super::{Fault, Mutant, Site};
+use crate::arm::plan::Plan;
+use crate::campaign::run::{Broken, Options, Place};
+use crate::diff::class::{Class, reason};
+use crate::model::Machine;
+use crate::xtables::Firewall;
+
+/// How many cases are held in memory at a time.
+const HANDFUL: u64 = 16;
+
+/// What is asked of a campaign.
+#[derive(Clone, Debug)]
+pub struct Hunt {
+    /// The campaign. Its kernels are not asked, and of its cases no more are made than it takes.
+    pub campaign: Options,
+    /// How many cases there are at the most.
+    pub cases: u64,
+    /// From how many cases' rules the mutants are made.
+    pub sample: u64,
+    /// How many mutants are taken at the most, spread evenly over all.
+    pub limit: Option<usize>,
+}
+
+/// Watches a hunt. Called between handfuls of cases.
+pub trait Watch {
+    /// So many cases are done, and so many mutants are still at large.
+    fn done(&self, cases: u64, at_large: usize);
+
+    /// Whether to end now.
+    fn stop(&self) -> bool;
+}
+
+/// What came of one mutant.
+#[derive(Clone, Debug)]
+pub struct Trail {
+    /// Which.
+    pub mutant: Mutant,
+    /// How it was noticed, if it was.
+    pub noticed: Option<Noticed>,
+    /// Why not, if it was not.
+    pub why: Option<Why>,
+    /// What was seen of it until then.
+    pub seen: Seen,
+    /// How long that took on one core, the making of every case included.
+    pub took: Duration,
+}
+
+/// How a mutant was noticed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Noticed {
+    /// After how many cases.
+    pub cases: u64,
+    /// After how many packets.
+    pub packets: u64,
+    /// By what.
+    pub by: By,
+}
+
+/// By what a mutant was noticed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum By {
+    /// A divergence.
+    Divergence(Place, Class),
+    /// The tools refuse the rules.
+    Refusal(String),
+}
+
+/// What was seen of a mutant that was not noticed, or not yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// In how many cases there was anything to plant it in.
+    pub planted: u64,
+    /// How many packets those cases had.
+    pub packets: u64,
+    /// On how many packets somebody said something else, and nobody differed who had not.
+    pub unseen: u64,
+    /// The first of them.
+    pub first_unseen: Option<Place>,
+    /// How many packets diverged in a class that is known.
+    pub known: u64,
+    /// The first of those classes.
+    pub first_known: Option<Class>,
+    /// The first case that it was planted in.
+    pub first: Option<u64>,
+}
+
+/// What a hunt came to.
+#[derive(Clone, Debug)]
+pub struct Bag {
+    /// How many mutants there are, of which so many may have been taken.
+    pub all: usize,
+    /// Every mutant that was taken.
+    pub trails: Vec<Trail>,
+    /// How many cases were made.
+    pub cases: u64,
+    /// How long it took, all together.
+    pub took: Duration,
+}
+
+/// All mutants of a campaign's first cases, in their order.
+///
+/// # Errors
+///
+/// [`Broken`] where a case can't be made.
+pub fn enumerate(campaign: &Options, sample: u64) -> Result<Vec<Mutant>, Broken> {
+    let mut rendered: BTreeSet<(Site, Fault)> = BTreeSet::new();
+    let mut meant = BTreeSet::new();
+    let mut open = Misunderstanding::all();
+    let mut seen = BTreeMap::new();
+    for number in 0..sample {
+        let case = campaign.case(number)?;
+        rendered.extend(Rules::of(&case.plan.firewall).faults(&mut seen));
+        if let Some(calico) = &case.plan.calico {
+            let fits = |fault: &Misunderstanding| fault.plant(&calico.world).is_none();
+            let (rest, found) = open.into_iter().partition(fits);
+            open = rest;
+            meant.extend::<Vec<Misunderstanding>>(found);
+        }
+    }
+    let rendered = rendered.into_iter();
+    let rendered = rendered.map(|(site, fault)| Mutant::Rendered(site, fault));
+    Ok(rendered
+        .chain(meant.into_iter().map(Mutant::Meant))
+        .collect())
+}
+
+/// Every so manyth, so that no more than a limit are left.
+fn spread(mutants: Vec<Mutant>, limit: Option<usize>) -> Vec<Mutant> {
+    let (all, limit) = (mutants.len(), limit.unwrap_or(mutants.len()));
+    let mutants = mutants.into_iter().enumerate();
+    let chosen = mutants.filter(|(place, _)| place * limit / all != (place + 1) * limit / all);
+    chosen.map(|(_, mutant)| mutant).collect()
+}
+
+impl Hunt {
+    /// Hunts down every mutant. `known` says of a class whether it is accepted already; the classes that
+    /// the cases show without a fault are known as well.
+    ///
+    /// # Errors
+    ///
+    /// [`Broken`] where a case can't be made.
+    pub fn run(
+        &self,
+        known: &(dyn Fn(&Class) -> bool + Sync),
+        watch: &dyn Watch,
+    ) -> Result<Bag, Broken> {
+        let start = Instant::now();
+        let mutants = enumerate(&self.campaign, self.sample)?;
+        let all = mutants.len();
+        let trails = spread(mutants, self.limit).into_iter();
+        let mut trails: Vec<Trail> = trails.map(Trail::new).collect();
+        let mut shown = BTreeSet::new();
+        let mut cases = 0;
+        while cases < self.cases && !watch.stop() {
+            let last = self.cases.min(cases + HANDFUL);
+            let grounds = self.grounds(cases..last)?;
+            shown.extend(grounds.iter().flat_map(Ground::classes).cloned());
+            let known = |class: &Class| known(class) || shown.contains(class);
+            let mut open: Vec<&mut Trail> =
+                trails.iter_mut().filter(|trail| trail.is_open()).collect();
+            if open.is_empty() {
+                break;
+            }
+            let rules = grounds
+                .iter()
+                .map(|ground| Rules::of(&ground.case.plan.firewall));
+            let rules: Vec<Rules<'_>> = rules.collect();
+            self.share(&mut open, &|trail| {
+                let mut cases = grounds.iter().zip(&rules);
+                while let Some((ground, rules)) = cases.next().filter(|_| trail.is_open()) {
+                    trail.follow(ground, rules, &known);
+                }
+            });
+            cases = last;
+            watch.done(cases, trails.iter().filter(|trail| trail.is_open()).count());
+        }
+        self.explain(&mut trails, cases)?;
+        Ok(Bag {
+            all,
+            trails,
+            cases,
+            took: start.elapsed(),
+        })
+    }
+
+    /// Says of every mutant that was not noticed why.
+    fn explain(&self, trails: &mut [Trail], cases: u64) -> Result<(), Broken> {
+        let mut open: Vec<&mut Trail> = trails.iter_mut().filter(|trail| trail.is_open()).collect();
+        let broken = std::sync::Mutex::new(Ok(()));
+        self.share(
+            &mut open,
+            &|trail| match Why::of(trail, &self.campaign, cases) {
+                Ok(why) => trail.why = Some(why),
+                Err(error) => {
+                    if let Ok(mut broken) = broken.lock() {
+                        *broken = Err(error);
+                    }
+                }
+            },
+        );
+        broken.into_inner().unwrap_or(Ok(()))
+    }
+
+    fn grounds(&self, numbers: std::ops::Range<u64>) -> Result<Vec<Ground>, Broken> {
+        let mut grounds: Vec<(u64, Option<Result<Ground, Broken>>)> =
+            numbers.map(|number| (number, None)).collect();
+        let mut open: Vec<_> = grounds.iter_mut().collect();
+        self.share(&mut open, &|(number, ground)| {
+            *ground = Some(Ground::new(&self.campaign, *number));
+        });
+        grounds
+            .into_iter()
+            .filter_map(|(_, ground)| ground)
+            .collect()
+    }
+
+    /// Has the workers do something with each of a list, each by itself.
+    fn share<T: Send>(&self, list: &mut [&mut T], work: &(dyn Fn(&mut T) + Sync)) {
+        let cells: Vec<_> = list.iter_mut().map(std::sync::Mutex::new).collect();
+        let next = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            let workers = (0..self.campaign.jobs.max(1)).map(|_| {
+                scope.spawn(|| {
+                    while let Some(cell) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        if let Ok(mut one) = cell.lock() {
+                            work(&mut one);
+                        }
+                    }
+                })
+            });
+            let workers: Vec<_> = workers.collect();
+            for worker in workers {
+                worker.join().unwrap_or_else(|panic| resume_unwind(panic));
+            }
+        });
+    }
+}
+
+impl Trail {
+    fn new(mutant: Mutant) -> Self {
+        Self {
+            mutant,
+            noticed: None,
+            why: None,
+            seen: Seen::default(),
+            took: Duration::ZERO,
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.noticed.is_none()
+    }
+
+    /// Looks for it in one case.
+    fn follow(&mut self, ground: &Ground, rules: &Rules<'_>, known: &dyn Fn(&Class) -> bool) {
+        let start = Instant::now();
+        let by = match &self.mutant {
+            Mutant::Rendered(site, fault) => {
+                let planted = rules.plant(site, *fault);
+                planted.and_then(|(firewall, _)| self.seen.of_rendered(ground, &firewall, known))
+            }
+            Mutant::Meant(fault) => self.seen.of_meant(ground, *fault, known),
+        };
+        self.took += ground.took + start.elapsed();
+        self.noticed = by.map(|by| Noticed {
+            cases: ground.case.number + 1,
+            packets: self.seen.packets,
+            by,
+        });
+    }
+}
+
+impl Seen {
+    fn plant(&mut self, ground: &Ground) {
+        self.planted += 1;
+        self.first.get_or_insert(ground.case.number);
+    }
+
+    fn of_rendered(
+        &mut self,
+        ground: &Ground,
+        firewall: &Firewall,
+        known: &dyn Fn(&Class) -> bool,
+    ) -> Option<By> {
+        self.plant(ground);
+        let plan = &ground.case.plan;
+        let mut machine = match Machine::new(BACKEND, &plan.node, firewall) {
+            Ok(machine) => machine,
+            Err(why) => return Some(By::Refusal(reason(&why))),
+        };
+        let connections = ground.connections();
+        for subject in ground.packets() {
+            let model = machine.judge(&connections[subject.place.salvo], subject.packet);
+            let fares = ground.fares(subject, subject.opinion, &model, || {
+                plan.with_firewall(firewall.clone()).ok()
+            });
+            if let Some(class) = self.count(subject.place, fares, known) {
+                return Some(By::Divergence(subject.place, class));
+            }
+        }
+        None
+    }
+
+    fn of_meant(
+        &mut self,
+        ground: &Ground,
+        fault: Misunderstanding,
+        known: &dyn Fn(&Class) -> bool,
+    ) -> Option<By> {
+        let calico = ground.case.plan.calico.as_ref()?;
+        let world = fault.plant(&calico.world)?;
+        let plan: Plan = ground.case.plan.with_world(world);
+        let misled = plan.calico.as_ref()?;
+        // A world that the era's intent has no words for is no misunderstanding of it.
+        let judge = misled.judge(&plan.node).ok()?;
+        self.plant(ground);
+        let connections = ground.known_connections();
+        for subject in ground.packets() {
+            let opinion = judge.judge(subject.packet, &connections[subject.place.salvo]);
+            let fares = ground.fares(subject, &opinion, subject.model, || Some(plan.clone()));
+            if let Some(class) = self.count(subject.place, fares, known) {
+                return Some(By::Divergence(subject.place, class));
+            }
+        }
+        None
+    }
+
+    /// Counts a packet; gives the class in which it diverges if nobody knows that.
+    fn count(
+        &mut self,
+        place: Place,
+        fares: Fares,
+        known: &dyn Fn(&Class) -> bool,
+    ) -> Option<Class> {
+        self.packets += 1;
+        match fares {
+            Fares::Usually => None,
+            Fares::Unseen => {
+                self.unseen += 1;
+                self.first_unseen.get_or_insert(place);
+                None
+            }
+            Fares::Diverges(class) if known(&class) => {
+                self.known += 1;
+                self.first_known.get_or_insert(class);
+                None
+            }
+            Fares::Diverges(class) => Some(class),
+        }
+    }
+}
