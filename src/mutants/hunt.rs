@@ -106,13 +106,12 @@ pub struct Bag {
     pub all: usize,
     /// Every mutant that was taken.
     pub trails: Vec<Trail>,
-    /// How many cases were made.
-    pub cases: u64,
     /// How long it took, all together.
     pub took: Duration,
 }
 
-/// All mutants of a campaign's first cases, in their order.
+/// All mutants of a campaign's first cases, in their order. A rule that stands twice is none: it asks and
+/// does the second time what it did the first.
 ///
 /// # Errors
 ///
@@ -124,7 +123,15 @@ pub fn enumerate(campaign: &Options, sample: u64) -> Result<Vec<Mutant>, Broken>
     let mut seen = BTreeMap::new();
     for number in 0..sample {
         let case = campaign.case(number)?;
-        rendered.extend(Rules::of(&case.plan.firewall).faults(&mut seen));
+        let rules = Rules::of(&case.plan.firewall);
+        let candidates = rules.faults(&mut seen).into_iter();
+        let new = candidates.filter(|(site, fault)| {
+            *fault != Fault::RepeatRule
+                && !rendered.contains(&(site.clone(), *fault))
+                && rules.plant(site, *fault).is_some()
+        });
+        let new: Vec<_> = new.collect();
+        rendered.extend(new);
         if let Some(calico) = &case.plan.calico {
             let fits = |fault: &Misunderstanding| fault.plant(&calico.world).is_none();
             let (rest, found) = open.into_iter().partition(fits);
@@ -162,8 +169,26 @@ impl Hunt {
         let start = Instant::now();
         let mutants = enumerate(&self.campaign, self.sample)?;
         let all = mutants.len();
-        let trails = spread(mutants, self.limit).into_iter();
-        let mut trails: Vec<Trail> = trails.map(Trail::new).collect();
+        let trails = self.hunt(spread(mutants, self.limit), known, watch)?;
+        Ok(Bag {
+            all,
+            trails,
+            took: start.elapsed(),
+        })
+    }
+
+    /// Hunts down some mutants; says how it went with each.
+    ///
+    /// # Errors
+    ///
+    /// [`Broken`] where a case can't be made.
+    pub fn hunt(
+        &self,
+        mutants: Vec<Mutant>,
+        known: &(dyn Fn(&Class) -> bool + Sync),
+        watch: &dyn Watch,
+    ) -> Result<Vec<Trail>, Broken> {
+        let mut trails: Vec<Trail> = mutants.into_iter().map(Trail::new).collect();
         let mut shown = BTreeSet::new();
         let mut cases = 0;
         while cases < self.cases && !watch.stop() {
@@ -190,12 +215,7 @@ impl Hunt {
             watch.done(cases, trails.iter().filter(|trail| trail.is_open()).count());
         }
         self.explain(&mut trails, cases)?;
-        Ok(Bag {
-            all,
-            trails,
-            cases,
-            took: start.elapsed(),
-        })
+        Ok(trails)
     }
 
     /// Says of every mutant that was not noticed why.

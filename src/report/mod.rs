@@ -11,7 +11,8 @@
 //! * [`keep`]: a new class, fired again, made small and saved for review;
 //! * [`replay`]: scenarios judged again;
 //! * [`palette`]: colours, sparingly;
-//! * [`run`]: what a campaign came to.
+//! * [`run`]: what a campaign came to;
+//! * [`mutants`]: which planted faults it noticed.
 
 #[cfg(target_os = "linux")]
 pub mod bench;

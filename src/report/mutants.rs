@@ -143,7 +143,7 @@ impl Report<'_> {
         json!({
             "seed": hunt.campaign.seed,
             "layout": hunt.campaign.layout.to_string(),
-            "cases": bag.cases,
+            "cases": hunt.cases,
             "packets_a_case": hunt.campaign.packets,
             "mutants_possible": bag.all,
             "mutants": bag.trails.len(),

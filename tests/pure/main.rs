@@ -13,6 +13,7 @@ mod known;
 mod ledger;
 mod meaning;
 mod model;
+mod mutants;
 mod render;
 mod resources;
 mod scenarios;
