@@ -84,7 +84,7 @@ fn mutants_are_many_and_the_same_every_time() -> Outcome {
 #[test]
 fn one_of_each_family_is_noticed() -> Outcome {
     let trails = hunt(named(&[
-        "PortRangeLast at `filter cali-pi-*: destination ports`",
+        "PortRangeLast at `filter cali-failsafe-in: protocol, destination ports -> ACCEPT: destination ports`",
         "DropToReturn at `filter cali-tw-*: no mark -> DROP`",
         "NegateSet at `filter cali-pi-*: set source`",
         "LoseMember at `filter cali-pi-*: set source`",
@@ -105,7 +105,7 @@ fn one_of_each_family_is_noticed() -> Outcome {
     Ok(())
 }
 
-/// Felix's log prefix is in rules that change nothing, and the intent has no word for it.
+/// Where Felix inserts its rules is nothing that the intent has a clause for.
 #[test]
 fn what_changes_nothing_is_not_noticed_and_explained() -> Outcome {
     let trails = hunt(named(&["meant: FlipInsertMode"])?)?;
