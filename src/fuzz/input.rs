@@ -12,6 +12,7 @@ use std::path::Path;
 use crate::arm::plan::{Plan, Unplanned};
 use crate::campaign::finding::Divergence;
 use crate::campaign::run::Case;
+use crate::campaign::run::case::is_sendable;
 use crate::generate::batch::Batches;
 use crate::generate::bits::Begun;
 use crate::generate::ground::Ground;
@@ -139,11 +140,13 @@ pub fn wrap(scenario: &Scenario, bytes: &[u8]) -> Result<Vec<u8>, serde_saphyr::
     Ok(input)
 }
 
-/// The packets that don't disturb those before them, with their connections: others would not be judged
-/// by what the rules say, but by what earlier packets left behind.
+/// The packets that can be sent and don't disturb those before them, with their connections: others would
+/// not be judged by what the rules say, but by what earlier packets left behind.
 pub(super) fn undisturbed(plan: &Plan, batch: &Batch) -> Batch {
     let ground = Ground::new(&plan.node, &plan.firewall);
-    let shots = batch.packets.iter().map(|packet| Shot {
+    let packets = batch.packets.iter();
+    let packets = packets.filter(|packet| is_sendable(&plan.node, packet));
+    let shots = packets.map(|packet| Shot {
         packet: packet.clone(),
         connections: Divergence::connections_of(batch, packet),
     });

@@ -156,3 +156,16 @@ fn what_is_no_scenario_in_an_envelope_is_no_input() -> Outcome {
     }
     Ok(())
 }
+
+#[test]
+fn what_no_kernel_could_send_is_left_out_of_an_input() -> Outcome {
+    let envelope = format!(
+        "{HEAD}name: one\nnode: {{ name: one, interfaces: [{{ name: eth0, addresses: [10.0.0.1/24] }}] }}\n\
+         packets:\n  - in=lo udp 10.0.0.9:1 > 10.0.0.1:2\n  - in=eth0 udp 10.0.0.9:1 > 10.0.0.1:2\n"
+    );
+    let input = input::read(envelope.as_bytes(), &Dials::default())?;
+    let packets = &input.scenario.batch.packets;
+    assert_eq!(packets.len(), 1, "{packets:?}");
+    assert!(packets[0].to_string().starts_with("in=eth0 "));
+    Ok(())
+}

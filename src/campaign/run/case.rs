@@ -14,7 +14,8 @@ use crate::generate::standing::Shot;
 use crate::generate::traffic::Traffic;
 use crate::generate::world::{self, Dials, Features};
 use crate::journey::Answer;
-use crate::packet::{Batch, Origin};
+use crate::node::Node;
+use crate::packet::{Batch, Origin, Packet};
 use crate::render::Layout;
 use crate::scenario::Scenario;
 use crate::xtables::Backend;
@@ -124,6 +125,15 @@ impl Case {
     }
 }
 
+/// Whether a kernel room can send a packet: nothing comes out of `lo` but what went in.
+#[must_use]
+pub fn is_sendable(node: &Node, packet: &Packet) -> bool {
+    match packet.origin {
+        Origin::Node => true,
+        Origin::Arrives(name) => node.interface(name).is_some(),
+    }
+}
+
 /// How many packets the kernel room takes at once.
 const SIZE: usize = 4000;
 
@@ -133,10 +143,7 @@ fn salvos(bits: &mut impl Bits, plan: &Plan, packets: usize) -> Vec<Batch> {
     };
     let ground = Ground::new(&plan.node, &plan.firewall);
     let shots = Traffic::new(&calico.world, &plan.node, &plan.firewall).shots(bits, packets);
-    let sendable = |shot: &Shot| match shot.packet.origin {
-        Origin::Node => true,
-        Origin::Arrives(name) => plan.node.interface(name).is_some(),
-    };
+    let sendable = |shot: &Shot| is_sendable(&plan.node, &shot.packet);
     let shots = shots.into_iter().filter(sendable);
     Batches::new(&ground, shots, SIZE)
         .map(|salvo| salvo.batch)
