@@ -167,7 +167,8 @@ impl Plan {
 }
 
 impl Calico {
-    /// Why the tools refuse Felix's rules of a family.
+    /// Why the tools refuse Felix's rules of a family, behind one backend at least: then they are
+    /// programmed behind neither.
     #[must_use]
     pub fn refused(&self, family: Family) -> Option<&NotProgrammed> {
         self.refused[family.place()].as_ref()
@@ -239,7 +240,8 @@ fn program(
 }
 
 /// Why the tools behind a backend refuse what Felix writes for a family, where the model can tell.
-pub(super) fn refusal(
+#[must_use]
+pub fn refusal(
     backend: Backend,
     node: &Node,
     draft: &Draft,

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::arm::plan::{Bench, Plan};
+use crate::arm::plan::{Bench, Plan, refusal};
 use crate::arm::{Arm, Failure, Judge};
 use crate::diff::class::{Class, Evidence};
 use crate::diff::judgement::{Division, Outcome, Reading, Said};
@@ -113,6 +113,9 @@ pub fn classify(
         firewall: &plan.firewall,
         steps: &steps,
         refused,
+        world: plan.calico.as_ref().map(|calico| &calico.world),
+        packet: one,
+        connections: &connections,
     })
 }
 
@@ -230,30 +233,44 @@ impl Panel {
     }
 }
 
-/// What the model says that the tools refuse and they take.
+/// Where model and tools differ on whether the rules are taken that a plan leaves out.
 pub(super) fn differing_refusals(
     plan: &Plan,
     backend: Backend,
     arm: &mut dyn Arm,
 ) -> Result<Vec<Loading>, Failure> {
     let mut differing = Vec::new();
-    let Some(calico) = &plan.calico else {
-        return Ok(differing);
-    };
     for family in Family::BOTH {
-        let Some(model) = calico.refused(family) else {
+        let Some(calico) = plan
+            .calico
+            .as_ref()
+            .filter(|calico| calico.refused(family).is_some())
+        else {
             continue;
         };
-        if arm.refusal(&plan.node, &calico.draft, family)?.is_none() {
-            differing.push(Loading {
-                backend,
-                family: Some(family),
-                model: Some(model.clone()),
-                kernel: None,
-            });
-        }
+        let kernel = arm.refusal(&plan.node, &calico.draft, family)?;
+        differing.extend(Loading::of(plan, backend, family, kernel));
     }
     Ok(differing)
+}
+
+impl Loading {
+    /// What the tools made of a family's rules that a plan leaves out, if the model foretells otherwise.
+    pub(super) fn of(
+        plan: &Plan,
+        backend: Backend,
+        family: Family,
+        kernel: Option<NotProgrammed>,
+    ) -> Option<Self> {
+        let draft = &plan.calico.as_ref()?.draft;
+        let model = refusal(backend, &plan.node, draft, family);
+        (model.is_some() != kernel.is_some()).then_some(Self {
+            backend,
+            family: Some(family),
+            model,
+            kernel,
+        })
+    }
 }
 
 impl fmt::Display for Loading {

@@ -9,18 +9,24 @@ use std::fmt;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::cause::{Cause, Unmeant};
 use super::judgement::{Division, Said};
 use super::meaning::{End, sure};
 use super::shape::Shape;
+use crate::calico::World;
 use crate::intent::{Clause, Opinion, Verdict};
 use crate::journey::{Answer, Fate, Journey, Step};
 use crate::node::routing::Way;
+use crate::packet::{Connection, Packet};
 use crate::verdict::NotProgrammed;
 use crate::xtables::{Firewall, Hook, TableName};
 
 /// What divergences of one cause have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Class {
+    /// The known cause, where one covers it; the clause, the shape and what differs first are empty then,
+    /// for one cause shows itself in many ways.
+    pub cause: Option<&'static str>,
     /// The clause by which the intent decides, with its branch but for I3; `none` where Calico is not asked.
     pub clause: String,
     /// The shape of the rule that decides in the model.
@@ -62,6 +68,12 @@ pub struct Evidence<'a> {
     pub steps: &'a [Step],
     /// Why Felix's rules of the packet's family are not programmed.
     pub refused: Option<&'a NotProgrammed>,
+    /// Calico's world, where it runs on the node.
+    pub world: Option<&'a World>,
+    /// The packet.
+    pub packet: &'a Packet,
+    /// The connections that touch it.
+    pub connections: &'a [Connection],
 }
 
 impl Class {
@@ -69,6 +81,15 @@ impl Class {
     #[must_use]
     pub fn of(evidence: &Evidence<'_>) -> Self {
         let Evidence { said, division, .. } = evidence;
+        if let Some(cause) = evidence.cause() {
+            return Self {
+                cause: Some(cause.id),
+                clause: String::new(),
+                shape: String::new(),
+                division: division.lines(),
+                differs: String::new(),
+            };
+        }
         let model = said.readings[division.backend().place()].map(|reading| reading.model);
         let (shape, differs) = match (division.parting(), evidence.refused, said.opinion, model) {
             (Some(difference), ..) => (evidence.shape(Looked::Anywhere), difference.kind()),
@@ -81,6 +102,7 @@ impl Class {
         };
         let not_programmed = division.parting().is_none() && evidence.refused.is_some();
         Self {
+            cause: None,
             clause: match said.opinion {
                 Some(opinion) if !not_programmed => cause(opinion.decision.clause),
                 _ => "none".to_owned(),
@@ -116,6 +138,9 @@ impl Class {
     /// What its files are called: who decided, and a few letters that tell it from others.
     #[must_use]
     pub fn id(&self) -> String {
+        if let (Some(cause), true) = (self.cause, self.differs.is_empty()) {
+            return cause.to_owned();
+        }
         let mut digest = Sha256::new();
         for part in [&self.clause, &self.shape, &self.division, &self.differs] {
             digest.update(part.as_bytes());
@@ -132,12 +157,16 @@ impl Class {
 impl fmt::Display for Class {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
+            cause,
             clause,
             shape,
             division,
             differs,
         } = self;
-        write!(f, "{division}: {differs}; by {clause}, at `{shape}`")
+        match cause {
+            Some(cause) => write!(f, "{division}: {differs}{cause}"),
+            None => write!(f, "{division}: {differs}; by {clause}, at `{shape}`"),
+        }
     }
 }
 
@@ -146,18 +175,43 @@ impl fmt::Display for Class {
 enum Looked {
     /// In the tables that translate addresses.
     Nat,
-    /// In the others.
+    /// In the table that lets packets pass.
     Filter,
+    /// In all that may end one.
+    NotNat,
     /// In all.
     Anywhere,
 }
 
 impl Evidence<'_> {
+    /// The known cause, where no kernel has a part in the divergence.
+    fn cause(&self) -> Option<&'static Cause> {
+        let division = self.division;
+        if division.parting().is_some() {
+            return None;
+        }
+        if let Some(why) = self.refused {
+            return Cause::of_refusal(&reason(why));
+        }
+        let reading = self.said.readings[division.backend().place()]?;
+        Cause::of(&Unmeant {
+            world: self.world?,
+            node: self.said.node,
+            firewall: self.firewall,
+            packet: self.packet,
+            connections: self.connections,
+            opinion: self.said.opinion?,
+            end: sure(reading.model)?,
+            steps: self.steps,
+        })
+    }
+
     /// The shape of the last rule, or end of a built-in chain, that decided something.
     fn shape(&self, looked: Looked) -> String {
         let mut steps = self.steps.iter().rev().filter(|step| match looked {
             Looked::Nat => step.table == TableName::Nat,
-            Looked::Filter => step.table != TableName::Nat,
+            Looked::Filter => step.table == TableName::Filter,
+            Looked::NotNat => step.table != TableName::Nat,
             Looked::Anywhere => true,
         });
         let shape = steps.find_map(|step| {
@@ -182,14 +236,27 @@ fn cause(clause: Clause) -> String {
     }
 }
 
-/// A refusal without the place of the rule that is refused.
+/// A refusal without the place of the rule that is refused, and without what it quotes.
 #[must_use]
 pub fn reason(why: &NotProgrammed) -> String {
     let message = &why.message;
-    let reason = message
+    let message = message
         .split_once(": ")
         .map_or(message.as_str(), |(_, reason)| reason);
-    reason.to_owned()
+    let mut reason = String::new();
+    let mut rest = message;
+    while let Some((before, quoted)) = rest.split_once('`') {
+        let end = quoted.find(['`', '\'']).unwrap_or(quoted.len());
+        reason.push_str(before);
+        reason.push_str("`…");
+        rest = &quoted[end..];
+        let closing = rest.chars().next();
+        reason.extend(closing);
+        rest = rest
+            .get(closing.map_or(0, char::len_utf8)..)
+            .unwrap_or_default();
+    }
+    reason + rest
 }
 
 /// What differs between what was meant and what the model did.
@@ -206,12 +273,12 @@ fn unmeant(opinion: &Opinion, model: &Answer) -> (Looked, String) {
     let verdict = opinion.verdict;
     let End::Out { way, .. } = found else {
         let fate = match first(model).map(|journey| journey.fate) {
-            Some(Fate::Dropped(point)) => format!("dropped after {point}"),
+            Some(Fate::Dropped(point)) => format!("dropped at {}", point.hook),
             Some(Fate::Unrouted(_)) => "not routed".to_owned(),
             _ => "refused".to_owned(),
         };
         return (
-            Looked::Filter,
+            Looked::NotNat,
             format!("{verdict}, meant to be {meant}: {fate}"),
         );
     };

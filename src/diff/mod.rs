@@ -5,6 +5,7 @@
 //! intent; [`class`] tells what divergences have in common, and [`ledger`] keeps the known ones. [`shrink`]
 //! makes what differs small: [`cut`] says what a scenario can do without, [`touched`] what a packet needs.
 
+pub mod cause;
 pub mod class;
 pub mod cut;
 pub mod judgement;

@@ -291,7 +291,7 @@ fn speaker_v6<W: Witness>(run: &Run<'_, W>, packet: &Traveller<'_>) -> Speaker {
     let near = sender == Sort::LinkLocal;
     let toward = if near { packet.in_interface } else { None };
     // A sender that is one of many is not answered.
-    if let Some(Target::Anycast(_)) = ground.find(Family::V6, packet.source) {
+    if ground.is_anycast(packet.source) {
         return None;
     }
     let departure = run.departure(Family::V6, packet.source, toward)?;

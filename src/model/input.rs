@@ -159,7 +159,10 @@ fn route_v6(ground: &Ground, link: &Link, packet: &Traveller<'_>) -> Input {
             Input::Refused(None)
         };
     }
-    let only = (sort == Sort::LinkLocal).then_some(link.name);
+    // `rt6_need_strict`: what is meant on a link alone must be there. ::1 is on no link, but a translated
+    // destination may be ::1.
+    let strict = matches!(sort, Sort::LinkLocal | Sort::Loopback);
+    let only = strict.then_some(link.name);
     match ground.find_toward(Family::V6, packet.destination, only) {
         Some(Target::Local(_) | Target::Anycast(_)) => Input::Local { to_many: false },
         None | Some(Target::Unreachable) => unreachable_v6(0),

@@ -308,6 +308,18 @@ impl<W: Witness> Run<'_, W> {
             Some(Target::Broadcast(_)) => 0,
             _ => packet.source,
         };
+        // To a group or to all by no interface of its own choice goes only who has that address
+        // (net/ipv4/route.c, `ip_route_output_key_hash_rcu`).
+        let to_all = packet.family == Family::V4
+            && (addresses::is_group(packet.family, packet.destination)
+                || packet.destination == u128::from(u32::MAX));
+        let speaks = matches!(
+            ground.find_local(packet.family, source),
+            Some(Target::Local(_))
+        );
+        if to_all && source != 0 && !speaks {
+            return false;
+        }
         let departure = if near {
             self.departure(packet.family, packet.destination, packet.leaves_by)
         } else {

@@ -102,6 +102,17 @@ impl Table {
             .map(|net| net.target)
     }
 
+    /// Whether an address is the lowest of a network without a next hop, of more than two.
+    fn is_lowest_of_link(&self, address: u128) -> bool {
+        let mut nets = self.nets.iter();
+        let net = nets.find(|net| address & net.mask == net.network);
+        !self.hosts.contains_key(&address)
+            && net.is_some_and(|net| {
+                let on_link = matches!(net.target, Target::Unicast { gateway: 0, .. });
+                on_link && net.network == address && net.mask.trailing_zeros() > 1
+            })
+    }
+
     /// The best route that leads by this interface.
     fn find_by(&self, address: u128, interface: InterfaceName) -> Option<Target> {
         let leads = |target: &Target| target.interface() == Some(interface);
@@ -344,7 +355,18 @@ impl Ground {
             .or_else(|| self.main[at].find(address))
     }
 
-    /// The same, in the local table only.
+    /// Whether the kernel takes an IPv6 address for one that several bear: an anycast address, and the
+    /// lowest address of a link's network whether or not this node bears it (include/net/ip6_route.h,
+    /// `ipv6_anycast_destination`).
+    pub(super) fn is_anycast(&self, address: u128) -> bool {
+        let at = side(Family::V6);
+        match self.local[at].find(address) {
+            Some(target) => matches!(target, Target::Anycast(_)),
+            None => self.main[at].is_lowest_of_link(address),
+        }
+    }
+
+    /// The same as [`Ground::find`], in the local table only.
     pub(super) fn find_local(&self, family: Family, address: u128) -> Option<Target> {
         self.local[side(family)].find(address)
     }

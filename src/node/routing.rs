@@ -295,13 +295,17 @@ impl Table {
         }
         let address = bits(to.into());
         let anycast = self.forwards && find(&self.shared, address).is_some();
-        if self.is_own(address) || anycast {
+        // ::1 is not on the link that the packet comes from (net/ipv6/route.c, `rt6_need_strict`).
+        if !to.is_loopback() && (self.is_own(address) || anycast) {
             return Way::Local;
         }
         // To none is to wherever a route leads: the kernel looks at the destination no further.
         match self.forward(address, hops) {
-            // A link-local destination is one of the link that the packet comes from.
-            Way::Out(out) if to.is_unicast_link_local() && out != entrance.interface => {
+            // A link-local destination, and ::1, is one of the link that the packet comes from.
+            Way::Out(out)
+                if (to.is_unicast_link_local() || to.is_loopback())
+                    && out != entrance.interface =>
+            {
                 Way::Nowhere(NoWay::Route)
             }
             Way::Out(out)

@@ -223,17 +223,20 @@ impl Page<'_> {
 
     fn head(&self, text: &mut String) {
         let Class {
+            cause,
             clause,
             shape,
             division,
             differs,
         } = self.class;
-        for (name, value) in [
-            ("apart", division),
+        let said = [
+            ("apart", division.as_str()),
+            ("cause", cause.unwrap_or_default()),
             ("what", differs),
             ("clause", clause),
             ("rule", shape),
-        ] {
+        ];
+        for (name, value) in said.into_iter().filter(|(_, value)| !value.is_empty()) {
             let _ = writeln!(text, "{name:<7} {value}");
         }
         title(text, "Who is right");

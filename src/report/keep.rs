@@ -8,6 +8,7 @@ use crate::arm::Failure;
 use crate::arm::plan::{Plan, Unplanned};
 use crate::campaign::shrink::{Questions, Small, fire_again, make_small};
 use crate::campaign::trial::Panel;
+use crate::diff::cause::Cause;
 use crate::diff::class::{Class, Rate};
 use crate::diff::ledger::record;
 use crate::packet::Batch;
@@ -80,10 +81,14 @@ pub fn understand(
         ..scenario.clone()
     };
     let smallest = small.as_ref().map(|small| small.scenario.clone());
+    let known = class.cause.and_then(Cause::named);
     Ok(Kept {
         class: class.clone().seen_again(rate),
         rate,
-        scenario: smallest.unwrap_or(up_to_packet),
+        scenario: Scenario {
+            why: known.map(|cause| cause.why.to_owned()),
+            ..smallest.unwrap_or(up_to_packet)
+        },
         small,
     })
 }

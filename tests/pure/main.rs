@@ -1,6 +1,7 @@
 //! What needs no privileges.
 
 mod aim;
+mod campaign;
 mod claims;
 mod corpus;
 mod explain;
@@ -9,7 +10,6 @@ mod generated;
 mod house;
 mod infer;
 mod intent;
-mod known;
 mod ledger;
 mod meaning;
 mod model;

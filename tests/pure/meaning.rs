@@ -32,8 +32,12 @@ type Outcome = Result<(), Box<dyn Error>>;
 /// Packets beside the aimed ones.
 const RANDOM: usize = 20_000;
 
-/// The clauses by which the known divergences of the seed's nodes are decided: each is found.
-const DECIDING: [&str; 3] = ["I3.policy-denies", "I6.encapsulated", "I7.neighbours"];
+/// The known divergences of the seed's nodes: each is found.
+const FOUND: [&str; 3] = [
+    "a-workloads-connection-with-itself",
+    "ip-in-ip-from-a-workload",
+    "neighbour-discovery-from-a-foreign-address",
+];
 
 /// What the packets of one node came to.
 #[derive(Debug, Default)]
@@ -114,9 +118,8 @@ fn the_seeds_nodes_do_what_their_policies_mean_but_for_what_is_known() -> Outcom
     for (id, count) in &known {
         println!("{count} of {id}");
     }
-    for clause in DECIDING {
-        let mut ids = known.keys();
-        assert!(ids.any(|id| id.starts_with(clause)), "no {clause} is found");
+    for id in FOUND {
+        assert!(known.contains_key(id), "{id} is no longer found");
     }
     Ok(())
 }

@@ -77,12 +77,11 @@ impl Fleet {
         Ok(())
     }
 
-    /// Has the tools refuse what the model says that they refuse; what they take all the same.
+    /// Puts the rules that plans leave out to the tools: where they do other than the model foretells.
     fn confirm_refusals(&mut self, cases: &[Case]) -> Result<Vec<(usize, Loading)>, Failure> {
-        struct Foretold<'a> {
+        struct Foretold {
             case: usize,
             family: Family,
-            why: &'a NotProgrammed,
             text: String,
             sets: String,
         }
@@ -92,16 +91,16 @@ impl Fleet {
             Family::BOTH.into_iter().filter_map(move |family| {
                 let calico = calico?;
                 let draft: &Draft = &calico.draft;
+                calico.refused(family)?;
                 Some(Foretold {
                     case: number,
                     family,
-                    why: calico.refused(family)?,
                     text: draft.text(family),
                     sets: ipset::print_save(&draft.sets),
                 })
             })
         });
-        let foretold: Vec<Foretold<'_>> = foretold.collect();
+        let foretold: Vec<Foretold> = foretold.collect();
         let empty = Firewall::default();
         let loads = foretold.iter().map(|one| {
             let (v4, v6) = match one.family {
@@ -119,22 +118,15 @@ impl Fleet {
                 }),
             }
         });
-        let mut taken = Vec::new();
+        let mut differing = Vec::new();
         let loaded = in_rooms(&mut self.rooms, loads, |_, number, fate| {
             let one = &foretold[number];
-            if fate.is_ok() {
-                let loading = Loading {
-                    backend,
-                    family: Some(one.family),
-                    model: Some(one.why.clone()),
-                    kernel: None,
-                };
-                taken.push((one.case, loading));
-            }
+            let loading = Loading::of(&cases[one.case].plan, backend, one.family, fate.err());
+            differing.extend(loading.map(|loading| (one.case, loading)));
             Ok(())
         });
         loaded.map_err(|error| broken(backend, &error))?;
-        Ok(taken)
+        Ok(differing)
     }
 }
 

@@ -1,0 +1,454 @@
+//! The known causes.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::{Cause, Covers};
+use crate::calico::configuration::InsertMode;
+use crate::calico::world::HostInterface;
+use crate::diff::meaning::End;
+use crate::intent::{Clause, Verdict};
+use crate::packet::{Connection, InterfaceName, Origin, Protocol};
+use crate::xtables::{Hook, TableName};
+
+const METADATA: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254));
+
+pub(super) const KNOWN: [Cause; 40] = [
+    Cause {
+        id: "neighbour-discovery-from-a-foreign-address",
+        why: "What a workload sends from an address that is not its own ends in raw PREROUTING of ip6tables, \
+              at `-m rpfilter --invert -j DROP`, before cali-wl-to-host would accept neighbour discovery or \
+              DHCP (from a link-local address, to which these interfaces have no route). I7 allows them always, I6 denies foreign sources always: the clauses don't say which goes first, \
+              and Felix's order is the safer one.",
+        covers: Covers::Unmeant(|found| {
+            let workloads = found.world.workloads.iter();
+            let mut own = workloads
+                .filter(|one| found.packet.origin == Origin::Arrives(one.interface))
+                .flat_map(|one| &one.addresses);
+            found.opinion.verdict == Verdict::Allow
+                && matches!(found.clause(), Clause::I7Neighbours | Clause::I7Dhcp)
+                && found.is_lost()
+                && !own.any(|address| *address == found.packet.source)
+        }),
+    },
+    Cause {
+        id: "a-workloads-connection-with-itself",
+        why: "By one address and one port both keys of a connection are the same; connection tracking finds \
+              it by the reply's, and a later packet passes as ESTABLISHED though nobody has answered, whatever \
+              policy or the rest of the node says. The intent is right; the kernel lets the packet pass.",
+        covers: Covers::Unmeant(|found| {
+            let itself = |one: &Connection| {
+                one.original == one.reply && one.original == found.packet.tuple()
+            };
+            found.by_established() && found.connections.iter().any(itself)
+        }),
+    },
+    Cause {
+        id: "ip-in-ip-from-a-workload",
+        why: "Nothing in Felix 2.1.1 denies it, as later versions do. The intent is right.",
+        covers: Covers::Unmeant(|found| {
+            found.clause() == Clause::I6Encapsulated
+                && found.packet.protocol() == Protocol::IPIP
+                && !found.is_lost()
+        }),
+    },
+    Cause {
+        id: "another-programs-rule-goes-first",
+        why: "With ChainInsertMode append Felix's rules stand behind all others, and what these decide it \
+              never sees. Whoever chose that mode asked for it; the intent knows no other programs.",
+        covers: Covers::Unmeant(|found| {
+            let (chain, shape) = found.decided(TableName::Filter);
+            let foreign = Hook::of_chain(&chain).is_some() && !shape.contains("policy");
+            let over_lo = !found.is_lost() && found.others_accept_at(Hook::Output);
+            found.world.configuration.insert_mode == InsertMode::Append
+                && (foreign && found.is_lost() == shape.ends_with("-> DROP") || over_lo)
+        }),
+    },
+    Cause {
+        id: "an-established-connection-of-who-is-down-or-unknown",
+        why: "Felix 2.1.1 accepts RELATED,ESTABLISHED at the top of cali-INPUT, cali-FORWARD and cali-OUTPUT, \
+              before it looks at endpoints: a workload that is set down keeps its connections. I6 denies \
+              everything of such an endpoint: the intent is right.",
+        covers: Covers::Unmeant(|found| {
+            found.is_shut() && found.by_established() && !found.is_lost()
+        }),
+    },
+    Cause {
+        id: "the-nodes-own-packets-to-who-is-down-or-unknown",
+        why: "cali-OUTPUT returns whatever leaves by an interface with a workload's prefix, without asking \
+              whose it is. I6 denies everything to an endpoint that is down and to an interface of none; the \
+              intent is right, though I8 leaves the node's own packets to its workloads alone.",
+        covers: Covers::Unmeant(|found| {
+            found.packet.origin == Origin::Node
+                && matches!(found.clause(), Clause::I6ToDown | Clause::I6ToUnknown)
+                && !found.is_lost()
+        }),
+    },
+    Cause {
+        id: "what-is-always-allowed-from-who-is-down-or-unknown",
+        why: "cali-wl-to-host accepts neighbour discovery and OpenStack's services before it asks from whom \
+              they come. I6 denies everything from an endpoint that is down and from an interface of none: \
+              the intent is right.",
+        covers: Covers::Unmeant(|found| {
+            matches!(found.clause(), Clause::I6FromDown | Clause::I6FromUnknown)
+                && found.decided(TableName::Filter).0 == "cali-wl-to-host"
+                && !found.is_lost()
+        }),
+    },
+    Cause {
+        id: "openstacks-metadata-service",
+        why: "Felix lets every workload of OpenStack reach the metadata service on the node, and translates \
+              169.254.169.254:80 to it. MetadataAddr and MetadataPort are there for that; the page on what \
+              policies mean has only DHCP and DNS. Felix is right, the page is silent.",
+        covers: Covers::Unmeant(|found| {
+            let shape = found.decided(TableName::Filter).1;
+            shape == "filter cali-wl-to-host: destination, protocol, destination ports -> ACCEPT"
+                && !found.is_lost()
+        }),
+    },
+    Cause {
+        id: "the-metadata-services-address-translated",
+        why: "cali-PREROUTING of nat translates 169.254.169.254:80 for whatever enters the node, not for \
+              workloads alone, and whether or not somebody else has that address. No clause says so, and a \
+              router's neighbours have no business with its workloads' metadata: the intent is right but for \
+              workloads.",
+        covers: Covers::Unmeant(|found| {
+            found.packet.destination == METADATA && found.is_translated_by("cali-PREROUTING")
+        }),
+    },
+    Cause {
+        id: "taken-for-openstack",
+        why: "Felix takes a node for one of OpenStack by its metadata service, by an interface prefix `tap`, or \
+              by any word with openstack in it, and then accepts DHCP and DNS from workloads whatever the \
+              policy. calico/node sets MetadataAddr to None everywhere, so this is so on every node of \
+              Kubernetes: the intent is right.",
+        covers: Covers::Unmeant(|found| {
+            found.decided(TableName::Filter).0 == "cali-wl-to-host"
+                && found.packet.protocol() == Protocol::UDP
+                && !found.is_openstack()
+                && !found.is_lost()
+        }),
+    },
+    Cause {
+        id: "a-workload-to-itself-seen-as-from-its-floating-address",
+        why: "cali-fip-snat asks whether source and destination are the workload's, not whether it used its \
+              floating address, nor whether it sent the packet: one to its own address, and one that comes \
+              from elsewhere with its address, leave as from the floating one. I17 says so only \
+              of the floating address: the intent is right, and little is lost.",
+        covers: Covers::Unmeant(|found| {
+            let inside = found.inside_of(found.packet.destination);
+            let itself = found.packet.source == found.packet.destination;
+            found.is_translated_by("cali-fip-snat")
+                && (itself || (inside.contains(&found.packet.source) && !found.is_from_own()))
+        }),
+    },
+    Cause {
+        id: "a-workload-that-reaches-itself-by-one-of-several-addresses",
+        why: "cali-fip-snat knows one floating address for each of a workload's own, the first as text, and \
+              nothing of a workload that reaches its second address from its first. I17 has it see the \
+              address that it used: the intent is right.",
+        covers: Covers::Unmeant(|found| {
+            found.opinion.clauses.has(Clause::I17Itself)
+                && (found.is_translated_by("cali-fip-snat")
+                    || !found
+                        .inside_of(found.packet.destination)
+                        .contains(&found.packet.source))
+        }),
+    },
+    Cause {
+        id: "outgoing-nat-of-the-nodes-own",
+        why: "cali-nat-outgoing asks for a source in a pool, which the node's own address (on its tunnel, or in \
+              a pool that holds the nodes) is too. I17 says it of workloads: the intent is right; the packet \
+              leaves as from another of the node's addresses.",
+        covers: Covers::Unmeant(|found| {
+            found.packet.origin == Origin::Node
+                && found.decided(TableName::Nat).0 == "cali-nat-outgoing"
+        }),
+    },
+    Cause {
+        id: "the-nodes-own-packets-through-the-tunnel",
+        why: "What the node sends into tunl0 leaves as from the tunnel's address, so that the answer comes \
+              back through it. No clause says so: Felix is right, the page is silent.",
+        covers: Covers::Unmeant(|found| {
+            found.packet.origin == Origin::Node
+                && found.decided(TableName::Nat).0 == "cali-POSTROUTING"
+        }),
+    },
+    Cause {
+        id: "donottrack-policies-speak-for-workloads",
+        why: "What a doNotTrack policy of a host endpoint accepts, cali-FORWARD accepts before it asks the \
+              workload's policy (or whether anybody is behind the interface). I12 spares it other *host \
+              endpoint* policy only: the intent is right.",
+        covers: Covers::Unmeant(|found| {
+            found.decided(TableName::Filter).1 == "filter cali-FORWARD: mark, UNTRACKED -> ACCEPT"
+                && !found.is_lost()
+        }),
+    },
+    Cause {
+        id: "answers-of-failsafe-ports-and-donottrack-policies",
+        why: "Felix 2.1.1 has no failsafe rules for answers in raw, as later versions do: doNotTrack policies \
+              judge them. I12 counts failsafes' replies too: the intent is right.",
+        covers: Covers::Unmeant(|found| found.opinion.clauses.has(Clause::I12FailsafeReply)),
+    },
+    Cause {
+        id: "failsafe-ports-of-others",
+        why: "The chains of a host endpoint begin with the failsafe ports, for what is forwarded too: port 22 of \
+              everybody behind the node is open. I9 has failsafes for what begins or ends at the node: the \
+              intent is right.",
+        covers: Covers::Unmeant(|found| {
+            let (chain, _) = found.decided(TableName::Filter);
+            let forwarded = found.steps.iter().any(|step| step.hook == Hook::Forward);
+            forwarded && chain.starts_with("cali-failsafe-") && !found.is_lost()
+        }),
+    },
+    Cause {
+        id: "a-floating-address-as-a-source",
+        why: "Felix routes a floating address to its workload's interface, and so the reverse path filter \
+              takes it for the workload's own. I6 allows no other than the workload's own, and a floating \
+              address is not one: the intent is right.",
+        covers: Covers::Unmeant(|found| {
+            found.clause() == Clause::I6Spoofed && found.is_from_own_floating() && !found.is_lost()
+        }),
+    },
+    Cause {
+        id: "a-floating-address-that-two-claim",
+        why: "Where two workloads have one floating address, Felix takes the workload's address that comes first \
+              as text, the intent the workload that comes first by name. The API leaves it open.",
+        covers: Covers::Unmeant(|found| {
+            found.is_translated_by("cali-fip-dnat")
+                && found.inside_of(found.packet.destination).len() > 1
+        }),
+    },
+    Cause {
+        id: "ip-in-ip-from-no-node-of-calicos",
+        why: "With IpInIpEnabled cali-INPUT drops IP in IP from who is no node of Calico's before it asks for \
+              connections or host endpoints. No clause has that: where there is no host endpoint the intent \
+              defers, where there is one its policy decides. The page is silent about the tunnel; by its \
+              clauses the intent is right, and Felix the safer one.",
+        covers: Covers::Unmeant(|found| {
+            let shape = found.decided(TableName::Filter).1;
+            shape == "filter cali-INPUT: protocol, not set source -> DROP" && found.is_lost()
+        }),
+    },
+    Cause {
+        id: "from-no-address-to-all",
+        why: "What comes from 0.0.0.0 and goes to 255.255.255.255 the kernel's reverse path filter lets pass \
+              (`ip_route_input_slow`), and Felix trusts in that filter for IPv4. I6 denies it unless it is \
+              OpenStack's DHCP: the intent is right.",
+        covers: Covers::Unmeant(|found| {
+            found.clause() == Clause::I6Spoofed
+                && found.packet.source == IpAddr::from([0; 4])
+                && !found.is_lost()
+        }),
+    },
+    Cause {
+        id: "which-host-endpoint-is-an-interfaces",
+        why: "Where one host endpoint names an interface and another expects its address, Felix 2.1.1 takes the \
+              first by name; I14 takes the one that names it. The intent is right.",
+        covers: Covers::Unmeant(|found| {
+            let by = match found.packet.origin {
+                Origin::Arrives(by) => Some(by),
+                Origin::Node => None,
+            };
+            let mut touched = by.into_iter().chain(found.out());
+            touched.any(|interface| found.is_of_two(interface))
+        }),
+    },
+    Cause {
+        id: "a-host-endpoint-of-an-interface-with-a-workloads-prefix",
+        why: "Felix takes what an InterfacePrefix begins for a workload's, whoever names it; the intent takes \
+              it for the host endpoint's that names it. I6 speaks of interfaces that belong to no endpoint: \
+              the intent is right.",
+        covers: Covers::Unmeant(|found| {
+            let named = |name| {
+                let mut hosts = found.world.hosts.iter();
+                hosts.any(|host| host.of == HostInterface::Named(name))
+            };
+            let like_a_workloads = |name: InterfaceName| {
+                let mut prefixes = found.world.configuration.interface_prefixes.iter();
+                prefixes.any(|prefix| prefix.begins(name.as_str()))
+            };
+            let by = match found.packet.origin {
+                Origin::Arrives(by) => Some(by),
+                Origin::Node => None,
+            };
+            let mut touched = by.into_iter().chain(found.out());
+            touched.any(|name| named(name) && like_a_workloads(name))
+        }),
+    },
+    Cause {
+        id: "a-workloads-own-address-without-its-route",
+        why: "The reverse path match of raw asks for a route back to the workload's interface, which Felix \
+              writes, and which is missing here. The intent is right; the node is not as Felix leaves it.",
+        covers: Covers::Unmeant(|found| {
+            let shape = found.decided(TableName::Raw).1;
+            shape == "raw cali-PREROUTING: mark, reverse path -> DROP" && found.is_from_own()
+        }),
+    },
+    Cause {
+        id: "the-interface-before-translation",
+        why: "The kernel's filter OUTPUT still sees the interface that the node's own packet would have left by \
+              before its destination was translated, and so Felix 2.1.1 asks that one's host endpoint. I9 \
+              judges it by where it really leaves: the intent is right, and later versions ask in mangle \
+              POSTROUTING.",
+        covers: Covers::Unmeant(|found| {
+            let meant = found.opinion.exit.as_ref().map(|exit| exit.destination);
+            let came = match found.end {
+                End::Out { destination, .. } => Some(destination),
+                End::Lost => None,
+            };
+            let translated = meant
+                .or(came)
+                .is_some_and(|to| to != found.packet.destination);
+            found.packet.origin == Origin::Node && translated
+        }),
+    },
+    Cause {
+        id: "a-pass-that-another-profile-or-policy-left",
+        why: "Felix writes a pass rule as `MATCH -j MARK` to set the pass bit and `-m mark … -j RETURN` behind \
+              it, and clears that bit only where an endpoint has policies, before the first. Once something \
+              has passed, every pass rule of the profiles asked later ends its profile, whether it matches or \
+              not. I4 has a rule pass that matches: the intent is right, Felix 2.1.1 skips rules.",
+        covers: Covers::Unmeant(|found| {
+            let mut pairs = found.steps.windows(2);
+            pairs.any(|pair| {
+                let [before, step] = pair else { return false };
+                let behind = before.rule.map(|rule| rule + 1) == step.rule;
+                let of_profile =
+                    step.chain.starts_with("cali-pri-") || step.chain.starts_with("cali-pro-");
+                let stale = before.chain == step.chain && behind && before.matched.is_err();
+                of_profile && stale && step.matched.is_ok() && step.did == "RETURN"
+            })
+        }),
+    },
+    Cause {
+        id: "to-all-or-to-a-group-routed-again",
+        why: "The node's own packet to all goes by the best route, and by the interface of its source address \
+              once a table has changed its mark and the kernel routes it again (`ip_route_me_harder`). That is \
+              routing's to say, of which the intent sees the first half alone.",
+        covers: Covers::Unmeant(|found| match found.packet.destination {
+            IpAddr::V4(to) => {
+                found.packet.origin == Origin::Node && (to.is_broadcast() || to.is_multicast())
+            }
+            IpAddr::V6(_) => false,
+        }),
+    },
+    Cause {
+        id: "another-program-sets-felixs-bit",
+        why: "Felix trusts that its bits of the mark are as raw left them when filter sees them. A rule of \
+              another program in mangle that sets the accept bit opens the node to what is UNTRACKED. I18 has \
+              the verdict depend on nothing of the kind: the intent is right, and the mask is documented as \
+              Felix's alone.",
+        covers: Covers::Unmeant(|found| {
+            let mask = found.world.configuration.mark_mask;
+            let foreign = found.steps.iter().any(|step| {
+                step.table == TableName::Mangle && (step.before.0 ^ step.after.0) & mask != 0
+            });
+            foreign && found.is_accepted_untracked()
+        }),
+    },
+    Cause {
+        id: "the-nodes-packets-from-no-address",
+        why: "A packet that the node sends from 0.0.0.0 gets its source from the kernel before any table sees it \
+              (`raw_send_hdrinc`); the intent is shown none. The kernel is right: no such packet exists on the \
+              way.",
+        covers: Covers::Unmeant(|found| {
+            found.packet.origin == Origin::Node && found.packet.source == IpAddr::from([0; 4])
+        }),
+    },
+    Cause {
+        id: "out-of-the-node-from-a-loopback-address",
+        why: "Where a table changes the mark or the destination of the node's own packet, the kernel routes it \
+              again, and then refuses to send a loopback address out (`__mkroute_output`). That is routing's \
+              to say, of which the intent sees the first half alone.",
+        covers: Covers::Unmeant(|found| {
+            let loopback = found.packet.source.is_loopback() && found.packet.source.is_ipv4();
+            found.packet.origin == Origin::Node && loopback && found.is_lost()
+        }),
+    },
+    Cause {
+        id: "refused-icmp-of-no-family",
+        why: "Felix 2.1.1 writes a rule about ICMP that names no family into ip6tables too, which takes no `-m icmp6` \
+              of protocol 1: the tool refuses the whole table, and none of the node's policies holds for IPv6. \
+              A rule about an ICMP protocol of one family is one about that family (I15): the intent is right.",
+        covers: Covers::Refused("a match wants `…`"),
+    },
+    Cause {
+        id: "refused-not-all-addresses",
+        why: "A rule that says `notNet` 0.0.0.0/0 asks for what no packet has, and iptables-nft (1.8.9) takes no \
+              negated prefix of length 0, which iptables-legacy does take. The API allows it, and by I15 the rule \
+              never matches: the intent is right, and later Felixes leave such a rule out.",
+        covers: Covers::Refused("a negated address without a mask is an invalid argument"),
+    },
+    Cause {
+        id: "refused-metadata-address-of-ipv6",
+        why: "Felix 2.1.1 writes MetadataAddr into iptables' rules whatever its family is, and iptables takes no \
+              address of IPv6. No clause speaks of the metadata service; that all of the node's policies are lost \
+              by it is nobody's meaning: the intent is right.",
+        covers: Covers::Refused("host/network `…' not found"),
+    },
+    Cause {
+        id: "refused-interface-prefix-of-fifteen-letters",
+        why: "InterfacePrefix may be as long as an interface's name, 15 letters, and Felix writes a + behind it, \
+              which iptables counts as one more. The intent is right: the prefix means the one interface that is \
+              called so.",
+        covers: Covers::Refused("interface name `…' must be shorter than IFNAMSIZ (15)"),
+    },
+    Cause {
+        id: "refused-destination-and-its-negation",
+        why: "A rule may have `net` and `notNet` of the destination at once, which iptables says by one option \
+              that may stand once. All fields of a rule must hold (I15): the intent is right, and later Felixes \
+              write such a rule as a block of several.",
+        covers: Covers::Refused("multiple -d flags not allowed"),
+    },
+    Cause {
+        id: "refused-protocol-and-its-negation",
+        why: "A rule may have `protocol` and `notProtocol` at once, which iptables says by one option that may \
+              stand once. All fields of a rule must hold (I15): the intent is right, and later Felixes write \
+              such a rule as a block of several.",
+        covers: Covers::Refused("multiple -p flags not allowed"),
+    },
+    Cause {
+        id: "refused-source-and-its-negation",
+        why: "A rule may have `net` and `notNet` of the source at once, which iptables says by one option that \
+              may stand once. All fields of a rule must hold (I15): the intent is right, and later Felixes write \
+              such a rule as a block of several.",
+        covers: Covers::Refused("multiple -s flags not allowed"),
+    },
+    Cause {
+        id: "donottrack-policies-of-lo",
+        why: "What the node sends to itself has its entry in connection tracking since OUTPUT when it comes back \
+              over lo, and NOTRACK leaves alone what has one: the host endpoint of lo allows it in raw, and then \
+              its other policy is asked all the same. I12 says that it is not: the intent is right.",
+        covers: Covers::Unmeant(|found| {
+            found.clause() == Clause::I12Allows
+                && found.packet.origin == Origin::Node
+                && found.is_lost()
+                && found.decided(TableName::Filter).0.starts_with("cali-")
+        }),
+    },
+    Cause {
+        id: "others-rules-see-the-floating-addresss-workload",
+        why: "Where Calico has no opinion the rest of the node decides, and other programs' rules in filter see \
+              the workload's address in the place of the floating one. They were not written for it, and what \
+              they would say of the floating address nobody knows: nobody is wrong.",
+        covers: Covers::Unmeant(|found| {
+            let (chain, _) = found.decided(TableName::Filter);
+            found.opinion.verdict == Verdict::Defer
+                && found.is_translated_by("cali-fip-dnat")
+                && found.is_lost()
+                && Hook::of_chain(&chain).is_some()
+        }),
+    },
+    Cause {
+        id: "translated-to-what-no-packet-may-bear",
+        why: "A connection whose other end's address is a group's is answered, and the translation back gives the \
+              answer that group for its source, which the kernel refuses on lo. No such connection comes about \
+              by itself. The kernel is right; the intent does not look at what a translation leaves behind.",
+        covers: Covers::Unmeant(|found| {
+            let group = |one: &Connection| one.original.destination.is_multicast();
+            found.is_lost()
+                && matches!(found.clause(), Clause::I5Original | Clause::I5Reply)
+                && found.connections.iter().any(group)
+        }),
+    },
+];

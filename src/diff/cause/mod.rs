@@ -1,0 +1,264 @@
+//! Causes of divergences between what is meant and what Felix 2.1.1 does: what is known, and who is right.
+//!
+//! One cause shows itself in many ways: a port that is open for what is forwarded is open whichever policy
+//! would have denied it, in every direction and both families. A cause gathers them by a condition on the
+//! packet, the world and the packet's way, no wider than its explanation; what none covers is classed by
+//! what it looks like. So a class of the ledger is a cause, or something that nobody has understood yet.
+
+mod known;
+
+use std::net::IpAddr;
+
+use super::meaning::End;
+use super::shape::Shape;
+use crate::calico::World;
+use crate::calico::world::HostInterface;
+use crate::intent::{Clause, Opinion};
+use crate::journey::Step;
+use crate::node::Node;
+use crate::node::routing::{Routing, Way};
+use crate::packet::{Connection, InterfaceName, Origin, Packet};
+use crate::xtables::{Firewall, Hook, TableName};
+
+/// A packet that does not end as it was meant to.
+#[derive(Clone, Copy, Debug)]
+pub struct Unmeant<'a> {
+    /// Calico's world.
+    pub world: &'a World,
+    /// The node.
+    pub node: &'a Node,
+    /// All that is programmed.
+    pub firewall: &'a Firewall,
+    /// The packet.
+    pub packet: &'a Packet,
+    /// The connections that touch it.
+    pub connections: &'a [Connection],
+    /// What was meant.
+    pub opinion: &'a Opinion,
+    /// How it ends.
+    pub end: End,
+    /// Its way through the chains, in the model.
+    pub steps: &'a [Step],
+}
+
+/// Something that makes Felix do what is not meant, and what is to be said of it.
+#[derive(Debug)]
+pub struct Cause {
+    /// What it is called in the ledger: words joined by hyphens.
+    pub id: &'static str,
+    /// Who is right, and why.
+    pub why: &'static str,
+    covers: Covers,
+}
+
+/// What a cause covers.
+#[derive(Debug)]
+enum Covers {
+    /// Packets of which this is true.
+    Unmeant(fn(&Unmeant<'_>) -> bool),
+    /// What comes of the tools' refusing Felix's rules for this reason, told without values.
+    Refused(&'static str),
+}
+
+impl Cause {
+    /// Every cause that is known, in the order in which they are tried.
+    pub const ALL: &'static [Self] = &known::KNOWN;
+
+    /// The first cause that covers a packet.
+    #[must_use]
+    pub fn of(found: &Unmeant<'_>) -> Option<&'static Self> {
+        let covers = |cause: &&Self| match cause.covers {
+            Covers::Unmeant(covers) => covers(found),
+            Covers::Refused(_) => false,
+        };
+        Self::ALL.iter().find(covers)
+    }
+
+    /// The cause of a refusal, by its reason without values.
+    #[must_use]
+    pub fn of_refusal(reason: &str) -> Option<&'static Self> {
+        let covers = |cause: &&Self| matches!(cause.covers, Covers::Refused(one) if one == reason);
+        Self::ALL.iter().find(covers)
+    }
+
+    /// The cause of an id.
+    #[must_use]
+    pub fn named(id: &str) -> Option<&'static Self> {
+        Self::ALL.iter().find(|cause| cause.id == id)
+    }
+}
+
+impl Unmeant<'_> {
+    fn clause(&self) -> Clause {
+        self.opinion.decision.clause
+    }
+
+    fn is_lost(&self) -> bool {
+        self.end == End::Lost
+    }
+
+    /// The last rule, or end of a kernel's chain, that decided in a table: its chain and its shape.
+    fn decided(&self, table: TableName) -> (String, String) {
+        let in_table = self.steps.iter().rev().filter(|step| step.table == table);
+        let mut ends = in_table.filter(|step| {
+            let ends = ["ACCEPT", "DROP", "DNAT", "SNAT", "MASQUERADE", "policy"];
+            step.matched.is_ok() && ends.iter().any(|end| step.did.starts_with(end))
+        });
+        let Some(step) = ends.next() else {
+            return (String::new(), String::new());
+        };
+        let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
+        let shape = match rule {
+            Some(rule) => Shape::of(table, &step.chain, rule),
+            None => Shape::of_policy(table, &step.chain),
+        };
+        (step.chain.clone(), shape.to_string())
+    }
+
+    /// Whether another program's rule accepts it in filter at a hook.
+    fn others_accept_at(&self, hook: Hook) -> bool {
+        self.steps.iter().any(|step| {
+            step.table == TableName::Filter
+                && step.hook == hook
+                && step.chain == hook.chain()
+                && step.rule.is_some()
+                && step.matched.is_ok()
+                && step.did == "ACCEPT"
+        })
+    }
+
+    /// Whether Felix accepts it in filter as UNTRACKED and marked.
+    fn is_accepted_untracked(&self) -> bool {
+        self.steps.iter().any(|step| {
+            let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
+            let shape = rule.map(|rule| Shape::of(step.table, &step.chain, rule));
+            step.table == TableName::Filter
+                && step.matched.is_ok()
+                && shape.is_some_and(|shape| shape.as_str().ends_with("mark, UNTRACKED -> ACCEPT"))
+        })
+    }
+
+    fn by_established(&self) -> bool {
+        self.decided(TableName::Filter)
+            .1
+            .contains("RELATED+ESTABLISHED -> ACCEPT")
+    }
+
+    /// Whether it is about an endpoint that is down, or an interface of none.
+    fn is_shut(&self) -> bool {
+        matches!(
+            self.clause(),
+            Clause::I6FromDown | Clause::I6ToDown | Clause::I6FromUnknown | Clause::I6ToUnknown
+        )
+    }
+
+    /// Whether the cluster says that it is OpenStack's.
+    fn is_openstack(&self) -> bool {
+        let mut words = self
+            .world
+            .configuration
+            .cluster_type
+            .split(',')
+            .map(str::trim);
+        words.any(|word| word == "openstack")
+    }
+
+    /// Whether somebody's floating address is the packet's source, of whose interface it comes.
+    fn is_from_own_floating(&self) -> bool {
+        let mut own = self
+            .world
+            .workloads
+            .iter()
+            .filter(|one| self.packet.origin == Origin::Arrives(one.interface))
+            .flat_map(|one| &one.floating);
+        own.any(|floating| floating.outside == self.packet.source)
+    }
+
+    /// Whether a rule of a chain of nat translated it.
+    fn is_translated_by(&self, chain: &str) -> bool {
+        let mut steps = self.steps.iter();
+        let translates = ["DNAT", "SNAT", "MASQUERADE"];
+        steps.any(|step| {
+            step.table == TableName::Nat
+                && step.chain == chain
+                && step.matched.is_ok()
+                && translates.iter().any(|target| step.did.starts_with(target))
+        })
+    }
+
+    /// By which interface its node's routing sends it.
+    fn out(&self) -> Option<InterfaceName> {
+        let routing = Routing::new(self.node);
+        let way = match (&self.opinion.exit, self.packet.origin) {
+            (Some(exit), _) => exit.way,
+            (None, Origin::Node) => routing.sent(self.packet.source, self.packet.destination),
+            (None, Origin::Arrives(by)) => {
+                routing.arriving(by, self.packet, self.packet.destination)
+            }
+        };
+        match way {
+            Way::Out(out) => Some(out),
+            Way::Local => Some(InterfaceName::LOOPBACK),
+            Way::Nowhere(_) => None,
+        }
+    }
+
+    /// Whether an interface is named by one host endpoint, and another that expects its address comes
+    /// first by name.
+    fn is_of_two(&self, interface: InterfaceName) -> bool {
+        let own: Vec<IpAddr> = self
+            .node
+            .addresses()
+            .filter(|(at, _)| *at == interface)
+            .map(|(_, net)| net.addr())
+            .collect();
+        let mut hosts = self.world.hosts.iter();
+        let named = hosts
+            .clone()
+            .position(|host| host.of == HostInterface::Named(interface));
+        let by_address = hosts.position(|host| {
+            let mut expected = host.expected_addresses.iter();
+            host.of == HostInterface::ByAddress && expected.any(|one| own.contains(one))
+        });
+        matches!((named, by_address), (Some(named), Some(by_address)) if by_address < named)
+    }
+
+    /// Whether its source is the address of the workload of whose interface it comes.
+    fn is_from_own(&self) -> bool {
+        let mut workloads = self.world.workloads.iter();
+        workloads.any(|one| {
+            self.packet.origin == Origin::Arrives(one.interface)
+                && one.addresses.contains(&self.packet.source)
+        })
+    }
+
+    fn inside_of(&self, outside: IpAddr) -> Vec<IpAddr> {
+        let floating = self.world.workloads.iter().flat_map(|one| &one.floating);
+        let inside = floating.filter(|one| one.outside == outside);
+        inside.map(|one| one.inside).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_has_a_name_of_its_own_and_an_explanation() {
+        let ids: std::collections::BTreeSet<&str> =
+            Cause::ALL.iter().map(|cause| cause.id).collect();
+        assert_eq!(ids.len(), Cause::ALL.len());
+        for cause in Cause::ALL {
+            let plain = |letter: char| {
+                letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-'
+            };
+            assert!(cause.id.chars().all(plain), "{}", cause.id);
+            assert!(
+                cause.why.ends_with('.') && cause.why.len() > 60,
+                "{}",
+                cause.id
+            );
+            assert!(std::ptr::eq(Cause::named(cause.id).unwrap(), cause));
+        }
+    }
+}

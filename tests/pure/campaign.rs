@@ -1,0 +1,147 @@
+//! Campaigns by intent and model: what they find is known, what they ask is mixed, and the same seed gives the
+//! same report, in one piece or in shares.
+
+use std::error::Error;
+use std::path::Path;
+
+use calidiff::campaign::run::{Counts, Options, Shard, Until, Watch, run};
+use calidiff::diff::class::Class;
+use calidiff::diff::ledger::{FOLDER, Ledger};
+use calidiff::generate::world::Dials;
+use calidiff::intent::Clause;
+use calidiff::render::Layout;
+use calidiff::report::run::Report;
+use calidiff::xtables::Backend;
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+struct Blind;
+
+impl Watch for Blind {
+    fn judged(&self, _: &Counts) {}
+
+    fn stop(&self) -> bool {
+        false
+    }
+}
+
+fn options(cases: u64) -> Options {
+    Options {
+        seed: 1,
+        until: Until::Cases(cases),
+        shard: Shard::WHOLE,
+        jobs: 2,
+        layout: Layout::Seed,
+        dials: Dials::default(),
+        packets: 60,
+        backends: Backend::BOTH.to_vec(),
+        kernels: Vec::new(),
+        fail_fast: false,
+    }
+}
+
+fn ledger() -> Result<Ledger, Box<dyn Error>> {
+    Ok(Ledger::read(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER),
+    )?)
+}
+
+/// The report's text, without how long it took.
+fn report(options: &Options) -> Result<String, Box<dyn Error>> {
+    let ledger = ledger()?;
+    let known = |class: &Class| ledger.has(class);
+    let outcome = run(options, &known, &Blind)?;
+    let report = Report {
+        options,
+        outcome: &outcome,
+        known: &known,
+        versions: &[],
+    };
+    let mut json = report.json();
+    json["times"].take();
+    Ok(format!("{}\n{json:#}", report.text(true)))
+}
+
+#[test]
+fn what_a_campaign_finds_is_known_and_what_it_asks_is_mixed() -> Outcome {
+    let ledger = ledger()?;
+    let known = |class: &Class| ledger.has(class);
+    let options = options(1_000);
+    let outcome = run(&options, &known, &Blind)?;
+    let versions = [];
+    let report = Report {
+        options: &options,
+        outcome: &outcome,
+        known: &known,
+        versions: &versions,
+    };
+    assert!(report.is_clean(), "{}", report.text(false));
+    let counts = &outcome.counts;
+    assert_eq!(counts.cases, 1_000);
+    assert!(counts.packets > 50_000 && counts.rulesets.len() > 900);
+    let mut decided: Vec<String> = Vec::new();
+    for clause in Clause::ALL {
+        // Prefixes granted to a workload came later than the seed's era.
+        if *clause != Clause::I6Granted && !counts.clauses.contains_key(clause) {
+            decided.push(clause.to_string());
+        }
+    }
+    assert!(
+        decided.is_empty(),
+        "never decided or took part: {decided:?}"
+    );
+    assert!(counts.features.values().all(|cases| *cases > 0));
+    Ok(())
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_whoever_does_the_work() -> Outcome {
+    let one = Options {
+        jobs: 1,
+        ..options(120)
+    };
+    assert_eq!(report(&one)?, report(&options(120))?);
+    let other = Options {
+        seed: 2,
+        ..options(120)
+    };
+    assert_ne!(report(&one)?, report(&other)?);
+    Ok(())
+}
+
+#[test]
+fn shares_make_the_whole() -> Outcome {
+    let none = |_: &Class| false;
+    let whole = run(&options(121), &none, &Blind)?.counts;
+    let mut sum = Counts::default();
+    for number in 1..=3 {
+        let share = Options {
+            shard: Shard::new(number, 3).ok_or("no such share")?,
+            ..options(121)
+        };
+        let counts = run(&share, &none, &Blind)?.counts;
+        assert!((40..=41).contains(&counts.cases), "{}", counts.cases);
+        sum.add(counts);
+    }
+    assert_eq!(sum.cases, whole.cases);
+    assert_eq!(sum.rulesets, whole.rulesets);
+    assert_eq!(sum.packets, whole.packets);
+    assert_eq!(sum.verdicts, whole.verdicts);
+    assert_eq!(sum.clauses, whole.clauses);
+    assert_eq!(sum.classes, whole.classes);
+    assert_eq!(sum.shapes, whole.shapes);
+    Ok(())
+}
+
+#[test]
+fn a_share_is_one_of_as_many_as_it_says() {
+    for text in ["1/1", "2/3", "3/3"] {
+        assert_eq!(
+            text.parse::<Shard>().map(|shard| shard.to_string()),
+            Ok(text.to_owned())
+        );
+    }
+    for wrong in ["", "1", "0/1", "2/1", "1/0", "a/b", "1/2/3", "-1/2"] {
+        assert!(wrong.parse::<Shard>().is_err(), "{wrong}");
+    }
+}
