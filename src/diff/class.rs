@@ -149,7 +149,11 @@ impl Class {
         let digest = digest.finalize();
         format!(
             "{}-{:02x}{:02x}{:02x}{:02x}",
-            self.clause, digest[0], digest[1], digest[2], digest[3]
+            self.cause.unwrap_or(&self.clause),
+            digest[0],
+            digest[1],
+            digest[2],
+            digest[3]
         )
     }
 }
@@ -303,5 +307,44 @@ fn first(answer: &Answer) -> Option<&Journey> {
     match answer {
         Answer::Judged(possible) => possible.first().map(|one| &one.journey),
         Answer::Unjudged(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusals_reason_has_neither_its_place_nor_what_it_quotes() {
+        let reason = |message: &str| {
+            let message = message.to_owned();
+            let tool = "ip6tables-restore".to_owned();
+            super::reason(&NotProgrammed { tool, message })
+        };
+        let long = "filter/cali-INPUT rule 5: interface name `abcdefghijklmno+' must be shorter";
+        assert_eq!(reason(long), "interface name `…' must be shorter");
+        assert_eq!(
+            reason("raw/cali-pi-x rule 1: a match wants `-p 58`"),
+            "a match wants `…`"
+        );
+        assert_eq!(reason("nothing quoted"), "nothing quoted");
+        assert_eq!(reason("x: an open `quote"), "an open `…");
+    }
+
+    #[test]
+    fn a_class_is_called_by_its_cause_unless_it_is_not_always_seen() {
+        let class = Class {
+            cause: Some("ip-in-ip-from-a-workload"),
+            clause: String::new(),
+            shape: String::new(),
+            division: "intent | model".to_owned(),
+            differs: String::new(),
+        };
+        assert_eq!(class.id(), "ip-in-ip-from-a-workload");
+        let often = Rate { fired: 8, seen: 8 };
+        assert_eq!(class.clone().seen_again(often), class);
+        let sometimes = class.clone().seen_again(Rate { fired: 8, seen: 3 });
+        assert_ne!(sometimes.id(), class.id());
+        assert!(sometimes.to_string().contains("sometimes"), "{sometimes}");
     }
 }

@@ -214,6 +214,7 @@ mod tests {
 
     fn class() -> Class {
         Class {
+            cause: None,
             clause: "I1".to_owned(),
             shape: "no rule".to_owned(),
             division: "intent | model".to_owned(),

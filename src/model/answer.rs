@@ -295,10 +295,19 @@ fn speaker_v6<W: Witness>(run: &Run<'_, W>, packet: &Traveller<'_>) -> Speaker {
         return None;
     }
     let departure = run.departure(Family::V6, packet.source, toward)?;
-    let own = matches!(
-        ground.find_local(Family::V6, packet.destination),
-        Some(Target::Local(_) | Target::Anycast(_))
-    );
+    let own = match ground.find_local(Family::V6, packet.destination) {
+        // An address of a link, or of the node alone, counts where it is (net/ipv6/addrconf.c,
+        // `__ipv6_chk_addr_and_flags`).
+        Some(Target::Local(interface)) => {
+            let narrow = matches!(
+                addresses::sort(packet.destination),
+                Sort::LinkLocal | Sort::Loopback
+            );
+            !narrow || packet.in_interface == Some(interface)
+        }
+        Some(Target::Anycast(_)) => true,
+        _ => false,
+    };
     let chosen = if own {
         Some(packet.destination)
     } else {

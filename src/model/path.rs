@@ -303,16 +303,19 @@ impl<W: Witness> Run<'_, W> {
         let ground = self.parts.ground;
         let near =
             packet.family == Family::V6 && addresses::sort(packet.destination) == Sort::LinkLocal;
-        // Nobody speaks from an address that is no single one's: it does not decide.
+        // Nobody speaks from an address that is no single one's: it does not decide (net/ipv4/fib_frontend.c,
+        // `__inet_dev_addr_type`).
+        let many = packet.family == Family::V4
+            && (addresses::is_group(packet.family, packet.source) || packet.source >> 24 == 0);
         let source = match ground.find_local(packet.family, packet.source) {
             Some(Target::Broadcast(_)) => 0,
+            _ if many => 0,
             _ => packet.source,
         };
         // To a group or to all by no interface of its own choice goes only who has that address
         // (net/ipv4/route.c, `ip_route_output_key_hash_rcu`).
-        let to_all = packet.family == Family::V4
-            && (addresses::is_group(packet.family, packet.destination)
-                || packet.destination == u128::from(u32::MAX));
+        let to_all =
+            packet.family == Family::V4 && addresses::is_group(packet.family, packet.destination);
         let speaks = matches!(
             ground.find_local(packet.family, source),
             Some(Target::Local(_))

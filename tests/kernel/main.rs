@@ -10,6 +10,7 @@ use calidiff::kernel::doctor::{Finding, Weight};
 use calidiff::kernel::{self, KernelError, Privilege};
 use libtest_mimic::{Arguments, Failed, Trial};
 
+mod campaign;
 mod claims;
 mod doctor;
 mod journeys;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> = [
+        campaign::trials(),
         claims::trials(),
         doctor::trials(),
         namespaces::trials(),

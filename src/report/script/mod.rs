@@ -179,9 +179,8 @@ impl Scene<'_> {
         let names = names.join(" ");
         let backend = self.backend;
         let mut text = "#!/bin/sh\n".to_owned();
-        for line in self.title.lines() {
-            let _ = writeln!(text, "# {line}");
-        }
+        let title: Vec<&str> = self.title.lines().collect();
+        let _ = writeln!(text, "# {}", title.join(": "));
         // Writing to a String does not fail.
         let _ = writeln!(
             text,
@@ -189,8 +188,7 @@ impl Scene<'_> {
              [ \"$TUNS\" ] || exec unshare -n perl -e '$^F = 99; for (@ARGV[2 .. $#ARGV]) {{\n  \
              system \"ip link set $_ name x$_ 2>/dev/null\"; sysopen my $t, \"/dev/net/tun\", 2050 or die $!;\n  \
              ioctl $t, 0x400454ca, pack \"a16Sx22\", $_, 0x1001 or die $!; push @t, $t; push @f, \"$_=\" . fileno $t }}\n  \
-             $ENV{{TUNS}} = \"@f\"; exec \"sh\", @ARGV' \"$0\" \"${{1:-{backend}}}\" {names}\n\
-             set -e"
+             $ENV{{TUNS}} = \"@f\"; exec \"sh\", @ARGV' \"$0\" \"${{1:-{backend}}}\" {names}"
         );
         self.ground(&mut text, family);
         if !firewall.sets.is_empty() {
@@ -223,14 +221,14 @@ impl Scene<'_> {
     fn ground(&self, text: &mut String, family: Family) {
         let flag = u8::from(self.node.forwards(family));
         let _ = match family {
-            Family::V4 => writeln!(
+            Family::V4 => write!(
                 text,
-                "cd /proc/sys/net/ipv4; echo {flag} > ip_forward\n\
+                "set -e; cd /proc/sys/net/ipv4; echo {flag} > ip_forward\n\
                  for c in conf/*; do for k in rp_filter accept_local route_localnet; do echo 0 > $c/$k; done; done"
             ),
-            Family::V6 => writeln!(
+            Family::V6 => write!(
                 text,
-                "cd /proc/sys/net/ipv6; echo {flag} > conf/all/forwarding\n\
+                "set -e; cd /proc/sys/net/ipv6; echo {flag} > conf/all/forwarding\n\
                  for c in conf/*; do for k in disable_ipv6 accept_ra accept_dad; do echo 0 > $c/$k; done; echo 1 > $c/addr_gen_mode; done"
             ),
         };
@@ -238,7 +236,7 @@ impl Scene<'_> {
         let names: Vec<&str> = names.map(|one| one.name.as_str()).collect();
         let _ = writeln!(
             text,
-            "for i in lo {}; do ip link set $i up; done",
+            "; for i in lo {}; do ip link set $i up; done",
             names.join(" ")
         );
         for interface in &self.node.interfaces {
@@ -289,12 +287,9 @@ impl Scene<'_> {
         };
         let _ = writeln!(
             text,
-            "perl -e 'use Socket \":all\";\n  \
-             sub delivered {{ my $n = 0; open my $f, \"<\", \"/proc/net/{counters}\"; while (<$f>) {{ {delivered} }} $n }}\n  \
-             for (split \" \", $ENV{{TUNS}}) {{ my ($name, $f) = split /=/; open $t{{$name}}, \"+<&=$f\" or die $!;\n    \
-             1 while sysread $t{{$name}}, my $p, 65536 }}\n  \
-             my ($before, $sent) = delivered(); {}\n  \
-             select undef, undef, undef, 0.1;\n  \
+            "perl -e 'use Socket \":all\"; sub delivered {{ my $n = 0; open my $f, \"<\", \"/proc/net/{counters}\"; while (<$f>) {{ {delivered} }} $n }}\n  \
+             for (split \" \", $ENV{{TUNS}}) {{ my ($name, $f) = split /=/; open $t{{$name}}, \"+<&=$f\" or die $!; 1 while sysread $t{{$name}}, my $p, 65536 }}\n  \
+             my ($before, $sent) = delivered(); {} select undef, undef, undef, 0.1;\n  \
              for my $name (sort keys %t) {{ while (sysread $t{{$name}}, my $p, 65536) {{ {tagged} == 1 or next; $sent = 1;\n    \
              print \"sent out of $name as \", {source}, \" > \", {destination}, \"\\n\" }} }}\n  \
              $sent or print delivered() > $before ? \"delivered to the node\\n\" : \"lost\\n\"' {packet}",
