@@ -265,7 +265,8 @@ impl Scene<'_> {
         }
     }
 
-    /// Sends the packet, and says what became of it.
+    /// Sends the packet, and says what became of it. First it waits: the kernel makes an IPv6 address local in a
+    /// work queue (net/ipv6/addrconf.c, `addrconf_dad_work`).
     fn send(&self, text: &mut String, family: Family, packet: &str) {
         let (tagged, source, destination, delivered) = match family {
             Family::V4 => (
@@ -289,7 +290,7 @@ impl Scene<'_> {
             text,
             "perl -e 'use Socket \":all\"; sub delivered {{ my $n = 0; open my $f, \"<\", \"/proc/net/{counters}\"; while (<$f>) {{ {delivered} }} $n }}\n  \
              for (split \" \", $ENV{{TUNS}}) {{ my ($name, $f) = split /=/; open $t{{$name}}, \"+<&=$f\" or die $!; 1 while sysread $t{{$name}}, my $p, 65536 }}\n  \
-             my ($before, $sent) = delivered(); {} select undef, undef, undef, 0.1;\n  \
+             select undef, undef, undef, 0.1; my ($before, $sent) = delivered(); {} select undef, undef, undef, 0.1;\n  \
              for my $name (sort keys %t) {{ while (sysread $t{{$name}}, my $p, 65536) {{ {tagged} == 1 or next; $sent = 1;\n    \
              print \"sent out of $name as \", {source}, \" > \", {destination}, \"\\n\" }} }}\n  \
              $sent or print delivered() > $before ? \"delivered to the node\\n\" : \"lost\\n\"' {packet}",
