@@ -91,9 +91,12 @@ impl<B: Bits> Maker<'_, B> {
         if self.bits.chance(3, 4) {
             return known;
         }
+        // Bits that are used up give the same bit for ever: then it is the next one.
         let mut mask = 0_u32;
-        while mask.count_ones() < 3 {
-            mask |= 1 << self.bits.below(32);
+        for _ in 0..3 {
+            let drawn = 1_u32 << self.bits.below(32);
+            let mut bits = (0..32).map(|step| drawn.rotate_left(step));
+            mask |= bits.find(|bit| mask & bit == 0).unwrap_or(0);
         }
         mask
     }
