@@ -535,7 +535,7 @@ routes:
             &to_loopback,
             Ipv6Addr::LOCALHOST.into(),
         );
-        assert_eq!(translated, Way::Local);
+        assert_eq!(translated, Way::Nowhere(NoWay::Route));
         let forwarded = arrives("in=eth1 proto=47 fe80::9 > 2001:db8::1");
         assert_eq!(forwarded, Way::Nowhere(NoWay::Source));
     }
