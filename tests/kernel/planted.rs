@@ -131,7 +131,15 @@ fn misreadings_are_found() -> Result<(), Box<dyn Error>> {
             ..true_subject.clone()
         };
         let report = judge(&misread, &[Backend::Legacy])?;
-        if report.diverged() == 0 {
+        if report.diverged() > 0 {
+            continue;
+        }
+        // What packets aimed at the misread rules don't tell, those aimed at the true ones do.
+        let given = Subject {
+            planted: Some(misread.firewall),
+            ..true_subject.clone()
+        };
+        if judge(&given, &[Backend::Legacy])?.diverged() == 0 {
             return Err(format!("{fault} at {} went unnoticed", mutant.rule).into());
         }
     }
