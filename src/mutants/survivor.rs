@@ -73,7 +73,8 @@ pub struct Shadow {
 }
 
 impl Why {
-    /// Whether it is shown that the fault changes nothing.
+    /// Whether all that was looked at speaks for the fault's changing nothing. That is evidence from a few cases
+    /// and the packets aimed at them, and no proof.
     #[must_use]
     pub fn is_explained(&self) -> bool {
         !matches!(self, Self::Hole(_) | Self::Known(_) | Self::NotPlanted)
