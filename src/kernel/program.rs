@@ -30,8 +30,11 @@ use crate::xtables::Backend;
 /// How restore tools are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tools {
-    /// One lives as long as its namespace.
+    /// One lives as long as its namespace, and loads each ruleset whole.
     LongLived,
+    /// One lives as long as its namespace, and is told of the chains that change. What stays as it was goes
+    /// on counting the packets that it matches.
+    Changes,
     /// One is started for each ruleset: the slow way, to be measured against.
     Spawned,
 }
@@ -79,7 +82,7 @@ impl Programmer {
     pub fn new(backend: Backend, tools: Tools) -> Self {
         Self {
             backend,
-            restorers: Family::BOTH.map(|family| Restorer::new(backend.restore(family), tools)),
+            restorers: Family::BOTH.map(|family| Restorer::new(backend, family, tools)),
             sets: Sets::default(),
             job: None,
             outcome: Ok(()),

@@ -7,10 +7,13 @@ use super::error::KernelError;
 use super::namespace::Namespace;
 use super::program::Tools;
 use super::script::Script;
+use crate::packet::Family;
 use crate::verdict::NotProgrammed;
+use crate::xtables::Backend;
 
 /// Loads one script after the other.
 pub(super) struct Restorer {
+    backend: Backend,
     tool: &'static str,
     tools: Tools,
     dialogue: Option<Dialogue>,
@@ -28,9 +31,10 @@ pub(super) struct Restorer {
 
 impl Restorer {
     /// Nothing is loaded yet, and no tool runs.
-    pub(super) fn new(tool: &'static str, tools: Tools) -> Self {
+    pub(super) fn new(backend: Backend, family: Family, tools: Tools) -> Self {
         Self {
-            tool,
+            backend,
+            tool: backend.restore(family),
             tools,
             dialogue: None,
             script: Script::default(),
@@ -50,6 +54,7 @@ impl Restorer {
     pub(super) fn script_for(&self, rules: &str) -> Result<Script, NotProgrammed> {
         let script = match self.tools {
             Tools::LongLived => Script::load(rules, &self.script),
+            Tools::Changes => Script::change(rules, &self.script, self.backend),
             Tools::Spawned => Script::load_alone(rules, &self.script),
         };
         script.map_err(|too_long| NotProgrammed {
@@ -73,7 +78,7 @@ impl Restorer {
             None => {
                 namespace.enter()?;
                 let arguments: &[&str] = match self.tools {
-                    Tools::LongLived => &["--noflush", "--verbose"],
+                    Tools::LongLived | Tools::Changes => &["--noflush", "--verbose"],
                     Tools::Spawned => &[],
                 };
                 Dialogue::start(self.tool, arguments)?
@@ -84,7 +89,7 @@ impl Restorer {
         self.fences += 1;
         dialogue.say(self.script.text())?;
         match self.tools {
-            Tools::LongLived => dialogue.say(&format!("{}\n", self.fence()))?,
+            Tools::LongLived | Tools::Changes => dialogue.say(&format!("{}\n", self.fence()))?,
             Tools::Spawned => dialogue.hang_up()?,
         }
         self.dialogue = Some(dialogue);

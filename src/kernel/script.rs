@@ -15,7 +15,7 @@
 
 use std::fmt::Write;
 
-use crate::xtables::{Hook, TableName};
+use crate::xtables::{Backend, Hook, TableName};
 
 /// The tools read lines into a buffer of 10,240 bytes, its end included, and take a longer line for
 /// two (iptables/iptables-restore.c, iptables/xtables-restore.c).
@@ -37,14 +37,77 @@ struct Table {
     contents: Option<Contents>,
 }
 
-/// What a table holds besides rules.
+/// What a table holds: its chains, of the built-in ones those that are not as they are in an empty table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Contents {
-    /// The users' chains.
-    chains: Vec<String>,
-    /// The built-in chains that do not accept what reaches their end.
-    dropping: Vec<Hook>,
+    chains: Vec<Chain>,
 }
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Chain {
+    name: String,
+    /// Where it stands, if it is a built-in one.
+    hook: Option<Hook>,
+    /// Whether it is a built-in one that does not accept what reaches its end.
+    drops: bool,
+    /// The orders that append its rules.
+    rules: String,
+}
+
+impl Contents {
+    fn find(&self, name: &str) -> Option<&Chain> {
+        Some(&self.chains[self.place(name)?])
+    }
+
+    /// Where a chain is; the last is asked first, for its rules come one after the other.
+    fn place(&self, name: &str) -> Option<usize> {
+        self.chains.iter().rposition(|chain| chain.name == name)
+    }
+
+    /// The chain of a name, noted if it was not.
+    fn chain(&mut self, name: &str, hook: Option<Hook>) -> &mut Chain {
+        let known = self.place(name);
+        let index = known.unwrap_or(self.chains.len());
+        if known.is_none() {
+            self.chains.push(Chain {
+                name: name.to_owned(),
+                hook,
+                drops: false,
+                rules: String::new(),
+            });
+        }
+        &mut self.chains[index]
+    }
+
+    fn users(&self) -> impl Iterator<Item = &Chain> {
+        self.chains.iter().filter(|chain| chain.hook.is_none())
+    }
+
+    fn dropping(&self) -> impl Iterator<Item = Hook> {
+        let dropping = self.chains.iter().filter(|chain| chain.drops);
+        dropping.filter_map(|chain| chain.hook)
+    }
+
+    /// Whether rules remember what they have seen: such rules are as new only when they are loaded anew.
+    fn remembers(&self) -> bool {
+        let rules = || self.chains.iter().map(|chain| &chain.rules);
+        REMEMBERING
+            .iter()
+            .any(|what| rules().any(|text| text.contains(what)))
+    }
+}
+
+/// What in a rule keeps state from packet to packet.
+const REMEMBERING: [&str; 8] = [
+    "-m limit",
+    "-m hashlimit",
+    "-m quota",
+    "-m statistic",
+    "-m recent",
+    "-m connlimit",
+    "-m rateest",
+    "-j RATEEST",
+];
 
 impl Table {
     /// A table whose built-in chains are empty and accept, and which has no others.
@@ -60,22 +123,36 @@ impl Table {
         let Some(contents) = &mut self.contents else {
             return true;
         };
+        let hook = |chain: &str| Hook::of_chain(chain).filter(|hook| self.name.stands_at(*hook));
         let mut words = line.split_ascii_whitespace();
         match (words.next(), words.next()) {
             (Some(chain), Some(policy)) if chain.starts_with(':') => {
                 let chain = &chain[1..];
-                let hook = Hook::of_chain(chain).filter(|hook| self.name.stands_at(*hook));
-                match hook {
-                    Some(hook) if policy == "ACCEPT" && !contents.dropping.contains(&hook) => {
-                        return false;
+                match hook(chain) {
+                    Some(hook) => {
+                        let drops = contents.dropping().any(|known| known == hook);
+                        match (policy, drops) {
+                            ("ACCEPT", false) => return false,
+                            ("DROP", _) => contents.chain(chain, Some(hook)).drops = true,
+                            // Undone, or no policy of a base chain's.
+                            _ => self.contents = None,
+                        }
                     }
-                    Some(hook) => contents.dropping.push(hook),
                     None if !is_plain(chain) => self.contents = None,
-                    None if contents.chains.iter().any(|known| known == chain) => {}
-                    None => contents.chains.push(chain.to_owned()),
+                    None => {
+                        contents.chain(chain, None);
+                    }
                 }
             }
-            (Some("-A" | "COMMIT"), _) | (None, _) => {}
+            (Some("-A"), Some(chain)) => match hook(chain) {
+                None if contents.find(chain).is_none() => self.contents = None,
+                hook => {
+                    let rules = &mut contents.chain(chain, hook).rules;
+                    rules.push_str(line);
+                    rules.push('\n');
+                }
+            },
+            (Some("COMMIT"), _) | (None, _) => {}
             // Another order, which may make chains.
             _ => self.contents = None,
         }
@@ -153,6 +230,70 @@ impl Script {
         Ok(script)
     }
 
+    /// The same, and of what stays as it is nothing is said, and nothing done. Rules that keep state are
+    /// never left as they are.
+    pub(super) fn change(text: &str, before: &Self, backend: Backend) -> Result<Self, LineTooLong> {
+        let wanted = Self::load(text, &Self::default())?;
+        let opened = text.lines().filter(|line| opened(line).is_some());
+        if opened.count() != wanted.tables.len() || !before.is_known() || !wanted.is_known() {
+            return Self::load(text, before);
+        }
+        let nothing = Contents::default();
+        let mut script = Self::default();
+        let gone = before.tables.iter().map(|table| table.name);
+        let gone = gone.filter(|name| wanted.contents(*name).is_none());
+        let there = wanted.tables.iter().map(|table| table.name);
+        let changes: Vec<Change<'_>> = gone
+            .chain(there)
+            .map(|name| {
+                let [old, new] = [before, &wanted].map(|script| script.contents(name));
+                let contents = [old, new].map(|contents| contents.unwrap_or(&nothing));
+                Change {
+                    name,
+                    is_new: old.is_none(),
+                    is_whole: contents.iter().any(|contents| contents.remembers()),
+                    old: contents[0],
+                    new: contents[1],
+                }
+            })
+            .collect();
+        match backend {
+            Backend::Legacy => {
+                for change in &changes {
+                    script.block(change.name, change.removals() + &change.additions());
+                }
+            }
+            Backend::Nft => {
+                for change in &changes {
+                    script.block(change.name, change.removals());
+                }
+                for change in &changes {
+                    script.block(change.name, change.additions());
+                }
+            }
+        }
+        script.tables = wanted.tables;
+        Ok(script)
+    }
+
+    /// Whether it is known of every table what it holds.
+    fn is_known(&self) -> bool {
+        self.tables.iter().all(|table| table.contents.is_some())
+    }
+
+    fn contents(&self, name: TableName) -> Option<&Contents> {
+        let mut tables = self.tables.iter();
+        tables.find(|table| table.name == name)?.contents.as_ref()
+    }
+
+    /// Orders for a table, if there are any.
+    fn block(&mut self, name: TableName, orders: String) {
+        if !orders.is_empty() {
+            // Writing to a String can't fail.
+            let _ = write!(self.text, "*{name}\n{orders}COMMIT\n");
+        }
+    }
+
     /// The same for a tool that is started for this alone, without `--noflush`: it empties each table
     /// that it is told of, but for policies.
     pub(super) fn load_alone(text: &str, before: &Self) -> Result<Self, LineTooLong> {
@@ -184,11 +325,11 @@ impl Script {
             script.line(&format!("*{name}"));
             script.line("-F");
             match contents {
-                Some(Contents { chains, dropping }) => {
-                    for chain in chains {
-                        script.line(&format!("-X {chain}"));
+                Some(contents) => {
+                    for chain in contents.users() {
+                        script.line(&format!("-X {}", chain.name));
                     }
-                    script.accept_in(dropping.iter().copied());
+                    script.accept_in(contents.dropping());
                 }
                 None => {
                     script.line("-X");
@@ -298,6 +439,75 @@ impl Script {
     }
 }
 
+/// What a table holds, and what it shall hold.
+struct Change<'a> {
+    name: TableName,
+    /// Whether nobody has spoken of it yet.
+    is_new: bool,
+    /// Whether all rules have to be loaded anew.
+    is_whole: bool,
+    old: &'a Contents,
+    new: &'a Contents,
+}
+
+impl<'a> Change<'a> {
+    /// Whether a chain stays as it is.
+    fn stays(&self, chain: &Chain) -> bool {
+        let rules = |contents: &'a Contents| contents.find(&chain.name).map(|one| &one.rules);
+        !self.is_whole && rules(self.old) == rules(self.new)
+    }
+
+    /// The orders that take away what does not stay.
+    fn removals(&self) -> String {
+        let mut orders = String::new();
+        let mut order = |order: String| {
+            orders.push_str(&order);
+            orders.push('\n');
+        };
+        if self.is_new {
+            order("-F".to_owned());
+            built_in(self.name).for_each(|hook| order(format!(":{hook} ACCEPT [0:0]")));
+        }
+        for chain in &self.old.chains {
+            if !chain.rules.is_empty() && !self.stays(chain) {
+                order(format!("-F {}", chain.name));
+            }
+        }
+        for chain in self.old.users() {
+            if self.new.find(&chain.name).is_none() {
+                order(format!("-X {}", chain.name));
+            }
+        }
+        for hook in self.old.dropping() {
+            if self.new.dropping().all(|kept| kept != hook) {
+                order(format!(":{hook} ACCEPT [0:0]"));
+            }
+        }
+        orders
+    }
+
+    /// The orders that add what was not there.
+    fn additions(&self) -> String {
+        let mut orders = String::new();
+        for hook in self.new.dropping() {
+            if self.old.dropping().all(|kept| kept != hook) {
+                orders += &format!(":{hook} DROP [0:0]\n");
+            }
+        }
+        for chain in self.new.users() {
+            if self.old.find(&chain.name).is_none() {
+                orders += &format!(":{} - [0:0]\n", chain.name);
+            }
+        }
+        for chain in &self.new.chains {
+            if !self.stays(chain) {
+                orders += &chain.rules;
+            }
+        }
+        orders
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -328,6 +538,77 @@ mod tests {
         let third = Script::load("", &second).expect("short lines");
         assert!(!third.text().contains("filter"), "{}", third.text());
         assert!(Script::empty(&Script::default()).is_empty());
+    }
+
+    fn change(text: &str, before: &Script, backend: Backend) -> Script {
+        Script::change(text, before, backend).expect("short lines")
+    }
+
+    #[test]
+    fn only_what_changes_is_said() {
+        let first = change(TEXT, &Script::default(), Backend::Legacy);
+        assert_eq!(
+            first.text(),
+            "*filter\n-F\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+             :INPUT DROP [0:0]\n:own - [0:0]\n-A INPUT -j own\nCOMMIT\n"
+        );
+        assert!(change(TEXT, &first, Backend::Legacy).is_empty());
+        let more = TEXT.replace("COMMIT", "-A own -j DROP\nCOMMIT");
+        let second = change(&more, &first, Backend::Legacy);
+        assert_eq!(second.text(), "*filter\n-A own -j DROP\nCOMMIT\n");
+        let other = more
+            .replace("own", "other")
+            .replace("INPUT DROP", "INPUT ACCEPT");
+        assert_eq!(
+            change(&other, &second, Backend::Legacy).text(),
+            "*filter\n-F INPUT\n-F own\n-X own\n:INPUT ACCEPT [0:0]\n\
+             :other - [0:0]\n-A other -j DROP\n-A INPUT -j other\nCOMMIT\n"
+        );
+        assert_eq!(
+            change("", &second, Backend::Nft).text(),
+            "*filter\n-F INPUT\n-F own\n-X own\n:INPUT ACCEPT [0:0]\nCOMMIT\n"
+        );
+    }
+
+    #[test]
+    fn nft_is_told_of_all_that_goes_before_anything_comes() {
+        let both = |rule: &str| {
+            format!("*raw\n-A OUTPUT {rule}\nCOMMIT\n*filter\n-A OUTPUT {rule}\nCOMMIT\n")
+        };
+        let first = change(&both("-j DROP"), &Script::default(), Backend::Nft);
+        assert_eq!(
+            change(&both("-j ACCEPT"), &first, Backend::Nft).text(),
+            "*raw\n-F OUTPUT\nCOMMIT\n*filter\n-F OUTPUT\nCOMMIT\n\
+             *raw\n-A OUTPUT -j ACCEPT\nCOMMIT\n*filter\n-A OUTPUT -j ACCEPT\nCOMMIT\n"
+        );
+    }
+
+    #[test]
+    fn rules_that_keep_state_are_loaded_anew() {
+        let limited = TEXT.replace("-j own", "-m limit --limit 1/hour -j own");
+        let first = change(&limited, &Script::default(), Backend::Legacy);
+        assert_eq!(
+            change(&limited, &first, Backend::Legacy).text(),
+            "*filter\n-F INPUT\n-A INPUT -m limit --limit 1/hour -j own\nCOMMIT\n"
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_loaded_whole() {
+        let first = change(TEXT, &Script::default(), Backend::Legacy);
+        for text in [
+            format!("{TEXT}{TEXT}"),
+            "*filter\n-N other\nCOMMIT\n".to_owned(),
+            "*filter\n-A nowhere -j DROP\nCOMMIT\n".to_owned(),
+            "*filter\n:INPUT DROP [0:0]\n:INPUT ACCEPT [0:0]\nCOMMIT\n".to_owned(),
+        ] {
+            let whole = Script::load(&text, &first).expect("short lines");
+            assert_eq!(change(&text, &first, Backend::Legacy), whole);
+        }
+        let mut refused = first.clone();
+        refused.may_hold(&first);
+        let whole = Script::load(TEXT, &refused).expect("short lines");
+        assert_eq!(change(TEXT, &refused, Backend::Legacy), whole);
     }
 
     #[test]

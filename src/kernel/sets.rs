@@ -182,11 +182,19 @@ impl Sets {
         there.append(&mut self.loaded);
         let mut text = String::new();
         for set in &wanted {
-            let old = there.iter().find(|old| old.name == set.name);
-            write_set(&mut text, set, old);
+            match there.iter().find(|old| old.name == set.name) {
+                Some(old) if old.create == set.create && !was_volatile && is_plain(old, set) => {
+                    change_set(&mut text, set, old);
+                }
+                old => write_set(&mut text, set, old),
+            }
         }
         there.retain(|old| wanted.iter().all(|new| new.name != old.name));
-        self.leftover = there;
+        match was_volatile {
+            // Of what they hold nobody knows.
+            true => self.doubtful.extend(there.into_iter().map(|set| set.name)),
+            false => self.leftover = there,
+        }
         self.loaded = wanted;
         let refusal = if text.is_empty() {
             None
@@ -247,6 +255,32 @@ fn first_complaint(complaints: &str, fence: &str) -> Option<String> {
         .find(|line| line.starts_with("ipset v"))?;
     let message = first.split_once(": ").map_or(first, |(_, message)| message);
     (!message.ends_with(fence)).then(|| message.to_owned())
+}
+
+/// Whether elements are all that two sets' lines say.
+fn is_plain(old: &SetScript, new: &SetScript) -> bool {
+    let elements = || old.elements.iter().chain(&new.elements);
+    !new.create.contains("timeout") && elements().all(|element| !element.contains(' '))
+}
+
+/// The elements that come and go.
+fn change_set(text: &mut String, new: &SetScript, old: &SetScript) {
+    let name = &new.name;
+    // Writing to a String can't fail.
+    for gone in old
+        .elements
+        .iter()
+        .filter(|one| !new.elements.contains(one))
+    {
+        let _ = writeln!(text, "del {name} {gone}");
+    }
+    for come in new
+        .elements
+        .iter()
+        .filter(|one| !old.elements.contains(one))
+    {
+        let _ = writeln!(text, "add {name} {come}");
+    }
 }
 
 fn write_set(text: &mut String, set: &SetScript, old: Option<&SetScript>) {
@@ -331,6 +365,20 @@ mod tests {
             text,
             "create calidiff-spare hash:net maxelem 3\nadd calidiff-spare 2.0.0.0/8\nswap calidiff-spare a\ndestroy calidiff-spare\n"
         );
+    }
+
+    #[test]
+    fn of_a_set_that_stays_the_elements_that_differ_are_said() {
+        let old = set("create a hash:net\nadd a 1.0.0.0/8\nadd a 2.0.0.0/8");
+        let new = set("create a hash:net\nadd a 2.0.0.0/8\nadd a 3.0.0.0/8");
+        let mut text = String::new();
+        change_set(&mut text, &new[0], &old[0]);
+        assert_eq!(text, "del a 1.0.0.0/8\nadd a 3.0.0.0/8\n");
+        assert!(is_plain(&old[0], &new[0]));
+        let optional = set("create a hash:net\nadd a 1.0.0.0/8 nomatch");
+        assert!(!is_plain(&old[0], &optional[0]));
+        let dying = set("create a hash:net timeout 3\nadd a 1.0.0.0/8");
+        assert!(!is_plain(&dying[0], &dying[0]));
     }
 
     #[test]
