@@ -9,13 +9,16 @@ use nix::libc;
 
 use super::error::KernelError;
 use super::namespace::Namespace;
-use super::nfnetlink::{ACKNOWLEDGE, Head, Socket, Writer, family_number};
+use super::nfnetlink::{ACKNOWLEDGE, Head, Socket, Writer, family_number, number};
 use crate::packet::{Connection, Progress, Protocol, Tuple};
 
 const SUBSYSTEM: u8 = libc::NFNL_SUBSYS_CTNETLINK as u8;
-/// `IPCTNL_MSG_CT_NEW` and `IPCTNL_MSG_CT_DELETE`.
+/// `IPCTNL_MSG_CT_NEW`, `IPCTNL_MSG_CT_DELETE` and `IPCTNL_MSG_CT_GET_STATS`.
 const NEW: u8 = 0;
 const DELETE: u8 = 2;
+const GET_STATS: u8 = 5;
+/// `CTA_STATS_GLOBAL_ENTRIES`.
+const ENTRIES: u16 = 1;
 /// How many requests are sent at once: well below the socket's room for sending.
 const REQUESTS_BYTES: usize = 64 * 1024;
 /// How long an entry lives, in seconds: longer than any batch takes.
@@ -74,35 +77,60 @@ impl Table {
         Ok(())
     }
 
-    /// Throws these entries away, the only ones there are: one by one where they are few, because the
-    /// kernel finds one by its tuple, but walks its whole table to throw away all.
-    pub(super) fn remove(&mut self, connections: &[Connection]) -> Result<(), KernelError> {
+    /// Throws the entries with these original tuples away, and says whether all were there: one by one where
+    /// they are few, because the kernel finds one by its tuple, but walks its whole table to throw away all.
+    pub(super) fn remove(
+        &mut self,
+        originals: impl IntoIterator<Item = Tuple>,
+    ) -> Result<bool, KernelError> {
         const FEW: usize = 100;
-        if connections.len() > FEW {
-            return self.flush();
+        let originals: Vec<Tuple> = originals.into_iter().take(FEW + 1).collect();
+        if originals.len() > FEW {
+            return self.flush().map(|()| true);
         }
         self.writer.clear();
-        for (index, connection) in connections.iter().enumerate() {
-            let head = head(DELETE, connection, index + 1 == connections.len());
+        for (index, original) in originals.iter().enumerate() {
+            let head = head(DELETE, *original, index + 1 == originals.len());
             self.writer.message(head, |writer| {
                 writer.nest(attribute::TUPLE_ORIGINAL, |writer| {
-                    write_tuple(writer, connection.original);
+                    write_tuple(writer, *original);
                 });
             });
         }
-        if connections.is_empty() {
-            return Ok(());
+        if originals.is_empty() {
+            return Ok(true);
         }
         let doing = "remove an entry of the connection table";
         match self.socket.request(&self.writer, doing) {
-            // A packet may have ended its connection.
             Err(KernelError::System { source, .. })
                 if source.raw_os_error() == Some(libc::ENOENT) =>
             {
-                self.flush()
+                Ok(false)
             }
-            other => other,
+            other => other.map(|()| true),
         }
+    }
+
+    /// How many entries there are.
+    pub(super) fn count(&mut self) -> Result<u32, KernelError> {
+        self.writer.clear();
+        let head = Head {
+            subsystem: SUBSYSTEM,
+            kind: GET_STATS,
+            flags: ACKNOWLEDGE,
+            family: 0,
+            resource: 0,
+        };
+        self.writer.message(head, |_| {});
+        let mut count = None;
+        let doing = "count the entries of the connection table";
+        self.socket.dump(&self.writer, doing, |mut attributes| {
+            let entries = attributes.find(|(kind, _)| *kind == ENTRIES);
+            count = count.or(entries.and_then(|(_, value)| number(value)));
+        })?;
+        count.ok_or_else(|| {
+            KernelError::system(doing, std::io::Error::from(std::io::ErrorKind::InvalidData))
+        })
     }
 
     /// Throws every entry away.
@@ -131,21 +159,21 @@ pub fn entry_requests(connections: &[Connection]) -> Vec<u8> {
     writer.bytes().to_vec()
 }
 
-/// The head of a request about one connection.
-fn head(kind: u8, connection: &Connection, acknowledged: bool) -> Head {
+/// The head of a request about one connection, told by its original tuple.
+fn head(kind: u8, original: Tuple, acknowledged: bool) -> Head {
     Head {
         subsystem: SUBSYSTEM,
         kind,
         flags: if acknowledged { ACKNOWLEDGE } else { 0 },
-        family: family_number(connection.original.family()),
+        family: family_number(original.family()),
         resource: 0,
     }
 }
 
 fn write_new(writer: &mut Writer, connection: &Connection, acknowledged: bool) {
-    let mut head = head(NEW, connection, acknowledged);
-    head.flags |= (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
     let original = connection.original;
+    let mut head = head(NEW, original, acknowledged);
+    head.flags |= (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
     // Where addresses are translated the kernel itself derives the reply from the untranslated one.
     let plain = original.inverse().unwrap_or(connection.reply);
     writer.message(head, |writer| {

@@ -77,6 +77,12 @@ nix::ioctl_write_ptr_bad!(
     libc::ifreq
 );
 
+nix::ioctl_write_int_bad!(
+    /// `TUNSETPERSIST` (include/uapi/linux/if_tun.h).
+    tun_set_persistent,
+    nix::request_code_write!(b'T', 203, std::mem::size_of::<libc::c_int>())
+);
+
 fn attach(file: &File, name: InterfaceName) -> nix::Result<()> {
     // SAFETY: ifreq is plain data, for which all zeros is a valid value.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
@@ -100,6 +106,18 @@ pub struct Links {
     /// Devices that the node has no interface for: down, and without addresses.
     spare: Vec<Tun>,
     node: Option<Node>,
+}
+
+impl Drop for Links {
+    /// Leaves the devices to the end of their namespace, which takes all at once and has nobody wait: a device
+    /// that goes with its descriptor has the process wait until nobody on the machine can know it.
+    fn drop(&mut self) {
+        for tun in self.tuns.iter().chain(&self.spare) {
+            // SAFETY: TUNSETPERSIST reads no memory; the descriptor is a tun's and open. Where it fails, the
+            // device goes with its descriptor.
+            let _ = unsafe { tun_set_persistent(tun.file.as_raw_fd(), 1) };
+        }
+    }
 }
 
 impl Links {

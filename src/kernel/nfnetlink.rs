@@ -335,7 +335,8 @@ impl Socket {
         }
     }
 
-    /// Sends one request for a listing (`NLM_F_DUMP`), and shows the attributes of every message of it.
+    /// Sends one request for a listing (`NLM_F_DUMP`), or for one thing and an acknowledgement, and shows the
+    /// attributes of every message that comes.
     ///
     /// # Errors
     ///
@@ -352,8 +353,10 @@ impl Socket {
             let length = recv(self.file.as_raw_fd(), &mut self.buffer, MsgFlags::empty())
                 .map_err(|error| failed(error.into()))?;
             for message in Messages::of(&self.buffer[..length]) {
-                if let Some(error) = message.error() {
-                    return Err(failed(io::Error::from_raw_os_error(error)));
+                match message.error() {
+                    Some(0) => return Ok(()),
+                    Some(error) => return Err(failed(io::Error::from_raw_os_error(error))),
+                    None => {}
                 }
                 if message.is_done() {
                     return Ok(());

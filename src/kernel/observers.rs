@@ -66,9 +66,9 @@ impl Preset {
     }
 }
 
-/// The presets that tags stand for: the first is 1.
+/// The presets that tags stand for in each family: the first is 1.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Palette(Vec<Preset>);
+pub(super) struct Palette([Vec<Preset>; 2]);
 
 impl Palette {
     /// The number of a packet's preset, 0 for none; it is added where it is missing. `None` where there
@@ -77,16 +77,21 @@ impl Palette {
         let Some(preset) = Preset::of(packet) else {
             return Some(0);
         };
-        let index = self.0.iter().position(|known| *known == preset);
+        let presets = &mut self.0[packet.family().place()];
+        let index = presets.iter().position(|known| *known == preset);
         let index = index.unwrap_or_else(|| {
-            self.0.push(preset);
-            self.0.len() - 1
+            presets.push(preset);
+            presets.len() - 1
         });
         if index >= usize::from(Tag::LAST_PRESET) {
-            self.0.pop();
+            presets.pop();
             return None;
         }
         u8::try_from(index + 1).ok()
+    }
+
+    fn of(&self, family: Family) -> &[Preset] {
+        &self.0[family.place()]
     }
 }
 
@@ -151,24 +156,40 @@ pub(super) fn write_table(
             priority: PRESET_PRIORITY,
             policy: Verdict::Accept,
         });
-        add_preset_rules(&mut table, palette);
+        add_presets(&mut table, palette.of(family));
         if let Some(points) = points {
             add_points(&mut table, points);
         }
     });
 }
 
-/// Writes the transaction that puts another palette in the place of the one before.
-pub(super) fn write_palette(writer: &mut Writer, family: Family, palette: &Palette) {
+/// Writes the transaction that puts another palette in the place of the one before, if a family's presets are
+/// not the same in it. Those that are added stand behind those that are there.
+pub(super) fn write_palette(
+    writer: &mut Writer,
+    family: Family,
+    before: &Palette,
+    palette: &Palette,
+) -> bool {
+    let (before, presets) = (before.of(family), palette.of(family));
+    if before == presets {
+        return false;
+    }
     transaction(writer, |writer| {
         let mut table = Table {
             writer,
             family,
             name: TABLE,
         };
-        table.flush(PRESETS);
-        add_preset_rules(&mut table, palette);
+        match presets.starts_with(before) && !before.is_empty() {
+            true => add_preset_rules(&mut table, presets, before.len()),
+            false => {
+                table.flush(PRESETS);
+                add_presets(&mut table, presets);
+            }
+        }
     });
+    true
 }
 
 /// Writes the transaction that traces the packets of one number that start so, from now on.
@@ -249,32 +270,44 @@ fn add_own(table: &mut Table) {
     table.add_rule(CHAIN, &fence);
 }
 
-fn add_preset_rules(table: &mut Table, palette: &Palette) {
-    if palette.0.is_empty() {
+fn add_presets(table: &mut Table, presets: &[Preset]) {
+    if presets.is_empty() {
         return;
     }
-    let preset = [
-        Expression::Field(tag_offset(table.family)),
-        Expression::Mask(Tag::PRESET_BITS),
-    ];
-    let leave = Expression::Verdict(Verdict::Accept);
     let second_half = [
         Expression::Load(Meta::InInterface),
         Expression::IsNumber(LOOPBACK_INDEX),
-        leave,
+        LEAVE,
     ];
     table.add_rule(PRESETS, &second_half);
-    table.add_rule(PRESETS, &[preset[0], preset[1], Expression::Is(0), leave]);
-    for (number, Preset { mark, untracked }) in (1..).zip(&palette.0) {
+    let [field, bits] = preset_of_packet(table.family);
+    table.add_rule(PRESETS, &[field, bits, Expression::Is(0), LEAVE]);
+    add_preset_rules(table, presets, 0);
+}
+
+/// The rules of the presets behind some that are there.
+fn add_preset_rules(table: &mut Table, presets: &[Preset], there: usize) {
+    let [field, bits] = preset_of_packet(table.family);
+    for (number, Preset { mark, untracked }) in (1..).zip(presets).skip(there) {
         let set = Expression::Set(Meta::Mark, mark.0);
         let is = Expression::Is(Tag::new(0, number).bits());
         if *untracked {
-            let rule = [preset[0], preset[1], is, set, Expression::Untrack, leave];
+            let rule = [field, bits, is, set, Expression::Untrack, LEAVE];
             table.add_rule(PRESETS, &rule);
         } else {
-            table.add_rule(PRESETS, &[preset[0], preset[1], is, set, leave]);
+            table.add_rule(PRESETS, &[field, bits, is, set, LEAVE]);
         }
     }
+}
+
+const LEAVE: Expression<'_> = Expression::Verdict(Verdict::Accept);
+
+/// What reads the number of a packet's preset.
+fn preset_of_packet(family: Family) -> [Expression<'static>; 2] {
+    [
+        Expression::Field(tag_offset(family)),
+        Expression::Mask(Tag::PRESET_BITS),
+    ]
 }
 
 fn add_points(table: &mut Table, points: &Points) {

@@ -236,12 +236,15 @@ impl Room {
         self.nftables.request(&self.writer, "place the observers")
     }
 
-    fn write_palettes(&mut self) -> Result<(), KernelError> {
+    /// Writes the families' presets where they are others than before.
+    fn write_palettes(&mut self, before: &Palette) -> Result<(), KernelError> {
         for family in Family::BOTH {
             self.writer.clear();
-            observers::write_palette(&mut self.writer, family, &self.observed.palette);
-            self.nftables
-                .request(&self.writer, "preset the marks of packets")?;
+            let palette = &self.observed.palette;
+            if observers::write_palette(&mut self.writer, family, before, palette) {
+                self.nftables
+                    .request(&self.writer, "preset the marks of packets")?;
+            }
         }
         Ok(())
     }
@@ -261,10 +264,27 @@ impl Room {
             .insert(&batch.connections)
             .and_then(|()| self.fire_all(&batch.packets, journeys));
         let cleared = match fired {
-            Ok(Confirmed::Nothing) => self.connections.remove(&batch.connections),
-            Ok(Confirmed::Something) | Err(_) => self.connections.flush(),
+            Ok(confirmed) => self.forget(batch, confirmed),
+            Err(_) => self.connections.flush(),
         };
         fired.and(cleared)
+    }
+
+    /// Empties the connection table after a batch. The kernel walks its whole table to throw away all, so what
+    /// is known to be there goes by name; where more may be there, it is asked.
+    fn forget(&mut self, batch: &Batch, confirmed: Confirmed) -> Result<(), KernelError> {
+        let made = batch.connections.iter().map(|one| one.original);
+        let own =
+            |packet: &&Packet| confirmed == Confirmed::Something && packet.origin == Origin::Node;
+        let own = batch.packets.iter().filter(own).map(Packet::tuple);
+        // The kernel takes no other tuple for one that a connection begins with.
+        let own = own.filter(|tuple| tuple.inverse().is_some());
+        let all_were_there = self.connections.remove(made.chain(own))?;
+        // A packet may have ended the connection that it belongs to.
+        if all_were_there && confirmed == Confirmed::Nothing || self.connections.count()? == 0 {
+            return Ok(());
+        }
+        self.connections.flush()
     }
 
     fn fire_all(
@@ -314,7 +334,8 @@ impl Room {
         Ok((journeys.pop().unwrap_or_else(unseen), steps))
     }
 
-    /// How many packets each rule has matched since it was loaded.
+    /// How many packets each rule has matched since it was loaded; with [`Tools::Changes`], that may have
+    /// been long ago.
     ///
     /// # Errors
     ///
@@ -354,8 +375,8 @@ impl Room {
             count = covered(&mut palette, &packets[..most]);
         }
         if palette != self.observed.palette {
-            self.observed.palette = palette;
-            self.write_palettes()?;
+            let before = std::mem::replace(&mut self.observed.palette, palette);
+            self.write_palettes(&before)?;
         }
         Ok(count)
     }
