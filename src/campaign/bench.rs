@@ -223,7 +223,7 @@ fn rulesets(
         .collect();
     let mut journeys = Vec::new();
     let mut turn = |cases: Range<usize>| {
-        let cases = cases.map(|number| (&subject.node, &variants[number % variants.len()]));
+        let cases = cases.map(|number| [(&subject.node, &variants[number % variants.len()])]);
         in_rooms(&mut rooms, cases, |room, _, fate| {
             refused(fate)?;
             room.fire(few, &mut journeys)

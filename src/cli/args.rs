@@ -252,6 +252,9 @@ pub struct Run {
     /// How many packets each scenario is given
     #[arg(long, value_name = "N")]
     pub packets: Option<usize>,
+    /// How many scenarios in a row are made for one cluster, whose policies alone change: 8 unless said
+    #[arg(long, value_name = "N")]
+    pub rulesets: Option<std::num::NonZeroU64>,
     /// How many workers; one a core unless said
     #[arg(long, value_name = "N")]
     pub jobs: Option<std::num::NonZeroUsize>,

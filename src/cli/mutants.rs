@@ -1,5 +1,7 @@
 //! `calidiff mutants`: how sharp the campaign is.
 
+use std::num::NonZeroU64;
+
 use super::args::Mutants;
 use super::progress::{Hunting, end_on_interrupt};
 use super::run::{PACKETS, ending};
@@ -50,7 +52,11 @@ fn hunt(arguments: &Mutants) -> Hunt {
             shard: Shard::WHOLE,
             jobs: arguments.jobs.map_or(cores, usize::from),
             layout: arguments.layout,
-            dials: Dials::default(),
+            // What is wrong with a cluster shows only in other clusters.
+            dials: Dials {
+                rulesets: NonZeroU64::MIN,
+                ..Dials::default()
+            },
             packets: arguments.packets.unwrap_or(PACKETS),
             backends: Backend::BOTH.to_vec(),
             kernels: Vec::new(),

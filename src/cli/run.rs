@@ -78,7 +78,12 @@ fn options(arguments: &Run) -> Options {
         shard: arguments.shard,
         jobs: arguments.jobs.map_or(cores, usize::from),
         layout: arguments.layout,
-        dials: Dials::default(),
+        dials: arguments
+            .rulesets
+            .map_or_else(Dials::default, |rulesets| Dials {
+                rulesets,
+                ..Dials::default()
+            }),
         packets: arguments.packets.unwrap_or(PACKETS),
         kernels,
         backends,

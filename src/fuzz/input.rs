@@ -17,7 +17,7 @@ use crate::generate::batch::Batches;
 use crate::generate::bits::Begun;
 use crate::generate::ground::Ground;
 use crate::generate::standing::Shot;
-use crate::generate::world::Dials;
+use crate::generate::world::{Cluster, Dials};
 use crate::packet::Batch;
 use crate::render::Layout;
 use crate::scenario::Scenario;
@@ -88,7 +88,8 @@ pub fn read<'a>(input: &'a [u8], dials: &Dials) -> Result<Input<'a>, NotAnInput>
 /// [`Unplanned`] where nothing can be programmed for what it makes: a fault of the generator.
 pub fn make<'a>(bytes: &'a [u8], dials: &Dials) -> Result<Input<'a>, Unplanned> {
     let mut bits = Begun::new(bytes);
-    let mut case = Case::make(&mut bits, 0, dials, Layout::Seed, PACKETS)?;
+    let cluster = Cluster::make(&mut bits, dials);
+    let mut case = Case::make(&mut bits, &cluster, Layout::Seed, PACKETS)?;
     let first = case.salvos.drain(..).next();
     let scenario = Scenario {
         batch: first.unwrap_or_default(),

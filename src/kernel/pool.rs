@@ -36,41 +36,52 @@ impl<'a> From<(&'a Node, &'a Firewall)> for Load<'a> {
     }
 }
 
-/// Programs one case after the other, each in the first room that is free, and hands the room to `judge`
-/// as soon as it has loaded its case, with the case's number and its fate.
+/// Programs one case after the other, and hands the room to `judge` as soon as it has loaded its case, with
+/// the case's number and its fate. Cases come in rows, counted on from row to row: a room that is free takes
+/// the next row, and a row's cases, which have much in common, one after the other.
 ///
 /// # Errors
 ///
 /// A fault of the machine, or what `judge` returns. Cases that were begun are then finished by the next
 /// that is begun in their room.
-pub fn in_rooms<'a>(
+pub fn in_rooms<'a, Row: IntoIterator<Item: Into<Load<'a>>>>(
     rooms: &mut [Room],
-    cases: impl IntoIterator<Item: Into<Load<'a>>>,
+    rows: impl IntoIterator<Item = Row>,
     mut judge: impl FnMut(&mut Room, usize, Result<(), NotProgrammed>) -> Result<(), KernelError>,
 ) -> Result<(), KernelError> {
-    let mut cases = cases.into_iter().enumerate();
-    let mut begin = |room: &mut Room| {
-        let next = cases.next().map(|(number, load)| {
-            let load: Load<'_> = load.into();
-            match &load.texts {
-                Some(texts) => room.begin_texts(load.node, load.firewall, texts)?,
-                None => room.begin(load.node, load.firewall)?,
+    let mut rows = rows.into_iter().scan(0, |count, row| {
+        let row: Vec<_> = (*count..).zip(row).collect();
+        *count += row.len();
+        Some(row.into_iter())
+    });
+    let mut taken: Vec<_> = rooms.iter().map(|_| rows.next()).collect();
+    let mut begin = |room: &mut Room, row: &mut Option<std::vec::IntoIter<(usize, Row::Item)>>| {
+        while let Some(cases) = row {
+            if let Some((number, load)) = cases.next() {
+                let load: Load<'_> = load.into();
+                match &load.texts {
+                    Some(texts) => room.begin_texts(load.node, load.firewall, texts)?,
+                    None => room.begin(load.node, load.firewall)?,
+                }
+                return Ok(Some(number));
             }
-            Ok(number)
-        });
-        next.transpose()
+            *row = rows.next();
+        }
+        Ok(None)
     };
     // The case that each room loads.
-    let mut loading: Vec<Option<usize>> =
-        rooms.iter_mut().map(&mut begin).collect::<Result<_, _>>()?;
+    let mut loading: Vec<Option<usize>> = Vec::with_capacity(rooms.len());
+    for (room, row) in rooms.iter_mut().zip(&mut taken) {
+        loading.push(begin(room, row)?);
+    }
     while loading.iter().any(Option::is_some) {
-        for (room, case) in rooms.iter_mut().zip(&mut loading) {
+        for ((room, row), case) in rooms.iter_mut().zip(&mut taken).zip(&mut loading) {
             if let Some(number) = *case
                 && room.advance()?
             {
                 let fate = room.finish()?;
                 judge(room, number, fate)?;
-                *case = begin(room)?;
+                *case = begin(room, row)?;
             }
         }
         await_one(rooms, &loading)?;

@@ -263,6 +263,27 @@ impl Draft {
         text
     }
 
+    /// The first rule of a family of which iptables takes no such, whatever stands around it, as Felix spells
+    /// it.
+    #[must_use]
+    pub fn refused_rule(&self, family: Family) -> Option<String> {
+        let tables = match family {
+            Family::V4 => &self.v4,
+            Family::V6 => &self.v6,
+        };
+        let mut rules = tables.iter().flat_map(|table| {
+            let hooks = table.hooks.iter().map(|(_, rules)| rules);
+            let chains = table.chains.iter().map(|chain| &chain.rules);
+            hooks.chain(chains).flatten()
+        });
+        let refused = |rule: &&FelixRule| rule.program("", family).is_err();
+        rules.find(refused).map(|rule| {
+            let mut spelling = String::new();
+            rule.spell(&mut spelling);
+            spelling
+        })
+    }
+
     /// One family's tables as typed rules.
     ///
     /// # Errors

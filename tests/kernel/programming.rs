@@ -19,22 +19,32 @@ use crate::trial;
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("programming::legacy_history_leaves_no_trace", || {
-            history_leaves_no_trace(Backend::Legacy, 120)
+            history_leaves_no_trace(Backend::Legacy, Tools::LongLived, 120)
         }),
         trial("programming::nft_history_leaves_no_trace", || {
-            history_leaves_no_trace(Backend::Nft, 25)
+            history_leaves_no_trace(Backend::Nft, Tools::LongLived, 25)
+        }),
+        trial("programming::legacy_changes_leave_no_trace", || {
+            history_leaves_no_trace(Backend::Legacy, Tools::Changes, 120)
+        }),
+        trial("programming::nft_changes_leave_no_trace", || {
+            history_leaves_no_trace(Backend::Nft, Tools::Changes, 40)
         }),
         trial("programming::legacy_refuses_and_goes_on", || {
-            refuses_and_goes_on(Backend::Legacy)
+            refuses_and_goes_on(Backend::Legacy, Tools::LongLived)?;
+            refuses_and_goes_on(Backend::Legacy, Tools::Changes)
         }),
         trial("programming::nft_refuses_and_goes_on", || {
-            refuses_and_goes_on(Backend::Nft)
+            refuses_and_goes_on(Backend::Nft, Tools::LongLived)?;
+            refuses_and_goes_on(Backend::Nft, Tools::Changes)
         }),
         trial("programming::legacy_sets_change_under_rules", || {
-            sets_change_under_rules(Backend::Legacy)
+            sets_change_under_rules(Backend::Legacy, Tools::LongLived)?;
+            sets_change_under_rules(Backend::Legacy, Tools::Changes)
         }),
         trial("programming::nft_sets_change_under_rules", || {
-            sets_change_under_rules(Backend::Nft)
+            sets_change_under_rules(Backend::Nft, Tools::LongLived)?;
+            sets_change_under_rules(Backend::Nft, Tools::Changes)
         }),
         trial("programming::a_large_ruleset_fits", a_large_ruleset_fits),
         trial("programming::a_pool_on_one_thread", a_pool_on_one_thread),
@@ -186,7 +196,18 @@ fn saved(namespace: &Namespace, programmer: &Programmer) -> Result<String, Box<d
         let text = text.replace("[0:0] ", "");
         for block in text.split_inclusive("COMMIT\n") {
             let lines = block.lines().filter(|line| !line.starts_with('#'));
-            let block = lines.collect::<Vec<_>>().join("\n");
+            let mut lines: Vec<&str> = lines.collect();
+            // Chains are saved in the order in which they were made too.
+            lines.sort_by_key(|line| {
+                let mut words = line.split(' ');
+                match words.next() {
+                    Some("-A") => (1, words.next()),
+                    Some(chain) if chain.starts_with(':') => (0, Some(chain)),
+                    Some("COMMIT") => (2, None),
+                    table => (0, table),
+                }
+            });
+            let block = lines.join("\n");
             let nothing =
                 !block.contains("\n-A") && !block.contains(" DROP") && !block.contains(" - ");
             if !nothing {
@@ -237,12 +258,40 @@ fn without_leftovers(seen: &str, sets: &str) -> String {
     seen.lines().filter(asked).collect::<Vec<_>>().join("\n")
 }
 
-fn history_leaves_no_trace(backend: Backend, cases: u32) -> Result<(), Box<dyn Error>> {
+/// A firewall that has much in common with another: some rules are gone, some stand twice.
+fn changed(choices: &mut Choices, [v4, v6, sets]: &[String; 3]) -> [String; 3] {
+    let [v4, v6] = [v4, v6].map(|text| {
+        let lines = text.lines().map(|line| {
+            let times = match choices.below(8) {
+                0 if line.starts_with("-A") => 0,
+                1 if line.starts_with("-A") => 2,
+                _ => 1,
+            };
+            format!("{line}\n").repeat(times)
+        });
+        lines.collect()
+    });
+    let elements = sets
+        .lines()
+        .filter(|line| line.starts_with("create") || choices.below(4) > 0);
+    let sets = elements.map(|line| format!("{line}\n")).collect();
+    [v4, v6, sets]
+}
+
+fn history_leaves_no_trace(
+    backend: Backend,
+    tools: Tools,
+    cases: u32,
+) -> Result<(), Box<dyn Error>> {
     let namespace = Namespace::create()?;
-    let mut programmer = Programmer::new(backend, Tools::LongLived);
+    let mut programmer = Programmer::new(backend, tools);
     let mut choices = Choices(0x5eed_1234_5678_9abc);
+    let mut firewall = random_firewall(&mut choices);
     for case in 0..cases {
-        let firewall = random_firewall(&mut choices);
+        firewall = match choices.below(3) {
+            0 => random_firewall(&mut choices),
+            _ => changed(&mut choices, &firewall),
+        };
         let texts = texts(&firewall);
         program(&namespace, &mut programmer, &texts)?
             .map_err(|refused| format!("case {case}: {refused}\n{}", firewall.join("\n")))?;
@@ -254,10 +303,10 @@ fn history_leaves_no_trace(backend: Backend, cases: u32) -> Result<(), Box<dyn E
     Ok(())
 }
 
-fn refuses_and_goes_on(backend: Backend) -> Result<(), Box<dyn Error>> {
+fn refuses_and_goes_on(backend: Backend, tools: Tools) -> Result<(), Box<dyn Error>> {
     const GOOD: &str = "*filter\n:INPUT DROP [0:0]\n:own - [0:0]\n-A INPUT -j own\nCOMMIT\n";
     let namespace = Namespace::create()?;
-    let mut programmer = Programmer::new(backend, Tools::LongLived);
+    let mut programmer = Programmer::new(backend, tools);
     let load = |programmer: &mut Programmer, v4: &str| {
         let texts = Texts {
             v4,
@@ -289,7 +338,7 @@ fn refuses_and_goes_on(backend: Backend) -> Result<(), Box<dyn Error>> {
             },
         ),
     ] {
-        for tools in [Tools::LongLived, Tools::Spawned] {
+        for tools in [Tools::LongLived, Tools::Changes, Tools::Spawned] {
             let mut other = Programmer::new(backend, tools);
             let elsewhere = Namespace::create()?;
             let texts = Texts {
@@ -318,10 +367,10 @@ fn refuses_and_goes_on(backend: Backend) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn sets_change_under_rules(backend: Backend) -> Result<(), Box<dyn Error>> {
+fn sets_change_under_rules(backend: Backend, tools: Tools) -> Result<(), Box<dyn Error>> {
     const RULES: &str = "*filter\n-A INPUT -m set --match-set one src -j DROP\nCOMMIT\n";
     let namespace = Namespace::create()?;
-    let mut programmer = Programmer::new(backend, Tools::LongLived);
+    let mut programmer = Programmer::new(backend, tools);
     let mut load = |v4: &str, sets: &str| {
         let texts = Texts { v4, sets, v6: "" };
         let outcome = program(&namespace, &mut programmer, &texts)?;
@@ -472,7 +521,7 @@ fn each_case_is_judged_once() -> Result<(), Box<dyn Error>> {
         ];
         let mut journeys = Vec::new();
         let mut judged = vec![None; cases.len()];
-        let pairs = cases.iter().map(|firewall| (&node, firewall));
+        let pairs = cases.iter().map(|firewall| [(&node, firewall)]);
         in_rooms(&mut rooms, pairs, |room, number, fate| {
             assert_eq!(judged[number], None, "case {number} twice");
             judged[number] = Some(match fate {

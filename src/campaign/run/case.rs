@@ -12,22 +12,26 @@ use crate::generate::bits::{Bits, Seeded};
 use crate::generate::ground::Ground;
 use crate::generate::standing::Shot;
 use crate::generate::traffic::Traffic;
-use crate::generate::world::{self, Dials, Features};
+use crate::generate::world::{Cluster, Dials, Features};
 use crate::journey::Answer;
 use crate::node::Node;
-use crate::packet::{Batch, Origin, Packet};
+use crate::packet::{Batch, Family, Origin, Packet};
 use crate::render::Layout;
 use crate::scenario::Scenario;
-use crate::xtables::Backend;
+use crate::xtables::{Backend, ipset, save};
 
 /// What is said of one case.
 pub struct Case {
     /// Its number in the campaign.
     pub number: u64,
+    /// The number of its cluster.
+    pub cluster: u64,
     /// What is in its scenario.
     pub features: Features,
     /// What is programmed.
     pub plan: Plan,
+    /// The firewall in the tools' words: IPv4's rules, IPv6's, and the sets.
+    pub texts: [String; 3],
     /// The scenario, without packets.
     pub scenario: Scenario,
     /// The packets, in batches that don't disturb each other.
@@ -40,34 +44,62 @@ pub struct Case {
     pub loading: Vec<Loading>,
 }
 
-/// The bits of a case: a golden-ratio stride keeps the seeds of neighbouring cases far apart.
-#[must_use]
-pub fn bits(seed: u64, number: u64) -> Seeded {
+/// Independent bits for each number: a golden-ratio stride keeps the seeds of neighbours far apart.
+fn bits(seed: u64, number: u64) -> Seeded {
     let mut bits = Seeded::new(seed);
     Seeded::new(bits.next() ^ (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
 impl Case {
-    /// Makes a case of some bits: a scenario, so many packets at it, and what is expected of them by
-    /// these backends' readings.
+    /// The case of a number in the campaign of a seed: it hangs on these alone. As many cases in a row as the
+    /// dial says are of one cluster.
+    ///
+    /// # Errors
+    ///
+    /// [`Unplanned`] where the layout's era can't say what was made.
+    pub fn of(
+        seed: u64,
+        number: u64,
+        dials: &Dials,
+        layout: Layout,
+        packets: usize,
+    ) -> Result<Self, Unplanned> {
+        let cluster = number / dials.rulesets;
+        let made = Cluster::make(&mut bits(seed, cluster), dials);
+        // Others than any cluster's.
+        let mut bits = bits(!seed, number);
+        let case = Self::make(&mut bits, &made, layout, packets)?;
+        Ok(Self {
+            number,
+            cluster,
+            ..case
+        })
+    }
+
+    /// Makes a case of some bits, the first of a campaign: a scenario for a cluster, and so many packets at it.
     ///
     /// # Errors
     ///
     /// [`Unplanned`] where the layout's era can't say what was made.
     pub fn make(
         bits: &mut impl Bits,
-        number: u64,
-        dials: &Dials,
+        cluster: &Cluster,
         layout: Layout,
         packets: usize,
     ) -> Result<Self, Unplanned> {
-        let features = Features::draw(bits, dials);
-        let scenario = world::scenario_with(bits, dials, features);
+        let scenario = cluster.scenario(bits);
         let plan = Plan::new(layout, &scenario)?;
         let salvos = salvos(bits, &plan, packets);
+        let rules = |family| save::print(plan.firewall.ruleset(family), save::Style::default());
         Ok(Self {
-            number,
-            features,
+            number: 0,
+            cluster: 0,
+            features: cluster.features(),
+            texts: [
+                rules(Family::V4),
+                rules(Family::V6),
+                ipset::print_save(&plan.firewall.sets),
+            ],
             plan,
             scenario,
             salvos,

@@ -13,7 +13,7 @@ use crate::diff::shape::Shape;
 use crate::generate::world::Feature;
 use crate::intent::{Clause, Verdict};
 use crate::packet::Family;
-use crate::xtables::{Backend, save};
+use crate::xtables::Backend;
 
 /// Where in a campaign a packet is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,7 +58,7 @@ pub struct Use {
 pub struct Counts {
     /// Cases judged.
     pub cases: u64,
-    /// Rulesets that no other case has, by their text.
+    /// Rulesets with their sets that no other case has, by their text.
     pub rulesets: FxHashSet<u64>,
     /// Rules of all cases.
     pub rules: u64,
@@ -134,9 +134,7 @@ impl Counts {
                 counted.hits += hits;
             }
         }
-        let text = Family::BOTH
-            .map(|family| save::print(firewall.ruleset(family), save::Style::default()));
-        self.rulesets.insert(fingerprint(&text));
+        self.rulesets.insert(fingerprint(&case.texts));
         if let Some(calico) = &case.plan.calico {
             for family in Family::BOTH {
                 if let Some(why) = calico.refused(family) {
@@ -237,7 +235,7 @@ fn add_all<K: Ord>(mine: &mut BTreeMap<K, u64>, theirs: BTreeMap<K, u64>) {
     }
 }
 
-fn fingerprint(texts: &[String; 2]) -> u64 {
+fn fingerprint(texts: &[String; 3]) -> u64 {
     use std::hash::{Hash as _, Hasher as _};
     let mut hasher = rustc_hash::FxHasher::default();
     texts.hash(&mut hasher);

@@ -13,6 +13,7 @@ pub mod count;
 mod fleet;
 
 use std::num::NonZeroU64;
+use std::ops::Range;
 use std::panic::resume_unwind;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -28,8 +29,8 @@ use crate::generate::world::Dials;
 use crate::render::Layout;
 use crate::xtables::Backend;
 
-/// How many cases a worker takes at a time: enough that every room of a fleet has work.
-const HANDFUL: u64 = 48;
+/// How many clusters' cases a worker takes at a time: enough that every room of a fleet has work.
+const CLUSTERS: u64 = 16;
 
 /// What a campaign does.
 #[derive(Clone, Debug)]
@@ -210,10 +211,11 @@ impl Course<'_> {
 
     fn work_to_the_end(&self) -> Result<Counts, Broken> {
         let mut kernels = Kernels::new(&self.options.kernels)?;
+        let handful = self.handful();
         let mut counts = Counts::default();
         while !self.is_over() {
-            let first = self.next.fetch_add(HANDFUL, Ordering::Relaxed);
-            let mut cases = self.handful(first)?;
+            let first = self.next.fetch_add(handful, Ordering::Relaxed);
+            let mut cases = self.cases(first..first + handful)?;
             if cases.is_empty() {
                 break;
             }
@@ -243,13 +245,23 @@ impl Course<'_> {
         !counts.loading.is_empty() || counts.classes.keys().any(|class| !(self.known)(class))
     }
 
-    /// The cases of the shard from a place on, as many as a worker takes, judged by intent and model.
-    fn handful(&self, first: u64) -> Result<Vec<Case>, Broken> {
+    /// How many cases a worker takes at a time: whole clusters, and not all where others want work too.
+    fn handful(&self) -> u64 {
+        let rulesets = self.options.dials.rulesets.get();
+        let share = match self.options.until {
+            Until::Time(_) => u64::MAX,
+            Until::Cases(cases) => cases / self.options.shard.of / self.options.jobs.max(1) as u64,
+        };
+        rulesets * share.div_ceil(rulesets).clamp(1, CLUSTERS)
+    }
+
+    /// The cases at some places of the shard, judged by intent and model.
+    fn cases(&self, places: Range<u64>) -> Result<Vec<Case>, Broken> {
         let all = match self.options.until {
             Until::Cases(cases) => cases,
             Until::Time(_) => u64::MAX,
         };
-        let numbers = (first..first + HANDFUL).map(|place| self.options.shard.case(place));
+        let numbers = places.map(|place| self.options.shard.case(place));
         let numbers = numbers.take_while(|number| *number < all);
         numbers.map(|number| self.case(number)).collect()
     }
@@ -268,8 +280,7 @@ impl Options {
     ///
     /// [`Broken::Unplanned`] where the maker of scenarios made one that can't be.
     pub fn case(&self, number: u64) -> Result<Case, Broken> {
-        let mut bits = case::bits(self.seed, number);
-        let case = Case::make(&mut bits, number, &self.dials, self.layout, self.packets);
+        let case = Case::of(self.seed, number, &self.dials, self.layout, self.packets);
         case.map_err(|why| Broken::Unplanned { number, why })
     }
 }

@@ -1,6 +1,7 @@
 //! What shapes generated scenarios: dials, and features of which each scenario has its own subset.
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 use crate::generate::bits::Bits;
 
@@ -30,7 +31,16 @@ pub struct Dials {
     /// One scenario of so many has up to five times as much of everything that is counted above; 0:
     /// none has.
     pub large: usize,
+    /// How many scenarios in a row are made for one cluster, with other policies and rules in the profiles.
+    /// More of them: less to be programmed for each, and fewer clusters.
+    pub rulesets: NonZeroU64,
 }
+
+/// How many rulesets a cluster has unless said.
+const RULESETS: NonZeroU64 = match NonZeroU64::new(8) {
+    Some(count) => count,
+    None => NonZeroU64::MIN,
+};
 
 impl Default for Dials {
     fn default() -> Self {
@@ -42,7 +52,8 @@ impl Default for Dials {
             depth: 2,
             fields: 35,
             features: 35,
-            large: 24,
+            large: 60,
+            rulesets: RULESETS,
         }
     }
 }

@@ -27,59 +27,102 @@ use crate::calico::resources::{Api, FelixConfiguration, Resources};
 use crate::generate::bits::Bits;
 use crate::packet::Batch;
 use crate::scenario::Scenario;
+use crate::xtables::Firewall;
 
 pub use dials::{Dials, Feature, Features};
 pub(in crate::generate) use ports::PORTS;
+use site::Site;
 
 /// A scenario without packets: a node, Calico's resources (API v1), and of the firewall what other
 /// programs keep there.
 pub fn scenario(bits: &mut impl Bits, dials: &Dials) -> Scenario {
-    let features = Features::draw(bits, dials);
-    scenario_with(bits, dials, features)
+    Cluster::make(bits, dials).scenario(bits)
 }
 
-/// The same with these features.
-pub fn scenario_with(bits: &mut impl Bits, dials: &Dials, features: Features) -> Scenario {
-    let large = dials.large > 0 && bits.chance(1, dials.large);
-    let size = if large { 2 + bits.below(4) } else { 1 };
-    let mut maker = Maker {
-        bits,
-        dials,
-        features,
-        size,
-    };
-    let told = FelixConfiguration {
-        node: None,
-        settings: maker.settings(),
-    };
-    let mut configuration = Configuration::default();
-    told.apply(&mut configuration);
-    let mut site = maker.site(&configuration);
-    let mut workloads = maker.workloads(&configuration, &mut site);
-    let profiles = maker.profiles(&site);
-    for workload in &mut workloads {
-        workload.profiles = maker.some_profiles(&profiles);
+/// What a scenario has but for policies and profiles' rules: the node, its endpoints, pools, options, and the
+/// others' rules. Many scenarios can be made for one.
+pub struct Cluster {
+    dials: Dials,
+    features: Features,
+    size: usize,
+    site: Site,
+    resources: Resources,
+    firewall: Firewall,
+}
+
+impl Cluster {
+    /// Makes one with a fresh subset of the features.
+    pub fn make(bits: &mut impl Bits, dials: &Dials) -> Self {
+        let features = Features::draw(bits, dials);
+        let large = dials.large > 0 && bits.chance(1, dials.large);
+        let size = if large { 2 + bits.below(4) } else { 1 };
+        let mut maker = Maker {
+            bits,
+            dials,
+            features,
+            size,
+        };
+        let told = FelixConfiguration {
+            node: None,
+            settings: maker.settings(),
+        };
+        let mut configuration = Configuration::default();
+        told.apply(&mut configuration);
+        let mut site = maker.site(&configuration);
+        let mut workloads = maker.workloads(&configuration, &mut site);
+        let profiles = maker.profiles();
+        for workload in &mut workloads {
+            workload.profiles = maker.some_profiles(&profiles);
+        }
+        let resources = Resources {
+            api: Api::V1,
+            configurations: vec![told],
+            nodes: maker.nodes(),
+            pools: site.pools.clone(),
+            hosts: maker.hosts(&site, &workloads, &profiles),
+            workloads,
+            profiles,
+            ..Resources::default()
+        };
+        let firewall = maker.firewall(&site);
+        Self {
+            dials: *dials,
+            features,
+            size,
+            site,
+            resources,
+            firewall,
+        }
     }
-    let resources = Resources {
-        api: Api::V1,
-        configurations: vec![told],
-        nodes: maker.nodes(),
-        pools: site.pools.clone(),
-        policies: maker.policies(&site),
-        hosts: maker.hosts(&site, &workloads, &profiles),
-        workloads,
-        profiles,
-        ..Resources::default()
-    };
-    let firewall = maker.firewall(&site);
-    Scenario {
-        name: site.node.name.clone(),
-        why: None,
-        node: site.node,
-        firewall,
-        resources: Some(resources),
-        completed: Vec::new(),
-        batch: Batch::default(),
+
+    /// Its features, and those of the scenarios made for it.
+    #[must_use]
+    pub fn features(&self) -> Features {
+        self.features
+    }
+
+    /// A scenario for it: policies, and rules in the profiles.
+    pub fn scenario(&self, bits: &mut impl Bits) -> Scenario {
+        let mut maker = Maker {
+            bits,
+            dials: &self.dials,
+            features: self.features,
+            size: self.size,
+        };
+        let mut resources = self.resources.clone();
+        for profile in &mut resources.profiles {
+            maker.give_rules(profile, &self.site);
+        }
+        resources.policies = maker.policies(&self.site, &resources.profiles);
+        Scenario {
+            name: self.site.node.name.clone(),
+            why: None,
+            node: self.site.node.clone(),
+            firewall: self.firewall.clone(),
+            resources: Some(resources),
+            completed: Vec::new(),
+            batch: Batch::default(),
+        }
     }
 }
 

@@ -12,9 +12,16 @@ use crate::generate::bits::Bits;
 const ORDERS: [f64; 6] = [100.0, 100.5, 0.0, -1.0, 1e300, 5e-324];
 
 impl<B: Bits> Maker<'_, B> {
-    /// The policies.
-    pub(super) fn policies(&mut self, site: &Site) -> Vec<Policy> {
-        let count = self.up_to(self.dials.policies);
+    /// The policies. Where no profile has rules either, none at all is one ruleset: few scenarios of a cluster
+    /// are that one.
+    pub(super) fn policies(&mut self, site: &Site, profiles: &[Profile]) -> Vec<Policy> {
+        let count = match self.up_to(self.dials.policies) {
+            0 if profiles.is_empty() && self.dials.policies > 0 => {
+                let rulesets = usize::try_from(self.dials.rulesets.get());
+                usize::from(!self.bits.chance(1, rulesets.unwrap_or(usize::MAX)))
+            }
+            count => count,
+        };
         (0..count).map(|number| self.policy(number, site)).collect()
     }
 
@@ -53,27 +60,18 @@ impl<B: Bits> Maker<'_, B> {
         (0..count).map(|_| self.rule(site)).collect()
     }
 
-    /// The profiles.
-    pub(super) fn profiles(&mut self, site: &Site) -> Vec<Profile> {
+    /// The profiles, without rules.
+    pub(super) fn profiles(&mut self) -> Vec<Profile> {
         if !self.has(Feature::Profiles) || self.dials.profiles == 0 {
             return Vec::new();
         }
         let count = 1 + self.bits.below(self.dials.profiles * self.size);
-        (0..count)
-            .map(|number| self.profile(number, site))
-            .collect()
+        (0..count).map(|number| self.profile(number)).collect()
     }
 
-    fn profile(&mut self, number: usize, site: &Site) -> Profile {
+    fn profile(&mut self, number: usize) -> Profile {
         let labelled = self.has(Feature::ProfileLabels);
         let tags = if labelled { self.bits.below(3) } else { 0 };
-        let [mut ingress, mut egress] = [self.rules(site), self.rules(site)];
-        // A profile is what allows anything where no policy applies: most end so.
-        for rules in [&mut ingress, &mut egress] {
-            if self.bits.chance(2, 3) {
-                rules.push(Rule::bare(Action::Allow));
-            }
-        }
         Profile {
             name: self.name("profile", number),
             labels: if labelled {
@@ -82,8 +80,19 @@ impl<B: Bits> Maker<'_, B> {
                 Labels::new()
             },
             tags: (0..tags).map(|_| self.tag()).collect(),
-            ingress,
-            egress,
+            ingress: Vec::new(),
+            egress: Vec::new(),
+        }
+    }
+
+    /// Gives a profile its rules.
+    pub(super) fn give_rules(&mut self, profile: &mut Profile, site: &Site) {
+        for rules in [&mut profile.ingress, &mut profile.egress] {
+            *rules = self.rules(site);
+            // A profile is what allows anything where no policy applies: most end so.
+            if self.bits.chance(2, 3) {
+                rules.push(Rule::bare(Action::Allow));
+            }
         }
     }
 
