@@ -185,6 +185,16 @@ impl<W: Witness> Run<'_, W> {
         if destination == 0 {
             return Some(Departure::HOME);
         }
+        self.departure_by_route(family, destination, by)
+    }
+
+    /// The same by what the routes say, of `::` too.
+    fn departure_by_route(
+        &self,
+        family: Family,
+        destination: u128,
+        by: Option<InterfaceName>,
+    ) -> Option<Departure> {
         let to_group = addresses::is_group(family, destination);
         if to_group && family == Family::V6 {
             return self.departure_to_group_v6(destination, by);
@@ -323,10 +333,13 @@ impl<W: Witness> Run<'_, W> {
         if to_all && source != 0 && !speaks {
             return false;
         }
-        let departure = if near {
-            self.departure(packet.family, packet.destination, packet.leaves_by)
-        } else {
-            self.departure_from(packet.family, source, packet.destination)
+        let departure = match packet.family {
+            Family::V4 => self.departure_from(packet.family, source, packet.destination),
+            // It is the socket that takes `::` for the node, and asks but once (`rawv6_sendmsg`).
+            Family::V6 => {
+                let by = packet.leaves_by.filter(|_| near);
+                self.departure_by_route(packet.family, packet.destination, by)
+            }
         };
         let Some(departure) = departure else {
             return false;

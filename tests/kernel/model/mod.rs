@@ -57,6 +57,10 @@ pub fn trials() -> Vec<Trial> {
             let packets = pieces()?;
             agree_on(rulesets::PIECES, |_| packets.clone())
         }),
+        trial("model::agrees_on_what_is_routed_again", || {
+            let packets = own_packets()?;
+            agree_on(ROUTED_AGAIN, |_| packets.clone())
+        }),
         trial("model::agrees_on_what_is_refused", refused::agree),
     ]
 }
@@ -108,6 +112,68 @@ fn pieces() -> Result<Vec<Shot>, Box<dyn Error>> {
                     });
                 }
             }
+        }
+    }
+    Ok(shots)
+}
+
+const ROUTED_AGAIN: &[Rules] = &[Rules::v4(
+    "routed again",
+    "*mangle
+-A OUTPUT -j MARK --set-mark 0x5
+COMMIT
+",
+)
+.v6("*mangle
+-A OUTPUT -j MARK --set-mark 0x5
+COMMIT
+")];
+
+/// The node's own packets to everybody, to all and to none.
+fn own_packets() -> Result<Vec<Shot>, Box<dyn Error>> {
+    let mut shots = Vec::new();
+    let tos: [(&[&str], &[&str]); 2] = [
+        (
+            &["192.168.7.1", "10.65.0.2", "127.0.0.1", "0.0.0.0"],
+            &[
+                "192.168.7.9",
+                "192.168.7.1",
+                "192.168.7.255",
+                "10.65.0.2",
+                "127.0.0.1",
+                "0.0.0.0",
+                "224.0.0.1",
+                "255.255.255.255",
+            ],
+        ),
+        (
+            &["2001:db8:7::1", "fd00:65::2", "::1"],
+            &[
+                "2001:db8:7::9",
+                "2001:db8:7::1",
+                "2001:db8:7::",
+                "fd00:65::2",
+                "::1",
+                "::",
+                "ff02::1",
+                "fe80::9",
+            ],
+        ),
+    ];
+    for (froms, tos) in tos {
+        for (from, to) in froms
+            .iter()
+            .flat_map(|from| tos.iter().map(move |to| (from, to)))
+        {
+            let ends = match from.contains(':') {
+                true => format!("[{from}]:9 > [{to}]:80"),
+                false => format!("{from}:9 > {to}:80"),
+            };
+            let text = format!("from=node udp {ends}");
+            shots.push(Shot {
+                packet: text.parse().map_err(|why| format!("{text}: {why}"))?,
+                connections: Vec::new(),
+            });
         }
     }
     Ok(shots)

@@ -13,7 +13,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    const fn v4(about: &'static str, v4: &'static str) -> Self {
+    pub const fn v4(about: &'static str, v4: &'static str) -> Self {
         Self {
             about,
             v4,
@@ -22,7 +22,7 @@ impl Rules {
         }
     }
 
-    const fn v6(mut self, v6: &'static str) -> Self {
+    pub const fn v6(mut self, v6: &'static str) -> Self {
         self.v6 = v6;
         self
     }
