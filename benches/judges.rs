@@ -7,12 +7,15 @@ use std::hint::black_box;
 
 use calidiff::campaign::Subject;
 use calidiff::campaign::load::Load;
+use calidiff::campaign::run::Case;
 use calidiff::claims::seed;
 use calidiff::generate::bits::Seeded;
 use calidiff::generate::ground::Ground;
 use calidiff::generate::random::Stream;
+use calidiff::generate::world::Dials;
 use calidiff::model::Connections;
 use calidiff::packet::{Batch, Family};
+use calidiff::render::Layout;
 use calidiff::xtables::{Backend, ipset, save};
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
@@ -99,6 +102,32 @@ fn model_forwarded(bencher: Bencher<'_, '_>) {
 #[divan::bench(sample_size = 8_000)]
 fn model_mixed(bencher: Bencher<'_, '_>) {
     judge(bencher, |load| (load.machine, load.mixed));
+}
+
+/// How many of a campaign's cases intent and model are measured on.
+const CASES: u64 = 64;
+
+/// Intent and model on all packets of some of a campaign's cases, each made and planned before, and whether
+/// they agree: by one backend's reading, and by both.
+#[divan::bench(args = [1, 2])]
+fn intent_and_model(bencher: Bencher<'_, '_>, readings: usize) {
+    let backends = &Backend::BOTH[..readings];
+    let case = |number| Case::of(SEED, number, &Dials::default(), Layout::Seed, 60);
+    let cases: Result<Vec<Case>, _> = (0..CASES).map(|number| case(number * 8)).collect();
+    let mut cases = cases.expect("what is generated can be planned");
+    let packets = |case: &Case| case.salvos.iter().map(|salvo| salvo.packets.len()).sum();
+    let count: Vec<usize> = cases.iter().map(packets).collect();
+    let count = ItemsCount::new(count.iter().sum::<usize>());
+    bencher.counter(count).bench_local(|| {
+        for case in &mut cases {
+            case.expect(backends);
+            for (salvo, batch) in case.salvos.iter().enumerate() {
+                for packet in 0..batch.packets.len() {
+                    black_box(case.said(salvo, packet).outcome());
+                }
+            }
+        }
+    });
 }
 
 #[divan::bench]

@@ -223,11 +223,16 @@ fn rulesets(
         .collect();
     let mut journeys = Vec::new();
     let mut turn = |cases: Range<usize>| {
-        let cases = cases.map(|number| [(&subject.node, &variants[number % variants.len()])]);
-        in_rooms(&mut rooms, cases, |room, _, fate| {
-            refused(fate)?;
-            room.fire(few, &mut journeys)
-        })
+        let mut cases = cases.map(|number| [(&subject.node, &variants[number % variants.len()])]);
+        let turned = in_rooms(
+            &mut rooms,
+            |_| cases.next(),
+            |room, _, fate| {
+                refused(fate)?;
+                room.fire(few, &mut journeys)
+            },
+        );
+        turned.map_err(|stopped| stopped.error)
     };
     turn(0..pool)?;
     let start = Instant::now();

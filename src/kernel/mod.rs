@@ -41,6 +41,6 @@ pub use conntrack::entry_requests;
 pub use error::KernelError;
 pub use link::{Links, Tun};
 pub use namespace::{Namespace, Privilege, privilege};
-pub use pool::{Load, in_rooms};
+pub use pool::{Load, Stopped, in_rooms};
 pub use program::{Programmer, Texts, Tools};
 pub use room::Room;

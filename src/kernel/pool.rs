@@ -13,7 +13,7 @@ use super::program::Texts;
 use super::room::Room;
 use crate::node::Node;
 use crate::verdict::NotProgrammed;
-use crate::xtables::Firewall;
+use crate::xtables::{Backend, Firewall};
 
 /// What a room is to load.
 #[derive(Clone, Copy, Debug)]
@@ -36,9 +36,24 @@ impl<'a> From<(&'a Node, &'a Firewall)> for Load<'a> {
     }
 }
 
+/// A fault of the machine, in a room of this backend.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Stopped {
+    /// The room's backend.
+    pub backend: Backend,
+    /// What is wrong.
+    #[source]
+    pub error: KernelError,
+}
+
+/// The cases that a room has still to load, with their numbers.
+type Left<Case> = std::iter::Zip<std::ops::RangeFrom<usize>, std::vec::IntoIter<Case>>;
+
 /// Programs one case after the other, and hands the room to `judge` as soon as it has loaded its case, with
-/// the case's number and its fate. Cases come in rows, counted on from row to row: a room that is free takes
-/// the next row, and a row's cases, which have much in common, one after the other.
+/// the case's number and its fate. Cases come in rows, which `next` gives to rooms of a backend that are free,
+/// until there are none: a room loads a row's cases, which have much in common, one after the other. They are
+/// counted on from row to row, of each backend by itself.
 ///
 /// # Errors
 ///
@@ -46,17 +61,19 @@ impl<'a> From<(&'a Node, &'a Firewall)> for Load<'a> {
 /// that is begun in their room.
 pub fn in_rooms<'a, Row: IntoIterator<Item: Into<Load<'a>>>>(
     rooms: &mut [Room],
-    rows: impl IntoIterator<Item = Row>,
+    mut next: impl FnMut(Backend) -> Option<Row>,
     mut judge: impl FnMut(&mut Room, usize, Result<(), NotProgrammed>) -> Result<(), KernelError>,
-) -> Result<(), KernelError> {
-    let mut rows = rows.into_iter().scan(0, |count, row| {
-        let row: Vec<_> = (*count..).zip(row).collect();
+) -> Result<(), Stopped> {
+    let mut counts = [0; 2];
+    let mut next = |backend: Backend| {
+        let count = &mut counts[backend.place()];
+        let row: Vec<Row::Item> = next(backend)?.into_iter().collect();
+        let first = *count;
         *count += row.len();
-        Some(row.into_iter())
-    });
-    let mut taken: Vec<_> = rooms.iter().map(|_| rows.next()).collect();
-    let mut begin = |room: &mut Room, row: &mut Option<std::vec::IntoIter<(usize, Row::Item)>>| {
-        while let Some(cases) = row {
+        Some((first..).zip(row))
+    };
+    let mut begin = |room: &mut Room, left: &mut Option<Left<Row::Item>>| {
+        while let Some(cases) = left {
             if let Some((number, load)) = cases.next() {
                 let load: Load<'_> = load.into();
                 match &load.texts {
@@ -65,40 +82,57 @@ pub fn in_rooms<'a, Row: IntoIterator<Item: Into<Load<'a>>>>(
                 }
                 return Ok(Some(number));
             }
-            *row = rows.next();
+            *left = next(room.backend());
         }
         Ok(None)
     };
-    // The case that each room loads.
-    let mut loading: Vec<Option<usize>> = Vec::with_capacity(rooms.len());
-    for (room, row) in rooms.iter_mut().zip(&mut taken) {
-        loading.push(begin(room, row)?);
+    let stopped = |room: &Room| {
+        let backend = room.backend();
+        move |error| Stopped { backend, error }
+    };
+    // What each room has left, and the case that it loads.
+    let mut work: Vec<(Option<Left<Row::Item>>, Option<usize>)> = Vec::with_capacity(rooms.len());
+    for room in &mut *rooms {
+        let mut left = Some((0..).zip(Vec::new()));
+        let case = begin(room, &mut left).map_err(stopped(room))?;
+        work.push((left, case));
     }
-    while loading.iter().any(Option::is_some) {
-        for ((room, row), case) in rooms.iter_mut().zip(&mut taken).zip(&mut loading) {
-            if let Some(number) = *case
-                && room.advance()?
-            {
-                let fate = room.finish()?;
-                judge(room, number, fate)?;
-                *case = begin(room, row)?;
+    while work.iter().any(|(_, case)| case.is_some()) {
+        for (room, (left, case)) in rooms.iter_mut().zip(&mut work) {
+            let Some(number) = *case else { continue };
+            if room.advance().map_err(stopped(room))? {
+                let fate = room.finish().map_err(stopped(room))?;
+                judge(room, number, fate).map_err(stopped(room))?;
+                *case = begin(room, left).map_err(stopped(room))?;
             }
         }
-        await_one(rooms, &loading)?;
+        let busy = rooms.iter().zip(&work);
+        let busy = busy.filter(|(_, (_, case))| case.is_some());
+        await_one(busy.map(|(room, _)| room))?;
     }
     Ok(())
 }
 
 /// Waits until the tool of a room that loads something speaks or listens.
-fn await_one(rooms: &[Room], loading: &[Option<usize>]) -> Result<(), KernelError> {
-    let busy = rooms.iter().zip(loading).filter(|(_, case)| case.is_some());
-    let mut ends: Vec<PollFd<'_>> = busy.flat_map(|(room, _)| room.ends()).collect();
-    if ends.is_empty() || await_any(&mut ends)? {
+fn await_one<'r>(busy: impl Iterator<Item = &'r Room> + Clone) -> Result<(), Stopped> {
+    let Some(first) = busy.clone().next() else {
         return Ok(());
+    };
+    let mut ends: Vec<PollFd<'_>> = busy.flat_map(Room::ends).collect();
+    let spoke = ends.is_empty()
+        || await_any(&mut ends).map_err(|error| Stopped {
+            backend: first.backend(),
+            error,
+        })?;
+    match spoke {
+        true => Ok(()),
+        false => Err(Stopped {
+            backend: first.backend(),
+            error: KernelError::Tool {
+                tool: "each of the restore tools".to_owned(),
+                doing: "answer".to_owned(),
+                message: "they have said nothing for as long as one may take".to_owned(),
+            },
+        }),
     }
-    Err(KernelError::Tool {
-        tool: "each of the restore tools".to_owned(),
-        doing: "answer".to_owned(),
-        message: "they have said nothing for as long as one may take".to_owned(),
-    })
 }

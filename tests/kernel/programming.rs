@@ -521,18 +521,22 @@ fn each_case_is_judged_once() -> Result<(), Box<dyn Error>> {
         ];
         let mut journeys = Vec::new();
         let mut judged = vec![None; cases.len()];
-        let pairs = cases.iter().map(|firewall| [(&node, firewall)]);
-        in_rooms(&mut rooms, pairs, |room, number, fate| {
-            assert_eq!(judged[number], None, "case {number} twice");
-            judged[number] = Some(match fate {
-                Ok(()) => {
-                    room.fire(&batch, &mut journeys)?;
-                    journeys[0].sights.last().map(|sight| sight.mark)
-                }
-                Err(_) => None,
-            });
-            Ok(())
-        })?;
+        let mut pairs = cases.iter().map(|firewall| [(&node, firewall)]);
+        in_rooms(
+            &mut rooms,
+            |_| pairs.next(),
+            |room, number, fate| {
+                assert_eq!(judged[number], None, "case {number} twice");
+                judged[number] = Some(match fate {
+                    Ok(()) => {
+                        room.fire(&batch, &mut journeys)?;
+                        journeys[0].sights.last().map(|sight| sight.mark)
+                    }
+                    Err(_) => None,
+                });
+                Ok(())
+            },
+        )?;
         for (number, mark) in judged.into_iter().enumerate() {
             let own = u32::try_from(number).ok().filter(|_| number != REFUSED);
             assert_eq!(mark, Some(own.map(Mark)), "case {number} on {backend:?}");

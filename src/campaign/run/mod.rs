@@ -285,21 +285,8 @@ impl Options {
     }
 }
 
-/// The kernels of one worker.
 #[cfg(target_os = "linux")]
-struct Kernels(Vec<fleet::Fleet>);
-
-#[cfg(target_os = "linux")]
-impl Kernels {
-    fn new(backends: &[Backend]) -> Result<Self, Failure> {
-        let fleets = backends.iter().map(|backend| fleet::Fleet::new(*backend));
-        Ok(Self(fleets.collect::<Result<_, _>>()?))
-    }
-
-    fn judge(&mut self, cases: &mut [Case]) -> Result<(), Failure> {
-        self.0.iter_mut().try_for_each(|fleet| fleet.judge(cases))
-    }
-}
+use fleet::Fleet as Kernels;
 
 /// There are none on this system.
 #[cfg(not(target_os = "linux"))]
