@@ -90,23 +90,25 @@ impl Contents {
 
     /// Whether rules remember what they have seen: such rules are as new only when they are loaded anew.
     fn remembers(&self) -> bool {
-        let rules = || self.chains.iter().map(|chain| &chain.rules);
-        REMEMBERING
-            .iter()
-            .any(|what| rules().any(|text| text.contains(what)))
+        self.chains.iter().any(|chain| {
+            let mut matches = chain.rules.match_indices("-m ");
+            matches.any(|(place, _)| {
+                let name = &chain.rules[place + "-m ".len()..];
+                REMEMBERING.iter().any(|what| name.starts_with(what))
+            }) || chain.rules.contains("-j RATEEST")
+        })
     }
 }
 
-/// What in a rule keeps state from packet to packet.
-const REMEMBERING: [&str; 8] = [
-    "-m limit",
-    "-m hashlimit",
-    "-m quota",
-    "-m statistic",
-    "-m recent",
-    "-m connlimit",
-    "-m rateest",
-    "-j RATEEST",
+/// The matches that keep state from packet to packet.
+const REMEMBERING: [&str; 7] = [
+    "limit",
+    "hashlimit",
+    "quota",
+    "statistic",
+    "recent",
+    "connlimit",
+    "rateest",
 ];
 
 impl Table {

@@ -13,6 +13,8 @@
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
+use rustc_hash::FxHashSet;
+
 use super::dialogue::{Dialogue, Heard, Stream};
 use super::error::KernelError;
 use super::namespace::Namespace;
@@ -79,6 +81,12 @@ fn kind(create: &str) -> String {
     format!("{method} {family}")
 }
 
+/// The sets that rules name: behind `--match-set`, `--add-set`, `--del-set` and `--map-set`.
+fn named(rules: &str) -> impl Iterator<Item = &str> {
+    let behind = rules.split("-set ").skip(1);
+    behind.filter_map(|text| text.split_ascii_whitespace().next())
+}
+
 /// The sets of one namespace.
 #[derive(Default)]
 pub(super) struct Sets {
@@ -99,13 +107,12 @@ impl Sets {
     /// must fail, as it would in a fresh namespace).
     pub(super) fn must_unload_first(&self, wanted: &[SetScript], rules: [&str; 2]) -> bool {
         let wanted_as = |name: &str| wanted.iter().find(|set| set.name == name);
+        let named: FxHashSet<&str> = rules.into_iter().flat_map(named).collect();
         let in_the_way = |old: &SetScript| match wanted_as(&old.name) {
             Some(new) => new.kind != old.kind,
-            None => rules.iter().any(|text| text.contains(&old.name)),
+            None => named.contains(old.name.as_str()),
         };
-        let doubtful = |name: &String| {
-            wanted_as(name).is_some() || rules.iter().any(|text| text.contains(name.as_str()))
-        };
+        let doubtful = |name: &String| wanted_as(name).is_some() || named.contains(name.as_str());
         self.loaded.iter().chain(&self.leftover).any(in_the_way)
             || self.doubtful.iter().any(doubtful)
     }
