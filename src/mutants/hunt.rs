@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::ground::{BACKEND, Fares, Ground};
 use super::meant::Misunderstanding;
 use super::site::Rules;
-use super::survivor::Why;
+use super::proof::{self, Shown};
 use super::{Fault, Mutant, Site};
 use crate::arm::plan::Plan;
 use crate::campaign::run::{Broken, Options, Place};
@@ -52,8 +52,8 @@ pub struct Trail {
     pub mutant: Mutant,
     /// How it was noticed, if it was.
     pub noticed: Option<Noticed>,
-    /// Why not, if it was not.
-    pub why: Option<Why>,
+    /// Whether it changes anything, if it was not.
+    pub shown: Shown,
     /// What was seen of it until then.
     pub seen: Seen,
     /// How long that took on one core, the making of every case included.
@@ -214,26 +214,31 @@ impl Hunt {
             cases = last;
             watch.done(cases, trails.iter().filter(|trail| trail.is_open()).count());
         }
-        self.explain(&mut trails, cases)?;
+        self.prove(&mut trails)?;
         Ok(trails)
     }
 
-    /// Says of every mutant that was not noticed why.
-    fn explain(&self, trails: &mut [Trail], cases: u64) -> Result<(), Broken> {
-        let mut open: Vec<&mut Trail> = trails.iter_mut().filter(|trail| trail.is_open()).collect();
-        let broken = std::sync::Mutex::new(Ok(()));
-        self.share(
-            &mut open,
-            &|trail| match Why::of(trail, &self.campaign, cases) {
-                Ok(why) => trail.why = Some(why),
-                Err(error) => {
-                    if let Ok(mut broken) = broken.lock() {
-                        *broken = Err(error);
-                    }
+    /// Shows of the mutants that were not noticed which change nothing in the cases that they are made from.
+    fn prove(&self, trails: &mut [Trail]) -> Result<(), Broken> {
+        for from in (0..self.sample).step_by(HANDFUL as usize) {
+            let open: Vec<(usize, &Trail)> = trails
+                .iter()
+                .enumerate()
+                .filter(|(_, trail)| trail.is_open() && trail.shown.open.is_none())
+                .collect();
+            let last = self.sample.min(from + HANDFUL);
+            let mut cases: Vec<_> = (from..last).map(|number| (number, None)).collect();
+            let mut each: Vec<_> = cases.iter_mut().collect();
+            self.share(&mut each, &|(number, shown)| {
+                *shown = Some(proof::of_case(&self.campaign, *number, &open));
+            });
+            for (number, shown) in cases {
+                for (place, inert) in shown.transpose()?.unwrap_or_default() {
+                    trails[place].shown.add(number, inert);
                 }
-            },
-        );
-        broken.into_inner().unwrap_or(Ok(()))
+            }
+        }
+        Ok(())
     }
 
     fn grounds(&self, numbers: std::ops::Range<u64>) -> Result<Vec<Ground>, Broken> {
@@ -276,7 +281,7 @@ impl Trail {
         Self {
             mutant,
             noticed: None,
-            why: None,
+            shown: Shown::default(),
             seen: Seen::default(),
             took: Duration::ZERO,
         }

@@ -14,9 +14,10 @@ mod change;
 mod faults;
 mod ground;
 pub mod hunt;
+pub mod inert;
 pub mod meant;
+pub mod proof;
 mod site;
-pub mod survivor;
 
 use std::fmt;
 

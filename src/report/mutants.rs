@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::check::{grouped, share};
 use crate::mutants::hunt::{Bag, By, Hunt, Noticed, Trail};
-use crate::mutants::survivor::Why;
 
 /// How many of a hundred mutants a campaign has to notice.
 const SHARP: usize = 98;
@@ -36,7 +35,7 @@ impl Report<'_> {
     /// to be noticed.
     #[must_use]
     pub fn is_sharp(&self) -> bool {
-        let explained = |trail: &Trail| trail.why.as_ref().is_some_and(Why::is_explained);
+        let explained = |trail: &Trail| trail.shown.is_inert();
         self.noticed().count() * 100 >= self.bag.trails.len() * SHARP
             && self.survivors().all(explained)
     }
@@ -87,11 +86,10 @@ impl Report<'_> {
                 "           planted in {} cases with {} packets; {}",
                 grouped(seen.planted),
                 grouped(seen.packets),
-                trail
-                    .why
-                    .as_ref()
-                    .map(ToString::to_string)
-                    .unwrap_or_default(),
+                match trail.shown.open {
+                    _ if trail.shown.is_inert() => trail.shown.reason().map(|r| format!("INERT {r}")).unwrap_or_default(),
+                    open => format!("OPEN {open:?} {:?}", trail.shown.inert),
+                },
             )?;
         }
         for (trail, noticed) in self.noticed().filter(|_| all) {
@@ -133,7 +131,6 @@ impl Report<'_> {
                     "packets": noticed.packets,
                     "by": by(&noticed.by),
                 })),
-                "why_not": trail.why.as_ref().map(ToString::to_string),
                 "planted_in_cases": trail.seen.planted,
                 "packets_unseen": trail.seen.unseen,
                 "packets_in_known_classes": trail.seen.known,

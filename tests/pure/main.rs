@@ -8,6 +8,7 @@ mod explain;
 mod fuzz;
 mod generated;
 mod house;
+mod inert;
 mod infer;
 mod intent;
 mod ledger;

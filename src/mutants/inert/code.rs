@@ -1,0 +1,510 @@
+//! A firewall's rules as what a proof follows: tests of fields, and steps.
+//!
+//! What can't change where a packet goes is left out: comments, counters, what is logged. What the room
+//! does not follow stands for itself, as an atom: the same question has the same answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
+
+use super::ranges::Ranges;
+use crate::generate::ground::number;
+use crate::node::Node;
+use crate::packet::Family;
+use crate::xtables::matches::{
+    AddrtypeTest, Conntrack, IcmpTest, MaskedMark, Match, Not, PortRange, PortSide, SetSide,
+    SetTest, States,
+};
+use crate::xtables::ruleset::{AddressMask, InterfacePattern};
+use crate::xtables::set::{Dimension, Method, Part, Set};
+use crate::xtables::target::Xmark;
+use crate::xtables::{Firewall, Policy, Rule, TableName, Target};
+
+/// A field of a packet whose values are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Field {
+    /// The source address, as a number.
+    Source,
+    /// The destination address.
+    Destination,
+    /// The interface of arrival: 0 for none, then the node's in their order.
+    In,
+    /// The interface of departure.
+    Out,
+    /// The protocol's number.
+    Protocol,
+    /// The source port, where the packet has one; ICMP's type and code are read apart.
+    SourcePort,
+    /// The destination port.
+    DestinationPort,
+    /// ICMP's type, then its code, as one number.
+    Message,
+    /// How much of a transport header there is ([`HEADERS`]).
+    Header,
+    /// What connection tracking says: the place in [`States::NAMES`], translations apart.
+    State,
+}
+
+impl Field {
+    /// All of them, in order.
+    pub(super) const ALL: [Self; 10] = [
+        Self::Source,
+        Self::Destination,
+        Self::In,
+        Self::Out,
+        Self::Protocol,
+        Self::SourcePort,
+        Self::DestinationPort,
+        Self::Message,
+        Self::Header,
+        Self::State,
+    ];
+}
+
+/// How much of a transport header there is: 0 nothing, in a later fragment; 1 the same, and the fragment
+/// would overwrite a header; then, of a first or only part, less than 4, 8, 12, 20, 24 bytes; 7 all.
+pub(super) const HEADERS: u128 = 7;
+/// Of [`Field::State`]: the last value.
+pub(super) const STATES: u128 = 4;
+/// Of [`Field::State`]: UNTRACKED.
+pub(super) const UNTRACKED: u128 = 4;
+
+/// One test of a rule.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Test {
+    /// The field has one of these values.
+    Field(Field, Ranges),
+    /// There is enough of a header: with these values of [`Field::Header`] there is none, with those the
+    /// packet ends here.
+    Header {
+        /// No answer: the rule does not match.
+        none: Ranges,
+        /// The packet is dropped.
+        short: Ranges,
+    },
+    /// The marks under a mask are a value, or are not.
+    Mark(MaskedMark, bool),
+    /// What is not followed: the same name has the same answer. And the answer that is wanted.
+    Atom(String, bool),
+    /// What hangs on more than the packet: no proof goes past it.
+    Chance,
+}
+
+/// What a rule does.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Action {
+    /// Nothing.
+    Pass,
+    /// Ends the table.
+    Accept,
+    /// Ends the packet.
+    Drop,
+    /// Ends the table in its own way.
+    Ends(String),
+    /// Goes back.
+    Return,
+    /// Calls a chain.
+    Jump(String),
+    /// Goes on in a chain.
+    Goto(String),
+    /// Writes marks.
+    Mark(Xmark),
+    /// Keeps connection tracking away.
+    Notrack,
+    /// What is not followed.
+    Opaque,
+}
+
+impl Action {
+    /// What it is, in words.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Pass => "goes on".to_owned(),
+            Self::Accept => "ACCEPT".to_owned(),
+            Self::Drop => "DROP".to_owned(),
+            Self::Ends(how) => {
+                let word = how.split(['(', ' ']).next();
+                word.unwrap_or_default().to_uppercase()
+            }
+            Self::Return => "RETURN".to_owned(),
+            Self::Jump(chain) => format!("jump {chain}"),
+            Self::Goto(chain) => format!("goto {chain}"),
+            Self::Mark(_) => "MARK".to_owned(),
+            Self::Notrack => "NOTRACK".to_owned(),
+            Self::Opaque => "another target".to_owned(),
+        }
+    }
+}
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Step {
+    pub(super) tests: Vec<Test>,
+    pub(super) action: Action,
+}
+
+/// One chain.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Chain {
+    pub(super) policy: Option<Policy>,
+    pub(super) steps: Vec<Step>,
+}
+
+/// All chains of one family.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Code {
+    pub(super) chains: BTreeMap<(TableName, String), Chain>,
+}
+
+impl Code {
+    /// The rules of a family, on a node.
+    pub(super) fn new(node: &Node, firewall: &Firewall, family: Family) -> Self {
+        let reader = Reader {
+            node,
+            sets: &firewall.sets,
+            family,
+        };
+        let tables = firewall.ruleset(family).tables.iter();
+        let chains = tables.flat_map(|table| {
+            table.chains.iter().map(|chain| {
+                let steps = chain.rules.iter().filter_map(|rule| reader.step(rule));
+                let read = Chain {
+                    policy: chain.policy,
+                    steps: steps.collect(),
+                };
+                ((table.name, chain.name.clone()), read)
+            })
+        });
+        Self {
+            chains: chains.collect(),
+        }
+    }
+
+    /// Whether a chain leads to itself: no tool loads that.
+    pub(super) fn has_loop(&self) -> bool {
+        let mut sound = BTreeSet::new();
+        let mut chains = self.chains.keys();
+        chains.any(|(table, chain)| self.leads_back(*table, chain, &mut Vec::new(), &mut sound))
+    }
+
+    /// Whether a chain leads to itself or to one that waits for it.
+    fn leads_back<'c>(
+        &'c self,
+        table: TableName,
+        chain: &'c str,
+        waiting: &mut Vec<&'c str>,
+        sound: &mut BTreeSet<(TableName, &'c str)>,
+    ) -> bool {
+        if waiting.contains(&chain) {
+            return true;
+        }
+        if sound.contains(&(table, chain)) {
+            return false;
+        }
+        waiting.push(chain);
+        let steps = self.steps(table, chain, 0).iter();
+        let mut called = steps.filter_map(|step| match &step.action {
+            Action::Jump(called) | Action::Goto(called) => Some(called.as_str()),
+            _ => None,
+        });
+        let loops = called.any(|called| self.leads_back(table, called, waiting, sound));
+        waiting.pop();
+        sound.insert((table, chain));
+        loops
+    }
+
+    /// The steps of a chain from one on; none where there is no such chain.
+    pub(super) fn steps(&self, table: TableName, chain: &str, from: usize) -> &[Step] {
+        let chain = self.chains.get(&(table, chain.to_owned()));
+        chain.map_or(&[], |chain| chain.steps.get(from..).unwrap_or(&[]))
+    }
+}
+
+struct Reader<'a> {
+    node: &'a Node,
+    sets: &'a [Set],
+    family: Family,
+}
+
+impl Reader<'_> {
+    /// A rule; `None` where it can't change anything.
+    fn step(&self, rule: &Rule) -> Option<Step> {
+        let mut tests = Vec::new();
+        self.header(rule, &mut tests);
+        for one in &rule.matches {
+            self.test(one, &mut tests);
+        }
+        let action = action(&rule.target);
+        let may_end = |test: &Test| matches!(test, Test::Header { .. } | Test::Chance);
+        (action != Action::Pass || tests.iter().any(may_end)).then_some(Step { tests, action })
+    }
+
+    fn header(&self, rule: &Rule, tests: &mut Vec<Test>) {
+        let addresses = [
+            (Field::Source, &rule.source),
+            (Field::Destination, &rule.destination),
+        ];
+        for (field, asked) in addresses {
+            if let Some(asked) = asked {
+                tests.push(match prefix(&asked.value) {
+                    Some(net) => self.field(field, of_nets(&[net]), asked.negated),
+                    None => atom(&(field, asked.value), asked.negated),
+                });
+            }
+        }
+        let interfaces = [
+            (Field::In, &rule.in_interface),
+            (Field::Out, &rule.out_interface),
+        ];
+        for (field, asked) in interfaces {
+            if let Some(asked) = asked {
+                tests.push(self.field(field, self.interfaces(&asked.value), asked.negated));
+            }
+        }
+        if let Some(asked) = rule.protocol {
+            let number = Ranges::one(asked.value.0.into());
+            tests.push(self.field(Field::Protocol, number, asked.negated));
+        }
+        if let Some(asked) = rule.fragment {
+            tests.push(self.field(Field::Header, Ranges::of(0, 1), asked.negated));
+        }
+    }
+
+    /// The values of a field that are met: those asked for, or all others.
+    fn field(&self, field: Field, values: Ranges, negated: bool) -> Test {
+        let values = match negated {
+            true => self.all(field).without(&values),
+            false => values,
+        };
+        Test::Field(field, values)
+    }
+
+    /// All values of a field.
+    fn all(&self, field: Field) -> Ranges {
+        all(self.node, self.family, field)
+    }
+
+    fn interfaces(&self, pattern: &InterfacePattern) -> Ranges {
+        let fits = |name: &str| match pattern {
+            InterfacePattern::Exactly(own) => own.as_str() == name,
+            InterfacePattern::Prefix(start) => name.starts_with(start.as_str()),
+            InterfacePattern::Unnameable(_) => false,
+        };
+        let names = interfaces(self.node);
+        let names = std::iter::once("").chain(names).zip(0_u128..);
+        let fitting = names.filter(|(name, _)| fits(name));
+        Ranges::new(fitting.map(|(_, place)| (place, place)).collect())
+    }
+
+    fn test(&self, one: &Match, tests: &mut Vec<Test>) {
+        match one {
+            Match::Comment(_) => {}
+            Match::Mark(test) => tests.push(Test::Mark(test.value, !test.negated)),
+            Match::State(test) => tests.push(self.states(*test)),
+            Match::Conntrack(test) => self.connection(test, tests),
+            Match::Multiport(side, asked) => {
+                tests.push(header(2));
+                tests.push(match side {
+                    PortSide::Source => self.ports(Field::SourcePort, &asked.value, asked.negated),
+                    PortSide::Destination => {
+                        self.ports(Field::DestinationPort, &asked.value, asked.negated)
+                    }
+                    PortSide::Either => atom(&(side, &asked.value), asked.negated),
+                });
+            }
+            Match::Tcp(test) if test.flags.is_none() && test.option.is_none() => {
+                let short = Ranges::new(vec![(1, 5)]);
+                let none = Ranges::one(0);
+                tests.push(Test::Header { none, short });
+                self.both_ports(test.source, test.destination, tests);
+            }
+            Match::Udp(test) => {
+                tests.push(header(3));
+                self.both_ports(test.source, test.destination, tests);
+            }
+            Match::Icmp(asked) | Match::Icmp6(asked) => {
+                tests.push(header(3));
+                tests.push(self.message(asked.value, asked.negated));
+            }
+            Match::Set(test) => tests.push(self.set(test)),
+            Match::Addrtype(test) => types(test, tests),
+            Match::Pkttype(_)
+            | Match::Iprange(_)
+            | Match::Rpfilter(_)
+            | Match::Dscp(_)
+            | Match::Length(_) => tests.push(atom(one, false)),
+            _ => tests.push(Test::Chance),
+        }
+    }
+
+    fn states(&self, asked: Not<States>) -> Test {
+        let translated = States::SNAT.union(States::DNAT);
+        if asked.value.intersects(translated) {
+            return atom(&("states", asked.value), asked.negated);
+        }
+        let bits = [
+            States::INVALID,
+            States::NEW,
+            States::ESTABLISHED,
+            States::RELATED,
+            States::UNTRACKED,
+        ];
+        let asked_for = (0_u128..).zip(bits).filter(|(_, bit)| bit.intersects(asked.value));
+        let values = Ranges::new(asked_for.map(|(place, _)| (place, place)).collect());
+        self.field(Field::State, values, asked.negated)
+    }
+
+    fn connection(&self, test: &Conntrack, tests: &mut Vec<Test>) {
+        let states_alone = Conntrack {
+            states: test.states,
+            ..Conntrack::default()
+        };
+        match test.states {
+            Some(states) if *test == states_alone => tests.push(self.states(states)),
+            _ => tests.push(atom(test, false)),
+        }
+    }
+
+    fn ports(&self, field: Field, asked: &[PortRange], negated: bool) -> Test {
+        let ranges = asked.iter().map(|range| (range.first.into(), range.last.into()));
+        self.field(field, Ranges::new(ranges.collect()), negated)
+    }
+
+    fn both_ports(
+        &self,
+        source: Option<Not<PortRange>>,
+        destination: Option<Not<PortRange>>,
+        tests: &mut Vec<Test>,
+    ) {
+        let both = [
+            (Field::SourcePort, source),
+            (Field::DestinationPort, destination),
+        ];
+        for (field, asked) in both {
+            tests.extend(asked.map(|asked| self.ports(field, &[asked.value], asked.negated)));
+        }
+    }
+
+    fn message(&self, test: IcmpTest, negated: bool) -> Test {
+        let number = |code: u8| u128::from(test.kind) << 8 | u128::from(code);
+        let values = match self.family == Family::V4 && test.kind == u8::MAX {
+            true => self.all(Field::Message),
+            false => Ranges::of(number(test.first_code), number(test.last_code)),
+        };
+        self.field(Field::Message, values, negated)
+    }
+
+    fn set(&self, test: &SetTest) -> Test {
+        let set = self.sets.iter().find(|set| set.name == test.name);
+        let counts = test.packets.is_some() || test.bytes.is_some();
+        let Some(set) = set.filter(|_| !counts) else {
+            return Test::Chance;
+        };
+        match (members(set, self.family), test.sides.as_slice()) {
+            (Some(members), [side]) => {
+                let field = match side {
+                    SetSide::Source => Field::Source,
+                    SetSide::Destination => Field::Destination,
+                };
+                self.field(field, members, test.negated)
+            }
+            _ => atom(&(set, &test.sides, test.return_nomatch), test.negated),
+        }
+    }
+}
+
+/// The names of a node's interfaces, `lo` among them.
+pub(super) fn interfaces(node: &Node) -> impl Iterator<Item = &str> {
+    let names = node.interfaces.iter().map(|one| one.name.as_str());
+    let others = names.filter(|name| *name != "lo");
+    others.chain(std::iter::once("lo"))
+}
+
+/// All values of a field, on a node.
+pub(super) fn all(node: &Node, family: Family, field: Field) -> Ranges {
+    let last = match field {
+        Field::Source | Field::Destination => match family {
+            Family::V4 => u32::MAX.into(),
+            Family::V6 => u128::MAX,
+        },
+        Field::In | Field::Out => interfaces(node).count() as u128,
+        Field::Protocol => u8::MAX.into(),
+        Field::SourcePort | Field::DestinationPort | Field::Message => u16::MAX.into(),
+        Field::Header => HEADERS,
+        Field::State => STATES,
+    };
+    Ranges::of(0, last)
+}
+
+/// The members of a set of addresses; `None` where there is more to it.
+fn members(set: &Set, family: Family) -> Option<Ranges> {
+    let simple = set.method == Method::Hash
+        && matches!(set.dimensions[..], [Dimension::Net | Dimension::Ip])
+        && set.family == family
+        && set.netmask.is_none();
+    if !simple {
+        return None;
+    }
+    let nets = set.elements.iter().map(|element| match &element.parts[..] {
+        [Part::Net(net)] if !element.nomatch && element.extensions.is_empty() => Some(*net),
+        _ => None,
+    });
+    let nets: Option<Vec<IpNet>> = nets.collect();
+    nets.map(|nets| of_nets(&nets))
+}
+
+fn of_nets(nets: &[IpNet]) -> Ranges {
+    let ends = nets.iter().map(|net| {
+        let [first, last] = [net.network(), net.broadcast()].map(number);
+        (first, last)
+    });
+    Ranges::new(ends.collect())
+}
+
+fn prefix(mask: &AddressMask) -> Option<IpNet> {
+    IpNet::with_netmask(mask.address, mask.mask).ok()
+}
+
+/// Enough of a header, for a match that drops what has less, up to a value of [`Field::Header`].
+fn header(short: u128) -> Test {
+    Test::Header {
+        none: Ranges::of(0, 1),
+        short: Ranges::of(2, short),
+    }
+}
+
+fn atom(what: &impl std::fmt::Debug, negated: bool) -> Test {
+    Test::Atom(format!("{what:?}"), !negated)
+}
+
+/// Each end by itself: one may be asked for in a rule of both.
+fn types(test: &AddrtypeTest, tests: &mut Vec<Test>) {
+    let limits = (test.limit_in, test.limit_out);
+    for (end, asked) in [("source", test.source), ("destination", test.destination)] {
+        tests.extend(asked.map(|asked| atom(&(end, asked.value, limits), asked.negated)));
+    }
+}
+
+fn action(target: &Target) -> Action {
+    match target {
+        Target::None
+        | Target::Log(_)
+        | Target::Nflog(_)
+        | Target::Trace
+        | Target::Checksum
+        | Target::TcpMss(_) => Action::Pass,
+        Target::Accept => Action::Accept,
+        Target::Drop => Action::Drop,
+        Target::Return => Action::Return,
+        Target::Jump(chain) => Action::Jump(chain.clone()),
+        Target::Goto(chain) => Action::Goto(chain.clone()),
+        Target::Mark(mark) => Action::Mark(*mark),
+        Target::Notrack => Action::Notrack,
+        Target::Reject(_)
+        | Target::Dnat(_)
+        | Target::Snat(_)
+        | Target::Masquerade(_)
+        | Target::Redirect(_) => Action::Ends(format!("{target:?}")),
+        _ => Action::Opaque,
+    }
+}

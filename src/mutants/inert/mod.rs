@@ -1,0 +1,126 @@
+//! Faults that change nothing, shown from the rules alone.
+//!
+//! A fault is inert where no packet whatever, with whatever marks it comes, gets another verdict or another
+//! address. That is shown by following all packets at once through both firewalls:
+//!
+//! * `code`: the rules as tests of fields; `ranges`: the values of one;
+//! * `facts`: what is known of a packet at one place, and how rules split that up;
+//! * `context`: with what packets come to each chain;
+//! * `live`: which bits of the mark somebody still reads;
+//! * `pair`: two firewalls side by side.
+//!
+//! Where more is known than is shown here, nothing is claimed: what is not shown to be inert counts.
+//! What the shown rests on, beside the rules: the node's interfaces, and that no route hangs on a mark.
+
+mod code;
+mod context;
+mod facts;
+mod live;
+mod pair;
+mod ranges;
+
+use std::fmt;
+
+use self::code::Code;
+use self::context::Contexts;
+use self::live::Live;
+use self::pair::Pair;
+use crate::node::Node;
+use crate::packet::Family;
+use crate::xtables::{Firewall, TableName};
+
+/// Why a fault changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Inert {
+    /// It changes what is logged, and nothing else.
+    Logged,
+    /// No packet comes to the chains that it changes.
+    Unreached(TableName, String),
+    /// What comes there does the same by the same rules: nothing meets what differs.
+    Unmet,
+    /// Where another rule decides, it decides alike.
+    Alike {
+        /// The rule that decides without the fault.
+        usually: String,
+        /// The one that does with it.
+        faulty: String,
+    },
+}
+
+impl fmt::Display for Inert {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Logged => f.write_str("it changes what is logged alone"),
+            Self::Unreached(table, chain) => {
+                write!(f, "no rule leads to {chain} in table {table}")
+            }
+            Self::Unmet => f.write_str("no packet that comes there meets what differs"),
+            Self::Alike { usually, faulty } => {
+                write!(f, "{faulty} comes to the same as {usually}")
+            }
+        }
+    }
+}
+
+/// A firewall that faults are planted in, and what comes to each of its chains.
+pub struct Sound<'a> {
+    node: &'a Node,
+    families: [(Family, Code, Contexts); 2],
+}
+
+impl<'a> Sound<'a> {
+    /// A firewall on a node.
+    #[must_use]
+    pub fn new(node: &'a Node, firewall: &Firewall) -> Self {
+        let families = Family::BOTH.map(|family| {
+            let code = Code::new(node, firewall, family);
+            let contexts = Contexts::new(node, &code, family);
+            (family, code, contexts)
+        });
+        Self { node, families }
+    }
+
+    /// Why no packet fares otherwise with a firewall that has a fault; `None` where that is not shown.
+    #[must_use]
+    pub fn inert(&self, faulty: &Firewall) -> Option<Inert> {
+        let mut reason = Inert::Logged;
+        for (family, code, contexts) in &self.families {
+            let other = Code::new(self.node, faulty, *family);
+            reason = reason.max(inert(code, &other, contexts)?);
+        }
+        Some(reason)
+    }
+}
+
+fn inert(code: &Code, other: &Code, contexts: &Contexts) -> Option<Inert> {
+    let differing = code.chains.iter();
+    let mut differing = differing
+        .filter(|(name, chain)| other.chains.get(*name) != Some(*chain))
+        .peekable();
+    if differing.peek().is_none() {
+        return Some(Inert::Logged);
+    }
+    if other.has_loop() {
+        return None;
+    }
+    let codes = [code, other];
+    let pair = Pair {
+        codes,
+        live: codes.map(Live::new),
+    };
+    let mut reason = None;
+    for (name, _) in differing {
+        let ways = contexts.ways.get(name).map_or(&[][..], Vec::as_slice);
+        let mut found = match ways.is_empty() {
+            true => Inert::Unreached(name.0, name.1.clone()),
+            false => Inert::Unmet,
+        };
+        for way in ways {
+            if let Some([usually, faulty]) = pair.compare(&name.1, way)?.parted {
+                found = found.max(Inert::Alike { usually, faulty });
+            }
+        }
+        reason = reason.max(Some(found));
+    }
+    reason
+}
