@@ -7,7 +7,6 @@ use super::progress::{Hunting, end_on_interrupt};
 use super::run::{PACKETS, ending};
 use super::status::{Ending, Status};
 use crate::campaign::run::{Options, Shard, Until};
-use crate::diff::class::Class;
 use crate::diff::ledger::Ledger;
 use crate::generate::world::Dials;
 use crate::mutants::hunt::Hunt;
@@ -23,9 +22,8 @@ pub fn run(arguments: &Mutants) -> Result<Status, Ending> {
     let ledger = Ledger::read(&arguments.ledger).map_err(Ending::bad_input)?;
     end_on_interrupt();
     let hunt = hunt(arguments);
-    let known = |class: &Class| ledger.has(class);
     let watch = Hunting::new(arguments.cases);
-    let bag = hunt.run(&known, &watch).map_err(ending)?;
+    let bag = hunt.run(&ledger, &watch).map_err(ending)?;
     watch.finish();
     let report = Report {
         hunt: &hunt,

@@ -9,14 +9,16 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use super::accepted::Accepted;
 use super::ground::{BACKEND, Fares, Ground};
 use super::meant::Misunderstanding;
-use super::site::Rules;
 use super::proof::{self, Shown};
+use super::site::Rules;
 use super::{Fault, Mutant, Site};
 use crate::arm::plan::Plan;
 use crate::campaign::run::{Broken, Options, Place};
 use crate::diff::class::{Class, reason};
+use crate::diff::ledger::Ledger;
 use crate::model::Machine;
 use crate::xtables::Firewall;
 
@@ -78,6 +80,8 @@ pub enum By {
     Divergence(Place, Class),
     /// The tools refuse the rules.
     Refusal(String),
+    /// A known divergence does not show any more: what the ledger's tests see.
+    Ledger(String),
 }
 
 /// What was seen of a mutant that was not noticed, or not yet.
@@ -155,21 +159,17 @@ fn spread(mutants: Vec<Mutant>, limit: Option<usize>) -> Vec<Mutant> {
 }
 
 impl Hunt {
-    /// Hunts down every mutant. `known` says of a class whether it is accepted already; the classes that
-    /// the cases show without a fault are known as well.
+    /// Hunts down every mutant. The classes that a ledger accepts are known, and those that the cases show
+    /// without a fault.
     ///
     /// # Errors
     ///
     /// [`Broken`] where a case can't be made.
-    pub fn run(
-        &self,
-        known: &(dyn Fn(&Class) -> bool + Sync),
-        watch: &dyn Watch,
-    ) -> Result<Bag, Broken> {
+    pub fn run(&self, ledger: &Ledger, watch: &dyn Watch) -> Result<Bag, Broken> {
         let start = Instant::now();
         let mutants = enumerate(&self.campaign, self.sample)?;
         let all = mutants.len();
-        let trails = self.hunt(spread(mutants, self.limit), known, watch)?;
+        let trails = self.hunt(spread(mutants, self.limit), ledger, watch)?;
         Ok(Bag {
             all,
             trails,
@@ -185,7 +185,7 @@ impl Hunt {
     pub fn hunt(
         &self,
         mutants: Vec<Mutant>,
-        known: &(dyn Fn(&Class) -> bool + Sync),
+        ledger: &Ledger,
         watch: &dyn Watch,
     ) -> Result<Vec<Trail>, Broken> {
         let mut trails: Vec<Trail> = mutants.into_iter().map(Trail::new).collect();
@@ -195,7 +195,7 @@ impl Hunt {
             let last = self.cases.min(cases + HANDFUL);
             let grounds = self.grounds(cases..last)?;
             shown.extend(grounds.iter().flat_map(Ground::classes).cloned());
-            let known = |class: &Class| known(class) || shown.contains(class);
+            let known = |class: &Class| ledger.has(class) || shown.contains(class);
             let mut open: Vec<&mut Trail> =
                 trails.iter_mut().filter(|trail| trail.is_open()).collect();
             if open.is_empty() {
@@ -214,8 +214,28 @@ impl Hunt {
             cases = last;
             watch.done(cases, trails.iter().filter(|trail| trail.is_open()).count());
         }
+        self.ask_ledger(&mut trails, ledger, cases);
         self.prove(&mut trails)?;
         Ok(trails)
+    }
+
+    /// Has the ledger's tests look at the mutants that no case noticed.
+    fn ask_ledger(&self, trails: &mut [Trail], ledger: &Ledger, cases: u64) {
+        let accepted = Accepted::all(ledger, self.campaign.layout);
+        let mut open: Vec<&mut Trail> = trails.iter_mut().filter(|trail| trail.is_open()).collect();
+        self.share(&mut open, &|trail| {
+            let start = Instant::now();
+            let Mutant::Rendered(site, fault) = &trail.mutant else {
+                return;
+            };
+            let mut gone = accepted.iter().filter_map(|one| one.misses(site, *fault));
+            trail.noticed = gone.next().map(|id| Noticed {
+                cases,
+                packets: trail.seen.packets,
+                by: By::Ledger(id.to_owned()),
+            });
+            trail.took += start.elapsed();
+        });
     }
 
     /// Shows of the mutants that were not noticed which change nothing in the cases that they are made from.
@@ -357,7 +377,9 @@ impl Seen {
         let connections = ground.known_connections();
         for subject in ground.packets() {
             let opinion = judge.judge(subject.packet, &connections[subject.place.salvo]);
-            let fares = ground.fares(subject, &opinion, subject.model, || Some(plan.clone()));
+            // It is the intent alone that is told something else.
+            let plan = || Some(ground.case.plan.clone());
+            let fares = ground.fares(subject, &opinion, subject.model, plan);
             if let Some(class) = self.count(subject.place, fares, known) {
                 return Some(By::Divergence(subject.place, class));
             }

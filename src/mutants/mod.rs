@@ -7,9 +7,11 @@
 //! * [`Fault`]: the kinds of fault in rules, chains and sets; `change`: what each does;
 //! * [`Site`]: the kinds of rules that one is planted at;
 //! * [`meant`]: the kinds of fault in what is meant;
-//! * [`hunt`]: the campaign set on all of them; `ground`: a case of it;
-//! * [`survivor`]: why one is not noticed.
+//! * [`hunt`]: the campaign set on all of them; `ground`: a case of it; `accepted`: the known divergences,
+//!   which must show as before;
+//! * [`proof`]: which of them change nothing; [`inert`]: how that is shown from the rules.
 
+mod accepted;
 mod change;
 mod faults;
 mod ground;

@@ -1,5 +1,6 @@
 //! Which mutants a campaign noticed, for people and for machines.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::check::{grouped, share};
 use crate::mutants::hunt::{Bag, By, Hunt, Noticed, Trail};
+use crate::mutants::inert::Inert;
 
 /// How many of a hundred mutants a campaign has to notice.
 const SHARP: usize = 98;
@@ -26,18 +28,29 @@ impl Report<'_> {
         trails.filter_map(|trail| Some((trail, trail.noticed.as_ref()?)))
     }
 
-    fn survivors(&self) -> impl Iterator<Item = &Trail> {
-        let trails = self.bag.trails.iter();
-        trails.filter(|trail| trail.noticed.is_none())
+    /// Those that are shown to change nothing, with the reason that holds most often.
+    fn inert(&self) -> impl Iterator<Item = (&Trail, &Inert)> {
+        let open = self.bag.trails.iter();
+        let open = open.filter(|trail| trail.noticed.is_none() && trail.shown.is_inert());
+        open.filter_map(|trail| Some((trail, trail.shown.reason()?)))
     }
 
-    /// Whether the campaign is as sharp as it has to be, and shows of what it missed that there is nothing
-    /// to be noticed.
+    /// Those that nobody noticed, and that may change something.
+    fn holes(&self) -> impl Iterator<Item = &Trail> {
+        let open = self.bag.trails.iter();
+        open.filter(|trail| trail.noticed.is_none() && !trail.shown.is_inert())
+    }
+
+    /// How many mutants there are that change anything.
+    fn counted(&self) -> usize {
+        self.noticed().count() + self.holes().count()
+    }
+
+    /// Whether the campaign is as sharp as it has to be: of the mutants that are not shown to change nothing
+    /// it notices nearly all.
     #[must_use]
     pub fn is_sharp(&self) -> bool {
-        let explained = |trail: &Trail| trail.shown.is_inert();
-        self.noticed().count() * 100 >= self.bag.trails.len() * SHARP
-            && self.survivors().all(explained)
+        self.noticed().count() * 100 >= self.counted() * SHARP
     }
 
     /// As text, times apart. `all` adds the mutants that were noticed.
@@ -67,29 +80,31 @@ impl Report<'_> {
             share(trails.len() as u64, bag.all as u64),
             grouped(hunt.sample),
         )?;
-        let noticed = self.noticed().count() as u64;
-        let mut cases: Vec<u64> = self.noticed().map(|(_, noticed)| noticed.cases).collect();
+        self.write_inert(out, all)?;
+        let (noticed, counted) = (self.noticed().count() as u64, self.counted() as u64);
+        let by_ledger = self.noticed().filter(|(_, one)| is_by_ledger(one)).count();
+        let in_cases = self.noticed().filter(|(_, one)| !is_by_ledger(one));
+        let mut cases: Vec<u64> = in_cases.map(|(_, one)| one.cases).collect();
         cases.sort_unstable();
         writeln!(
             out,
-            "noticed    {}: {}; the half of them after {} cases, the last after {}",
+            "noticed    {} of {}: {}; the half of them after {} cases, the last after {}, {} by the ledger's tests",
             grouped(noticed),
-            share(noticed, trails.len() as u64),
+            grouped(counted),
+            share(noticed, counted),
             cases.get(cases.len() / 2).copied().unwrap_or(0),
             cases.last().copied().unwrap_or(0),
+            grouped(by_ledger as u64),
         )?;
-        for trail in self.survivors() {
+        for trail in self.holes() {
             let seen = &trail.seen;
-            writeln!(out, "survivor   {}", trail.mutant)?;
+            writeln!(out, "HOLE       {}", trail.mutant)?;
             writeln!(
                 out,
                 "           planted in {} cases with {} packets; {}",
                 grouped(seen.planted),
                 grouped(seen.packets),
-                match trail.shown.open {
-                    _ if trail.shown.is_inert() => trail.shown.reason().map(|r| format!("INERT {r}")).unwrap_or_default(),
-                    open => format!("OPEN {open:?} {:?}", trail.shown.inert),
-                },
+                hole(trail),
             )?;
         }
         for (trail, noticed) in self.noticed().filter(|_| all) {
@@ -100,6 +115,35 @@ impl Report<'_> {
                 noticed.cases,
                 by(&noticed.by),
             )?;
+        }
+        Ok(())
+    }
+
+    /// What changes nothing, by reason; `all` adds what.
+    fn write_inert(&self, out: &mut String, all: bool) -> std::fmt::Result {
+        let mut reasons: BTreeMap<&str, (u64, String)> = BTreeMap::new();
+        for (_, reason) in self.inert() {
+            let (count, first) = reasons.entry(reason.kind()).or_default();
+            *count += 1;
+            if first.is_empty() {
+                *first = reason.to_string();
+            }
+        }
+        let count = self.inert().count() as u64;
+        writeln!(
+            out,
+            "inert      {} of them change nothing, shown from the rules of every case that they are made from:",
+            grouped(count)
+        )?;
+        for (kind, (count, first)) in &reasons {
+            writeln!(
+                out,
+                "           {} × {kind} (as where {first})",
+                grouped(*count)
+            )?;
+        }
+        for (trail, reason) in self.inert().filter(|_| all) {
+            writeln!(out, "inert      {}: {reason}", trail.mutant)?;
         }
         Ok(())
     }
@@ -134,6 +178,8 @@ impl Report<'_> {
                 "planted_in_cases": trail.seen.planted,
                 "packets_unseen": trail.seen.unseen,
                 "packets_in_known_classes": trail.seen.known,
+                "inert": trail.shown.reason().filter(|_| trail.shown.is_inert()).map(ToString::to_string),
+                "not_shown_inert_in_case": trail.shown.open,
                 "times": { "seconds": trail.took.as_secs_f64() },
             })
         });
@@ -144,6 +190,7 @@ impl Report<'_> {
             "packets_a_case": hunt.campaign.packets,
             "mutants_possible": bag.all,
             "mutants": bag.trails.len(),
+            "inert": self.inert().count(),
             "noticed": self.noticed().count(),
             "trails": trails.collect::<Vec<_>>(),
             "times": { "seconds": bag.took.as_secs_f64() },
@@ -159,5 +206,31 @@ fn by(by: &By) -> String {
             place.case
         ),
         By::Refusal(why) => format!("the tools' refusal: {why}"),
+        By::Ledger(id) => format!("the ledger's tests: {id} does not show any more"),
     }
+}
+
+fn is_by_ledger(noticed: &Noticed) -> bool {
+    matches!(noticed.by, By::Ledger(_))
+}
+
+/// What is known of a mutant that nobody noticed.
+fn hole(trail: &Trail) -> String {
+    let seen = &trail.seen;
+    let mut known = Vec::new();
+    if let Some(place) = seen.first_unseen {
+        known.push(format!(
+            "{} packets fare otherwise and nobody differs, first packet {} of case {}",
+            grouped(seen.unseen),
+            place.packet + 1,
+            place.case,
+        ));
+    }
+    if let Some(class) = &seen.first_known {
+        known.push(format!("it shows in a known class, {class}"));
+    }
+    if let Some(case) = trail.shown.open {
+        known.push(format!("may change something in case {case}"));
+    }
+    known.join("; ")
 }

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
+use std::path::Path;
 
 use calidiff::campaign::run::{Options, Shard, Until};
+use calidiff::diff::ledger::Ledger;
 use calidiff::generate::world::Dials;
 use calidiff::mutants::hunt::{Hunt, Trail, Watch, enumerate};
 use calidiff::mutants::{Fault, Mutant};
@@ -50,7 +52,7 @@ fn hunt(mutants: Vec<Mutant>) -> Result<Vec<Trail>, Box<dyn Error>> {
         sample: SAMPLE,
         limit: None,
     };
-    Ok(hunt.hunt(mutants, &|_| false, &Nobody)?)
+    Ok(hunt.hunt(mutants, &Ledger::default(), &Nobody)?)
 }
 
 /// The mutants of some words.
@@ -100,6 +102,40 @@ fn one_of_each_family_is_noticed() -> Outcome {
             .ok_or_else(|| trail.mutant.to_string())?;
         assert!(noticed.cases <= CASES);
         assert_eq!(trail.shown.open, None);
+    }
+    Ok(())
+}
+
+/// What nobody notices because it changes nothing is told from what nobody notices.
+#[test]
+fn what_changes_nothing_is_shown_to() -> Outcome {
+    let trails = hunt(named(&[
+        "JumpToGoto at `raw OUTPUT: -> jump cali-OUTPUT`",
+        "LoseClear at `filter cali-FORWARD: -> clear mark`",
+        "LoseRule at `raw cali-OUTPUT: mark -> ACCEPT`",
+    ])?)?;
+    for trail in &trails {
+        assert_eq!(trail.noticed, None, "{}", trail.mutant);
+        assert!(
+            trail.shown.is_inert(),
+            "{}: {:?}",
+            trail.mutant,
+            trail.shown
+        );
+    }
+    Ok(())
+}
+
+/// The faults in what is meant leave out what no clause reads.
+#[test]
+fn what_no_clause_reads_is_not_misread() -> Outcome {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/intent");
+    for file in std::fs::read_dir(folder)? {
+        let file = file?.path();
+        let text = std::fs::read_to_string(&file)?;
+        for field in ["insert_mode", "ip_in_ip", "metadata_", ".nodes"] {
+            assert!(!text.contains(field), "{} reads {field}", file.display());
+        }
     }
     Ok(())
 }

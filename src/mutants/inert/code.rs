@@ -349,7 +349,9 @@ impl Reader<'_> {
             States::RELATED,
             States::UNTRACKED,
         ];
-        let asked_for = (0_u128..).zip(bits).filter(|(_, bit)| bit.intersects(asked.value));
+        let asked_for = (0_u128..)
+            .zip(bits)
+            .filter(|(_, bit)| bit.intersects(asked.value));
         let values = Ranges::new(asked_for.map(|(place, _)| (place, place)).collect());
         self.field(Field::State, values, asked.negated)
     }
@@ -366,7 +368,9 @@ impl Reader<'_> {
     }
 
     fn ports(&self, field: Field, asked: &[PortRange], negated: bool) -> Test {
-        let ranges = asked.iter().map(|range| (range.first.into(), range.last.into()));
+        let ranges = asked
+            .iter()
+            .map(|range| (range.first.into(), range.last.into()));
         self.field(field, Ranges::new(ranges.collect()), negated)
     }
 

@@ -66,11 +66,24 @@ impl Contexts {
             facts: nothing.clone(),
             marks: unknown(),
         };
-        let arriving = here(&nothing, Field::In, true).and_then(|facts| here(&facts, Field::Out, false));
-        let leaving = here(&nothing, Field::In, false).and_then(|facts| here(&facts, Field::Out, true));
-        let start = |facts: Option<Facts>| facts.map(|facts| State { facts, marks: unknown() });
-        let arrived = follower.pass(Hook::Prerouting, start(arriving).into_iter().collect(), &any);
-        let to_node = arrived.iter().filter_map(|state| state.with_out(&Ranges::one(0)));
+        let arriving =
+            here(&nothing, Field::In, true).and_then(|facts| here(&facts, Field::Out, false));
+        let leaving =
+            here(&nothing, Field::In, false).and_then(|facts| here(&facts, Field::Out, true));
+        let start = |facts: Option<Facts>| {
+            facts.map(|facts| State {
+                facts,
+                marks: unknown(),
+            })
+        };
+        let arrived = follower.pass(
+            Hook::Prerouting,
+            start(arriving).into_iter().collect(),
+            &any,
+        );
+        let to_node = arrived
+            .iter()
+            .filter_map(|state| state.with_out(&Ranges::one(0)));
         follower.pass(Hook::Input, to_node.collect(), &any);
         let through = arrived.iter().filter_map(|state| state.with_out(&anywhere));
         let mut leaves = follower.pass(Hook::Forward, through.collect(), &any);
@@ -79,7 +92,10 @@ impl Contexts {
         let leaves = leaves.iter().filter_map(|state| {
             let in_interface = any.facts.of(Field::In).clone();
             let facts = state.facts.with(Field::In, in_interface)?;
-            Some(State { facts, ..state.clone() })
+            Some(State {
+                facts,
+                ..state.clone()
+            })
         });
         follower.pass(Hook::Postrouting, merged(leaves.collect()), &any);
         Self {
@@ -91,7 +107,10 @@ impl Contexts {
 impl State {
     fn with_out(&self, values: &Ranges) -> Option<Self> {
         let facts = self.facts.with(Field::Out, values.clone())?;
-        Some(Self { facts, ..self.clone() })
+        Some(Self {
+            facts,
+            ..self.clone()
+        })
     }
 
     /// What of it is still so in the next table: where it came from, its marks, and whether connection
@@ -140,13 +159,24 @@ impl Follower<'_> {
             let returned = self.chain(hook.chain(), states, &[], 0);
             let mut through = std::mem::take(&mut self.accepted);
             through.extend(returned);
-            states = merged(through.iter().filter_map(|state| state.carried(any)).collect());
+            states = merged(
+                through
+                    .iter()
+                    .filter_map(|state| state.carried(any))
+                    .collect(),
+            );
         }
         states
     }
 
     /// Takes packets through a chain; gives those that return.
-    fn chain(&mut self, name: &str, states: Vec<State>, callers: &[Frame], depth: usize) -> Vec<State> {
+    fn chain(
+        &mut self,
+        name: &str,
+        states: Vec<State>,
+        callers: &[Frame],
+        depth: usize,
+    ) -> Vec<State> {
         // No rules that load call each other so deep; those that don't load are never asked.
         if states.is_empty() || depth > 64 {
             return Vec::new();

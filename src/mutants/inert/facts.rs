@@ -113,7 +113,12 @@ impl Facts {
 
     /// Every way in which a rule's tests can come out, and what is known then; `None` where that hangs on
     /// more than is followed.
-    pub(super) fn ask(&self, step: &Step, marks: &Marks, state: Option<&Ranges>) -> Option<Vec<(Self, Reply)>> {
+    pub(super) fn ask(
+        &self,
+        step: &Step,
+        marks: &Marks,
+        state: Option<&Ranges>,
+    ) -> Option<Vec<(Self, Reply)>> {
         let mut out = Vec::new();
         let mut open = Some(self.clone());
         for test in &step.tests {

@@ -47,6 +47,19 @@ pub enum Inert {
     },
 }
 
+impl Inert {
+    /// The kind of reason, in a few words.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Logged => "what is logged alone",
+            Self::Unreached(..) => "chains that no packet reaches",
+            Self::Unmet => "what no packet meets",
+            Self::Alike { .. } => "another rule that decides alike",
+        }
+    }
+}
+
 impl fmt::Display for Inert {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

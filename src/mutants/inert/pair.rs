@@ -256,7 +256,8 @@ impl Walk<'_, '_> {
     fn next(&self, both: &Both, which: usize) -> Option<&Step> {
         let frame = both.sides[which].frames.last()?;
         let code = self.pair.codes[which];
-        code.steps(self.place.table, &frame.chain, frame.next).first()
+        code.steps(self.place.table, &frame.chain, frame.next)
+            .first()
     }
 
     /// Whether the first side has less to do: the second goes on then.
@@ -290,9 +291,14 @@ impl Walk<'_, '_> {
     fn step_together(&mut self, both: Both) -> Option<()> {
         let step = self.next(&both, 0)?.clone();
         let state = untracked(&both.sides[0]);
-        let outcomes = both.facts.ask(&step, &both.sides[0].marks, state.as_ref())?;
+        let outcomes = both
+            .facts
+            .ask(&step, &both.sides[0].marks, state.as_ref())?;
         for (facts, reply) in outcomes {
-            let mut both = Both { facts, ..both.clone() };
+            let mut both = Both {
+                facts,
+                ..both.clone()
+            };
             match (reply, &step.action) {
                 (Reply::Drop, _) => continue,
                 (Reply::No, _) => both.advance(),
@@ -364,9 +370,14 @@ impl Walk<'_, '_> {
     fn step(&mut self, both: Both, which: usize) -> Option<()> {
         let step = self.next(&both, which)?.clone();
         let state = untracked(&both.sides[which]);
-        let outcomes = both.facts.ask(&step, &both.sides[which].marks, state.as_ref())?;
+        let outcomes = both
+            .facts
+            .ask(&step, &both.sides[which].marks, state.as_ref())?;
         for (facts, reply) in outcomes {
-            let mut both = Both { facts, ..both.clone() };
+            let mut both = Both {
+                facts,
+                ..both.clone()
+            };
             let side = &mut both.sides[which];
             if let Some(frame) = side.frames.last_mut() {
                 if reply == Reply::Yes {
@@ -426,4 +437,3 @@ impl Side {
 fn untracked(side: &Side) -> Option<Ranges> {
     side.untracked.then(|| Ranges::one(UNTRACKED))
 }
-

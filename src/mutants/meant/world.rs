@@ -1,4 +1,7 @@
 //! Faults in a world, rules apart.
+//!
+//! What no clause of the intent reads is not among them: the other nodes, the tunnel, the metadata
+//! service, and where Felix inserts its rules.
 
 use std::net::IpAddr;
 
@@ -6,7 +9,7 @@ use ipnet::IpNet;
 
 use super::rule::{faults, resize};
 use crate::calico::World;
-use crate::calico::configuration::{EndpointToHost, InsertMode, InterfacePrefix};
+use crate::calico::configuration::{EndpointToHost, InterfacePrefix};
 use crate::calico::world::{Applied, HostEndpoint, Stage, WorkloadEndpoint};
 use crate::mutants::change::next;
 
@@ -77,10 +80,6 @@ faults! {
     NarrowPools,
     /// Pools leave with the node's address, or with their own, the other way round.
     FlipOutgoing,
-    /// There are no other nodes.
-    LoseNodes,
-    /// A node's address is the next one.
-    NextNode,
     /// There is one interface prefix less.
     LosePrefix,
     /// Interface prefixes are a letter shorter.
@@ -93,8 +92,6 @@ faults! {
     ToHostAccept,
     /// IPv6 is governed if it is not, and the other way round.
     FlipV6,
-    /// Traffic between nodes is wrapped if it is not, and the other way round.
-    FlipIpInIp,
     /// There is no inbound failsafe port.
     LoseFailsafesIn,
     /// The last inbound failsafe port is none.
@@ -109,14 +106,8 @@ faults! {
     NextFailsafeOut,
     /// Inbound and outbound failsafe ports are taken for each other.
     SwapFailsafes,
-    /// OpenStack's metadata service listens at the next port.
-    NextMetadataPort,
-    /// OpenStack's metadata service listens at no address.
-    LoseMetadata,
     /// The cluster is not said to be OpenStack's.
     LoseClusterType,
-    /// Calico's rules stand at the other end of the kernel's chains.
-    FlipInsertMode,
 }
 
 impl WorldFault {
@@ -173,8 +164,6 @@ impl WorldFault {
                 let pools = world.pools.iter_mut();
                 pools.for_each(|pool| pool.nat_outgoing = !pool.nat_outgoing);
             }
-            Self::LoseNodes => world.nodes.clear(),
-            Self::NextNode => next_of(world.nodes.last_mut()),
             Self::LosePrefix if told.interface_prefixes.len() > 1 => {
                 told.interface_prefixes.pop();
             }
@@ -190,7 +179,6 @@ impl WorldFault {
             Self::ToHostReturn => told.endpoint_to_host = EndpointToHost::Return,
             Self::ToHostAccept => told.endpoint_to_host = EndpointToHost::Accept,
             Self::FlipV6 => told.ipv6 = !told.ipv6,
-            Self::FlipIpInIp => told.ip_in_ip = !told.ip_in_ip,
             Self::LoseFailsafesIn => told.failsafe_inbound.clear(),
             Self::LoseFailsafeIn => lose_last(&mut told.failsafe_inbound),
             Self::NextFailsafeIn => next_port(told.failsafe_inbound.last_mut()),
@@ -200,14 +188,11 @@ impl WorldFault {
             Self::SwapFailsafes => {
                 std::mem::swap(&mut told.failsafe_inbound, &mut told.failsafe_outbound);
             }
-            Self::NextMetadataPort => next_port(Some(&mut told.metadata_port)),
-            Self::LoseMetadata => told.metadata_address.clear(),
-            Self::LoseClusterType => told.cluster_type.clear(),
-            Self::FlipInsertMode => {
-                told.insert_mode = match told.insert_mode {
-                    InsertMode::Insert => InsertMode::Append,
-                    InsertMode::Append => InsertMode::Insert,
-                }
+            // Of its words the intent knows this one.
+            Self::LoseClusterType => {
+                let words = told.cluster_type.split(',');
+                let others = words.filter(|word| word.trim() != "openstack");
+                told.cluster_type = others.collect::<Vec<_>>().join(",");
             }
         }
     }
