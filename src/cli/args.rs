@@ -291,25 +291,26 @@ pub struct Run {
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 A mutant is one fault: in every rule of a kind that is rendered, or in what the intent is told of the
-world. The campaign is set on each until a packet diverges in a class that nobody knows. It needs no kernel:
-that would do what the faulty rules say.
+world. The campaign is set on each until a packet diverges in a class that nobody knows; then the ledger's
+tests, which miss a known divergence. It needs no kernel: that would do what the faulty rules say. What
+nobody noticed and is shown from the rules to change nothing is counted apart.
 
 Examples:
   calidiff mutants
-      every mutant; those that are not noticed, with the reason
+      every mutant; those that are not noticed, and those that change nothing, by reason
   calidiff mutants --limit 100 --cases 500 --json > mutants.json")]
 pub struct Mutants {
     /// What all choices are drawn from: the same seed makes the same scenarios and mutants
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
     /// How many scenarios each mutant is looked for in, at the most
-    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 6_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub cases: u64,
     /// How many packets each scenario is given
     #[arg(long, value_name = "N")]
     pub packets: Option<usize>,
     /// From how many scenarios' rules the mutants are made
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..))]
     pub sample: u64,
     /// How many mutants to take at the most, spread over all
     #[arg(long, value_name = "N")]

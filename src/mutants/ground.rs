@@ -1,6 +1,10 @@
 //! One case of the campaign without any fault: what mutants are held against.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashMap;
 
 use crate::arm::plan::Plan;
 use crate::campaign::run::{Broken, Case, Options, Place};
@@ -9,9 +13,9 @@ use crate::diff::class::Class;
 use crate::diff::judgement::{Outcome, Reading, Said};
 use crate::intent::{self, Opinion};
 use crate::journey::Answer;
-use crate::model::{Connections, Machine};
+use crate::model::{Connections, Machine, Visited};
 use crate::packet::Packet;
-use crate::xtables::Backend;
+use crate::xtables::{Backend, RuleId};
 
 /// By whose reading of the rules mutants are judged. Both readings are of one and the same faulty text:
 /// what one shows the other shows.
@@ -22,6 +26,8 @@ pub(super) struct Ground {
     pub(super) case: Case,
     /// Of each packet of each batch.
     usual: Vec<Vec<Usual>>,
+    /// The packets that come to each rule, by their places among all, in order; none twice.
+    visitors: FxHashMap<RuleId, Vec<usize>>,
     /// How long it took to make and to judge.
     pub(super) took: Duration,
 }
@@ -52,6 +58,8 @@ pub(super) enum Fares {
     Usually,
     /// Nobody differs, or as ever, but what is said is not the same.
     Unseen,
+    /// As is meant, where it diverged before in this class.
+    Mended(Class),
     /// In a divergence of this class that was not there before.
     Diverges(Class),
 }
@@ -63,9 +71,11 @@ impl Ground {
         let mut case = options.case(number)?;
         case.expect(&[BACKEND]);
         let usual = usual(&mut case);
+        let visitors = visitors(&mut case);
         Ok(Self {
             case,
             usual,
+            visitors,
             took: start.elapsed(),
         })
     }
@@ -90,6 +100,18 @@ impl Ground {
                     usual,
                 })
         })
+    }
+
+    /// The packets that come to one of some rules, in order. To whom a fault changes nothing but these rules,
+    /// no others can fare otherwise.
+    pub(super) fn visitors<'i>(
+        &self,
+        rules: impl Iterator<Item = &'i RuleId>,
+    ) -> impl Iterator<Item = Subject<'_>> {
+        let visitors = rules.filter_map(|rule| self.visitors.get(rule));
+        let places: BTreeSet<usize> = visitors.flatten().copied().collect();
+        let packets = self.packets().enumerate();
+        packets.filter_map(move |(place, subject)| places.contains(&place).then_some(subject))
     }
 
     /// The classes of the divergences that are there without a fault.
@@ -120,15 +142,20 @@ impl Ground {
             opinion: Some(opinion),
             readings: [Some(reading), None],
         };
-        let Outcome::Differ(division) = said.outcome() else {
-            return Fares::Unseen;
+        let usual = subject.usual.class.as_ref();
+        let division = match said.outcome() {
+            Outcome::Differ(division) => division,
+            Outcome::Agree => {
+                return usual.map_or(Fares::Unseen, |class| Fares::Mended(class.clone()));
+            }
+            Outcome::Unjudged(_) => return Fares::Unseen,
         };
         let Some(mut plan) = plan() else {
             return Fares::Unseen;
         };
         let batch = &self.case.salvos[subject.place.salvo];
         let class = classify(&mut plan, batch, subject.place.packet, said, &division);
-        match subject.usual.class.as_ref() == Some(&class) {
+        match usual == Some(&class) {
             true => Fares::Unseen,
             false => Fares::Diverges(class),
         }
@@ -147,6 +174,31 @@ impl Ground {
         let connections = salvos.map(|salvo| intent::Connections::new(&salvo.connections));
         connections.collect()
     }
+}
+
+/// Who comes to each rule.
+fn visitors(case: &mut Case) -> FxHashMap<RuleId, Vec<usize>> {
+    let mut by_rule: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    let machine = case.plan.machine(BACKEND);
+    let mut visited = Visited::default();
+    let salvos = case.salvos.iter().flat_map(|salvo| {
+        let connections = Rc::new(Connections::new(&salvo.connections));
+        let packets = salvo.packets.iter();
+        packets.map(move |packet| (Rc::clone(&connections), packet))
+    });
+    for (place, (connections, packet)) in salvos.enumerate() {
+        visited.visits.clear();
+        machine.visit(&connections, packet, &mut visited);
+        for visit in &visited.visits {
+            let places = by_rule.entry(visit.rule).or_default();
+            if places.last() != Some(&place) {
+                places.push(place);
+            }
+        }
+    }
+    let by_rule = by_rule.into_iter();
+    let known = by_rule.filter_map(|(rule, places)| Some((machine.rule_id(rule)?.clone(), places)));
+    known.collect()
 }
 
 /// What else is known of each packet of a case that intent and model have judged.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::accepted::Accepted;
-use super::ground::{BACKEND, Fares, Ground};
+use super::ground::{BACKEND, Fares, Ground, Subject};
 use super::meant::Misunderstanding;
 use super::proof::{self, Shown};
 use super::site::Rules;
@@ -19,6 +19,7 @@ use crate::arm::plan::Plan;
 use crate::campaign::run::{Broken, Options, Place};
 use crate::diff::class::{Class, reason};
 use crate::diff::ledger::Ledger;
+use crate::diff::meaning::sure;
 use crate::model::Machine;
 use crate::xtables::Firewall;
 
@@ -87,9 +88,9 @@ pub enum By {
 /// What was seen of a mutant that was not noticed, or not yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// In how many cases there was anything to plant it in.
+    /// In how many cases it was planted where packets come.
     pub planted: u64,
-    /// How many packets those cases had.
+    /// How many packets come there.
     pub packets: u64,
     /// On how many packets somebody said something else, and nobody differed who had not.
     pub unseen: u64,
@@ -99,6 +100,12 @@ pub struct Seen {
     pub known: u64,
     /// The first of those classes.
     pub first_known: Option<Class>,
+    /// How many packets end otherwise.
+    pub changed: u64,
+    /// How many of these end as is meant, and did not before.
+    pub mended: u64,
+    /// The class in which the first of them diverged.
+    pub first_mended: Option<Class>,
     /// The first case that it was planted in.
     pub first: Option<u64>,
 }
@@ -307,6 +314,12 @@ impl Trail {
         }
     }
 
+    /// Whether every packet whose end it changed does with it what is meant, and did not without.
+    #[must_use]
+    pub fn mends(&self) -> bool {
+        self.seen.changed > 0 && self.seen.mended == self.seen.changed
+    }
+
     fn is_open(&self) -> bool {
         self.noticed.is_none()
     }
@@ -316,8 +329,12 @@ impl Trail {
         let start = Instant::now();
         let by = match &self.mutant {
             Mutant::Rendered(site, fault) => {
-                let planted = rules.plant(site, *fault);
-                planted.and_then(|(firewall, _)| self.seen.of_rendered(ground, &firewall, known))
+                let entries = rules.entries(site, *fault);
+                let mut packets = ground.visitors(entries.iter()).peekable();
+                let planted = packets.peek().and_then(|_| rules.plant(site, *fault));
+                planted.and_then(|(firewall, _)| {
+                    self.seen.of_rendered(ground, &firewall, packets, known)
+                })
             }
             Mutant::Meant(fault) => self.seen.of_meant(ground, *fault, known),
         };
@@ -336,10 +353,11 @@ impl Seen {
         self.first.get_or_insert(ground.case.number);
     }
 
-    fn of_rendered(
+    fn of_rendered<'g>(
         &mut self,
-        ground: &Ground,
+        ground: &'g Ground,
         firewall: &Firewall,
+        packets: impl Iterator<Item = Subject<'g>>,
         known: &dyn Fn(&Class) -> bool,
     ) -> Option<By> {
         self.plant(ground);
@@ -349,11 +367,13 @@ impl Seen {
             Err(why) => return Some(By::Refusal(reason(&why))),
         };
         let connections = ground.connections();
-        for subject in ground.packets() {
+        for subject in packets {
             let model = machine.judge(&connections[subject.place.salvo], subject.packet);
             let fares = ground.fares(subject, subject.opinion, &model, || {
                 plan.with_firewall(firewall.clone()).ok()
             });
+            let same = matches!(fares, Fares::Usually) || sure(&model) == sure(subject.model);
+            self.changed += u64::from(!same);
             if let Some(class) = self.count(subject.place, fares, known) {
                 return Some(By::Divergence(subject.place, class));
             }
@@ -400,6 +420,11 @@ impl Seen {
             Fares::Unseen => {
                 self.unseen += 1;
                 self.first_unseen.get_or_insert(place);
+                None
+            }
+            Fares::Mended(class) => {
+                self.mended += 1;
+                self.first_mended.get_or_insert(class);
                 None
             }
             Fares::Diverges(class) if known(&class) => {

@@ -107,6 +107,19 @@ impl<'a> Rules<'a> {
         change::rule::variants(fault, rule, &names)
     }
 
+    /// The rules to which packets come that a fault at a site may concern: those of the site; where it changes
+    /// chains, their first rules.
+    pub(super) fn entries(&self, site: &Site, fault: Fault) -> Vec<RuleId> {
+        let rules = self.by_shape.get(&site.rules).into_iter().flatten();
+        match fault.wants() {
+            Wants::Rule | Wants::Set => rules.map(|(id, _)| id.clone()).collect(),
+            Wants::Chain => {
+                let firsts = self.places(site, fault).into_iter();
+                firsts.map(|(id, _)| RuleId { index: 0, ..id }).collect()
+            }
+        }
+    }
+
     /// The firewall with a fault at every rule of a site, and which rules those are; `None` where it
     /// applies to none.
     pub(super) fn plant(&self, site: &Site, fault: Fault) -> Option<(Firewall, Vec<RuleId>)> {

@@ -47,10 +47,10 @@ impl Report<'_> {
     }
 
     /// Whether the campaign is as sharp as it has to be: of the mutants that are not shown to change nothing
-    /// it notices nearly all.
+    /// it notices nearly all, and the others do no harm that anybody means.
     #[must_use]
     pub fn is_sharp(&self) -> bool {
-        self.noticed().count() * 100 >= self.counted() * SHARP
+        self.noticed().count() * 100 >= self.counted() * SHARP && self.holes().all(Trail::mends)
     }
 
     /// As text, times apart. `all` adds the mutants that were noticed.
@@ -98,7 +98,8 @@ impl Report<'_> {
         )?;
         for trail in self.holes() {
             let seen = &trail.seen;
-            writeln!(out, "HOLE       {}", trail.mutant)?;
+            let kind = if trail.mends() { "mends" } else { "HOLE" };
+            writeln!(out, "{kind:<10} {}", trail.mutant)?;
             writeln!(
                 out,
                 "           planted in {} cases with {} packets; {}",
@@ -218,6 +219,13 @@ fn is_by_ledger(noticed: &Noticed) -> bool {
 fn hole(trail: &Trail) -> String {
     let seen = &trail.seen;
     let mut known = Vec::new();
+    if let Some(class) = &seen.first_mended {
+        known.push(format!(
+            "{} of {} packets that end otherwise do what is meant, and did not before: {class}",
+            grouped(seen.mended),
+            grouped(seen.changed),
+        ));
+    }
     if let Some(place) = seen.first_unseen {
         known.push(format!(
             "{} packets fare otherwise and nobody differs, first packet {} of case {}",

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
+use std::num::NonZeroU64;
 use std::path::Path;
 
 use calidiff::campaign::run::{Options, Shard, Until};
@@ -37,7 +38,10 @@ fn campaign() -> Options {
         shard: Shard::WHOLE,
         jobs: 2,
         layout: Layout::Seed,
-        dials: Dials::default(),
+        dials: Dials {
+            rulesets: NonZeroU64::MIN,
+            ..Dials::default()
+        },
         packets: 60,
         backends: Backend::BOTH.to_vec(),
         kernels: Vec::new(),

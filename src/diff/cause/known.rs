@@ -3,16 +3,23 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::{Cause, Covers};
-use crate::calico::configuration::InsertMode;
 use crate::calico::world::HostInterface;
 use crate::diff::meaning::End;
-use crate::intent::{Clause, Verdict};
+use crate::intent::{Clause, Heading, Verdict};
+use crate::mark::MarkBits;
+use crate::node::routing::Way;
 use crate::packet::{Connection, InterfaceName, Origin, Protocol};
 use crate::xtables::{Hook, TableName};
 
-const METADATA: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254));
+/// Where OpenStack's workloads ask for their metadata (felix 2.1.1, rules/static.go).
+pub(super) const METADATA: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254));
+/// The tunnel's interface.
+const TUNNEL: &str = "tunl0";
 
-pub(super) const KNOWN: [Cause; 40] = [
+const GOES_FIRST: &str = "With ChainInsertMode append Felix's rules stand behind all others, and what these decide \
+    it never sees. Whoever chose that mode asked for it; the intent knows no other programs.";
+
+pub(super) const KNOWN: [Cause; 45] = [
     Cause {
         id: "neighbour-discovery-from-a-foreign-address",
         why: "What a workload sends from an address that is not its own ends in raw PREROUTING of ip6tables, \
@@ -52,16 +59,19 @@ pub(super) const KNOWN: [Cause; 40] = [
         }),
     },
     Cause {
-        id: "another-programs-rule-goes-first",
-        why: "With ChainInsertMode append Felix's rules stand behind all others, and what these decide it \
-              never sees. Whoever chose that mode asked for it; the intent knows no other programs.",
-        covers: Covers::Unmeant(|found| {
-            let (chain, shape) = found.decided(TableName::Filter);
-            let foreign = Hook::of_chain(&chain).is_some() && !shape.contains("policy");
-            let over_lo = !found.is_lost() && found.others_accept_at(Hook::Output);
-            found.world.configuration.insert_mode == InsertMode::Append
-                && (foreign && found.is_lost() == shape.ends_with("-> DROP") || over_lo)
-        }),
+        id: "another-programs-rule-goes-first-in-input",
+        why: GOES_FIRST,
+        covers: Covers::Unmeant(|found| found.others_go_first(Hook::Input)),
+    },
+    Cause {
+        id: "another-programs-rule-goes-first-in-forward",
+        why: GOES_FIRST,
+        covers: Covers::Unmeant(|found| found.others_go_first(Hook::Forward)),
+    },
+    Cause {
+        id: "another-programs-rule-goes-first-in-output",
+        why: GOES_FIRST,
+        covers: Covers::Unmeant(|found| found.others_go_first(Hook::Output)),
     },
     Cause {
         id: "an-established-connection-of-who-is-down-or-unknown",
@@ -102,7 +112,7 @@ pub(super) const KNOWN: [Cause; 40] = [
         covers: Covers::Unmeant(|found| {
             let shape = found.decided(TableName::Filter).1;
             shape == "filter cali-wl-to-host: destination, protocol, destination ports -> ACCEPT"
-                && !found.is_lost()
+                && found.is_to_metadata_service()
         }),
     },
     Cause {
@@ -112,7 +122,9 @@ pub(super) const KNOWN: [Cause; 40] = [
               router's neighbours have no business with its workloads' metadata: the intent is right but for \
               workloads.",
         covers: Covers::Unmeant(|found| {
-            found.packet.destination == METADATA && found.is_translated_by("cali-PREROUTING")
+            let asks = found.packet.destination == METADATA && found.is_to_port(Protocol::TCP, 80);
+            let fits = found.is_lost() || found.is_to_metadata_service();
+            asks && fits && found.is_translated_by("cali-PREROUTING")
         }),
     },
     Cause {
@@ -122,8 +134,9 @@ pub(super) const KNOWN: [Cause; 40] = [
               policy. calico/node sets MetadataAddr to None everywhere, so this is so on every node of \
               Kubernetes: the intent is right.",
         covers: Covers::Unmeant(|found| {
+            let mut services = [67, 547, 53].into_iter();
             found.decided(TableName::Filter).0 == "cali-wl-to-host"
-                && found.packet.protocol() == Protocol::UDP
+                && services.any(|port| found.is_to_port(Protocol::UDP, port))
                 && !found.is_openstack()
                 && !found.is_lost()
         }),
@@ -138,6 +151,7 @@ pub(super) const KNOWN: [Cause; 40] = [
             let inside = found.inside_of(found.packet.destination);
             let itself = found.packet.source == found.packet.destination;
             found.is_translated_by("cali-fip-snat")
+                && found.is_seen_as_from_first_floating()
                 && (itself || (inside.contains(&found.packet.source) && !found.is_from_own()))
         }),
     },
@@ -147,11 +161,15 @@ pub(super) const KNOWN: [Cause; 40] = [
               nothing of a workload that reaches its second address from its first. I17 has it see the \
               address that it used: the intent is right.",
         covers: Covers::Unmeant(|found| {
+            let by_another = !found
+                .inside_of(found.packet.destination)
+                .contains(&found.packet.source);
+            let translated = found.is_translated_by("cali-fip-snat");
             found.opinion.clauses.has(Clause::I17Itself)
-                && (found.is_translated_by("cali-fip-snat")
-                    || !found
-                        .inside_of(found.packet.destination)
-                        .contains(&found.packet.source))
+                && match translated {
+                    true => found.is_seen_as_from_first_floating(),
+                    false => by_another,
+                }
         }),
     },
     Cause {
@@ -166,12 +184,34 @@ pub(super) const KNOWN: [Cause; 40] = [
     },
     Cause {
         id: "the-nodes-own-packets-through-the-tunnel",
-        why: "What the node sends into tunl0 leaves as from the tunnel's address, so that the answer comes \
-              back through it. No clause says so: Felix is right, the page is silent.",
+        why: "What leaves by tunl0 as from another address of the node's leaves as from the tunnel's, so that \
+              the answer comes back through it; what the node forwards from such an address too. No clause \
+              says so: Felix is right, the page is silent.",
         covers: Covers::Unmeant(|found| {
-            found.packet.origin == Origin::Node
+            let of_tunnel = |(name, net): (InterfaceName, ipnet::IpNet)| {
+                name.as_str() == TUNNEL && net.addr() == found.packet.source
+            };
+            let by_tunnel = match found.end {
+                End::Out {
+                    way: Way::Out(by), ..
+                } => by.as_str() == TUNNEL,
+                _ => false,
+            };
+            let source = found.packet.source;
+            let own =
+                source.is_loopback() || found.node.addresses().any(|(_, net)| net.addr() == source);
+            (found.packet.origin == Origin::Node || own)
                 && found.decided(TableName::Nat).0 == "cali-POSTROUTING"
+                && by_tunnel
+                && !found.node.addresses().any(of_tunnel)
         }),
+    },
+    Cause {
+        id: "a-rule-about-the-other-familys-icmp",
+        why: "Felix 2.1.1 writes a rule about ICMPv6 that names no family into iptables too, as `-p 58`, and \
+              IPv4 may carry that number, as IPv6 may carry ICMP's. By I15 a rule about an ICMP protocol of one \
+              family is one about that family: the intent is right.",
+        covers: Covers::Unmeant(|found| found.matches_icmp_of_other_family()),
     },
     Cause {
         id: "donottrack-policies-speak-for-workloads",
@@ -180,6 +220,7 @@ pub(super) const KNOWN: [Cause; 40] = [
               endpoint* policy only: the intent is right.",
         covers: Covers::Unmeant(|found| {
             found.decided(TableName::Filter).1 == "filter cali-FORWARD: mark, UNTRACKED -> ACCEPT"
+                && (found.opinion.clauses.has(Clause::I12Allows) || found.is_shut())
                 && !found.is_lost()
         }),
     },
@@ -197,7 +238,10 @@ pub(super) const KNOWN: [Cause; 40] = [
         covers: Covers::Unmeant(|found| {
             let (chain, _) = found.decided(TableName::Filter);
             let forwarded = found.steps.iter().any(|step| step.hook == Hook::Forward);
-            forwarded && chain.starts_with("cali-failsafe-") && !found.is_lost()
+            // The ports for what leaves open nothing that is denied where it enters.
+            let in_time = chain == "cali-failsafe-in"
+                || chain == "cali-failsafe-out" && found.denied() != Some(Heading::Ingress);
+            forwarded && in_time && !found.is_lost()
         }),
     },
     Cause {
@@ -219,15 +263,21 @@ pub(super) const KNOWN: [Cause; 40] = [
         }),
     },
     Cause {
+        id: "ip-in-ip-from-no-node-of-calicos-in-a-connection",
+        why: "With IpInIpEnabled cali-INPUT drops IP in IP from who is no node of Calico's before it asks for \
+              connections. By I5 what belongs to a connection is allowed: the intent is right.",
+        covers: Covers::Unmeant(|found| {
+            let kept = [Clause::I5Original, Clause::I5Reply, Clause::I5Related];
+            found.is_dropped_as_ip_in_ip() && kept.contains(&found.clause())
+        }),
+    },
+    Cause {
         id: "ip-in-ip-from-no-node-of-calicos",
         why: "With IpInIpEnabled cali-INPUT drops IP in IP from who is no node of Calico's before it asks for \
               connections or host endpoints. No clause has that: where there is no host endpoint the intent \
               defers, where there is one its policy decides. The page is silent about the tunnel; by its \
               clauses the intent is right, and Felix the safer one.",
-        covers: Covers::Unmeant(|found| {
-            let shape = found.decided(TableName::Filter).1;
-            shape == "filter cali-INPUT: protocol, not set source -> DROP" && found.is_lost()
-        }),
+        covers: Covers::Unmeant(|found| found.is_dropped_as_ip_in_ip()),
     },
     Cause {
         id: "from-no-address-to-all",
@@ -263,16 +313,17 @@ pub(super) const KNOWN: [Cause; 40] = [
                 let mut hosts = found.world.hosts.iter();
                 hosts.any(|host| host.of == HostInterface::Named(name))
             };
-            let like_a_workloads = |name: InterfaceName| {
-                let mut prefixes = found.world.configuration.interface_prefixes.iter();
-                prefixes.any(|prefix| prefix.begins(name.as_str()))
-            };
             let by = match found.packet.origin {
                 Origin::Arrives(by) => Some(by),
                 Origin::Node => None,
             };
             let mut touched = by.into_iter().chain(found.out());
-            touched.any(|name| named(name) && like_a_workloads(name))
+            // Felix never asks what it takes for a workload's.
+            let asked = |name: InterfaceName| {
+                let chains = ["cali-fh-", "cali-th-"].map(|start| format!("{start}{name}"));
+                found.steps.iter().any(|step| chains.contains(&step.chain))
+            };
+            touched.any(|name| named(name) && found.is_like_a_workloads(name) && !asked(name))
         }),
     },
     Cause {
@@ -310,12 +361,16 @@ pub(super) const KNOWN: [Cause; 40] = [
               not. I4 has a rule pass that matches: the intent is right, Felix 2.1.1 skips rules.",
         covers: Covers::Unmeant(|found| {
             let mut pairs = found.steps.windows(2);
+            let bits = MarkBits::within(found.world.configuration.mark_mask);
+            let pass = bits.ok().map(|bits| bits.pass);
             pairs.any(|pair| {
                 let [before, step] = pair else { return false };
                 let behind = before.rule.map(|rule| rule + 1) == step.rule;
                 let of_profile =
                     step.chain.starts_with("cali-pri-") || step.chain.starts_with("cali-pro-");
-                let stale = before.chain == step.chain && behind && before.matched.is_err();
+                let passed = pass.is_some_and(|pass| step.before.0 & pass.bits() != 0);
+                let stale =
+                    before.chain == step.chain && behind && before.matched.is_err() && passed;
                 of_profile && stale && step.matched.is_ok() && step.did == "RETURN"
             })
         }),
@@ -344,6 +399,16 @@ pub(super) const KNOWN: [Cause; 40] = [
                 step.table == TableName::Mangle && (step.before.0 ^ step.after.0) & mask != 0
             });
             foreign && found.is_accepted_untracked()
+        }),
+    },
+    Cause {
+        id: "another-program-reads-felixs-bit",
+        why: "Felix clears its bits of the mark on every packet, and a rule of another program in filter that \
+              asks for one of them no longer sees what the packet came with. I18 leaves what other programs \
+              keep on the packet as it came; but the mask is documented as Felix's alone: Felix is right, and \
+              nobody else may keep anything there.",
+        covers: Covers::Unmeant(|found| {
+            found.opinion.verdict == Verdict::Defer && found.others_read_marks()
         }),
     },
     Cause {
@@ -422,6 +487,7 @@ pub(super) const KNOWN: [Cause; 40] = [
         covers: Covers::Unmeant(|found| {
             found.clause() == Clause::I12Allows
                 && found.packet.origin == Origin::Node
+                && found.out() == Some(InterfaceName::LOOPBACK)
                 && found.is_lost()
                 && found.decided(TableName::Filter).0.starts_with("cali-")
         }),
@@ -433,18 +499,32 @@ pub(super) const KNOWN: [Cause; 40] = [
               they would say of the floating address nobody knows: nobody is wrong.",
         covers: Covers::Unmeant(|found| {
             let (chain, _) = found.decided(TableName::Filter);
+            let meant = found.opinion.exit.as_ref().map(|exit| exit.destination);
+            let ends_well = match found.end {
+                End::Lost => true,
+                End::Out { destination, .. } => meant == Some(destination),
+            };
             found.opinion.verdict == Verdict::Defer
                 && found.is_translated_by("cali-fip-dnat")
-                && found.is_lost()
+                && ends_well
                 && Hook::of_chain(&chain).is_some()
         }),
     },
     Cause {
         id: "translated-to-what-no-packet-may-bear",
         why: "A connection whose other end's address is a group's is answered, and the translation back gives the \
-              answer that group for its source, which the kernel refuses on lo. No such connection comes about \
-              by itself. The kernel is right; the intent does not look at what a translation leaves behind.",
+              answer that group for its source, which the kernel refuses on lo; and an answer from a group's \
+              address gets another by the translation back. No such connection comes about by itself. The \
+              kernel is right; the intent does not look at what a translation leaves behind.",
         covers: Covers::Unmeant(|found| {
+            let from_group = |one: &Connection| {
+                one.reply.source == found.packet.source
+                    && one.original.destination != one.reply.source
+            };
+            let refused = found.opinion.exit.is_none() && found.packet.source.is_multicast();
+            if refused && found.connections.iter().any(from_group) {
+                return true;
+            }
             let group = |one: &Connection| one.original.destination.is_multicast();
             found.is_lost()
                 && matches!(found.clause(), Clause::I5Original | Clause::I5Reply)

@@ -10,15 +10,17 @@ mod known;
 use std::net::IpAddr;
 
 use super::meaning::End;
-use super::shape::Shape;
+use super::shape::{Shape, is_of_policy};
 use crate::calico::World;
+use crate::calico::configuration::InsertMode;
 use crate::calico::world::HostInterface;
-use crate::intent::{Clause, Opinion};
+use crate::intent::{By, Clause, Heading, Opinion, Verdict};
 use crate::journey::Step;
+use crate::mark::MarkBits;
 use crate::node::Node;
 use crate::node::routing::{Routing, Way};
-use crate::packet::{Connection, InterfaceName, Origin, Packet};
-use crate::xtables::{Firewall, Hook, TableName};
+use crate::packet::{Connection, Family, InterfaceName, Origin, Packet, Protocol};
+use crate::xtables::{Firewall, Hook, Match, Not, TableName};
 
 /// A packet that does not end as it was meant to.
 #[derive(Clone, Copy, Debug)]
@@ -127,6 +129,69 @@ impl Unmeant<'_> {
         })
     }
 
+    /// Whether another program's rule in filter asks it for bits of the mark that are Felix's, and finds them
+    /// as Felix leaves them: clear, unless it comes from a workload or is asked before Felix has cleared them.
+    fn others_read_marks(&self) -> bool {
+        let told = &self.world.configuration;
+        let Ok(bits) = MarkBits::within(told.mark_mask) else {
+            return false;
+        };
+        let own = bits.all().bits();
+        let of_workload = match self.packet.origin {
+            Origin::Arrives(by) => self.is_like_a_workloads(by),
+            Origin::Node => false,
+        };
+        self.steps.iter().any(|step| {
+            let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
+            let mut asked = rule.into_iter().flat_map(|rule| &rule.matches);
+            let left = step.before.0 & own == 0
+                || of_workload
+                || told.insert_mode == InsertMode::Append
+                || step.hook == Hook::Output;
+            step.table == TableName::Filter
+                && Hook::of_chain(&step.chain).is_some()
+                && left
+                && asked.any(|one| matches!(one, Match::Mark(test) if test.value.mask & own != 0))
+        })
+    }
+
+    /// Whether it has the number of the other family's ICMP, and a policy's rule about that matches it.
+    fn matches_icmp_of_other_family(&self) -> bool {
+        let other = match self.packet.family() {
+            Family::V4 => Protocol::ICMP6,
+            Family::V6 => Protocol::ICMP,
+        };
+        self.steps.iter().any(|step| {
+            let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
+            is_of_policy(&step.chain)
+                && step.matched.is_ok()
+                && rule.is_some_and(|rule| rule.protocol == Some(Not::is(other)))
+        })
+    }
+
+    /// Whether an interface's name begins as workloads' do.
+    fn is_like_a_workloads(&self, name: InterfaceName) -> bool {
+        let mut prefixes = self.world.configuration.interface_prefixes.iter();
+        prefixes.any(|prefix| prefix.begins(name.as_str()))
+    }
+
+    /// Whether Felix's rules stand behind another program's, which decides at a hook.
+    fn others_go_first(&self, hook: Hook) -> bool {
+        let (chain, shape) = self.decided(TableName::Filter);
+        let foreign = Hook::of_chain(&chain) == Some(hook) && !shape.contains("policy");
+        let decides = foreign && self.is_lost() == shape.ends_with("-> DROP");
+        let over_lo = hook == Hook::Output && !self.is_lost() && self.others_accept_at(hook);
+        self.world.configuration.insert_mode == InsertMode::Append && (decides || over_lo)
+    }
+
+    /// Whether Felix drops it as IP in IP from who is no node of Calico's.
+    fn is_dropped_as_ip_in_ip(&self) -> bool {
+        let shape = self.decided(TableName::Filter).1;
+        shape == "filter cali-INPUT: protocol, not set source -> DROP"
+            && self.packet.protocol() == Protocol::IPIP
+            && !self.world.nodes.contains(&self.packet.source)
+    }
+
     /// Whether Felix accepts it in filter as UNTRACKED and marked.
     fn is_accepted_untracked(&self) -> bool {
         self.steps.iter().any(|step| {
@@ -230,6 +295,55 @@ impl Unmeant<'_> {
             self.packet.origin == Origin::Arrives(one.interface)
                 && one.addresses.contains(&self.packet.source)
         })
+    }
+
+    /// Whether it is of a protocol and to a port.
+    fn is_to_port(&self, protocol: Protocol, port: u16) -> bool {
+        let ports = self.packet.transport.ports();
+        self.packet.protocol() == protocol && ports.is_some_and(|ports| ports.destination == port)
+    }
+
+    /// Whether it reaches OpenStack's metadata service, asked for by its own address and port or by those
+    /// that workloads ask for, or in a connection that says otherwise.
+    fn is_to_metadata_service(&self) -> bool {
+        let told = &self.world.configuration;
+        let End::Out { destination, .. } = self.end else {
+            return false;
+        };
+        let fits = match self.packet.destination {
+            known::METADATA => self.is_to_port(Protocol::TCP, 80),
+            asked if asked == destination => self.is_to_port(Protocol::TCP, told.metadata_port),
+            _ => true,
+        };
+        fits && told.metadata_address.parse() == Ok(destination)
+    }
+
+    /// Whether it comes out as from the floating address, first as text, that stands for where it goes.
+    fn is_seen_as_from_first_floating(&self) -> bool {
+        let End::Out {
+            source,
+            destination,
+            ..
+        } = self.end
+        else {
+            return false;
+        };
+        let floating = self.world.workloads.iter().flat_map(|one| &one.floating);
+        let outside = floating.filter(|one| one.inside == destination);
+        let outside = outside.map(|one| (one.outside.to_string(), one.outside));
+        outside.min().is_some_and(|(_, first)| first == source)
+    }
+
+    /// In which direction, seen from an endpoint, it was meant to be denied by its policies or profiles.
+    fn denied(&self) -> Option<Heading> {
+        match self.opinion.decision.by {
+            _ if self.opinion.verdict != Verdict::Deny => None,
+            By::Rule { at, .. }
+            | By::Tier { at, .. }
+            | By::Profile { at, .. }
+            | By::NoProfile { at } => Some(at.heading),
+            _ => None,
+        }
     }
 
     fn inside_of(&self, outside: IpAddr) -> Vec<IpAddr> {

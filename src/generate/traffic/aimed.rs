@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use super::party::pick_of;
 use super::{Traffic, of_protocol};
@@ -36,13 +38,68 @@ enum At {
     Interface(InterfaceName),
 }
 
-/// Every rule of every policy and profile that an endpoint of the node has.
-pub(super) fn aims<'a>(world: &'a World, node: &Node) -> Vec<Aim<'a>> {
-    let mut aims = Vec::new();
+/// Something that a rule asks for, at whose edges packets are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Edge {
+    SourcePorts,
+    DestinationPorts,
+    Protocol,
+    Message,
+    /// The address of who is not at the endpoint.
+    OtherEnd,
+}
+
+impl Edge {
+    const ALL: [Self; 5] = [
+        Self::SourcePorts,
+        Self::DestinationPorts,
+        Self::Protocol,
+        Self::Message,
+        Self::OtherEnd,
+    ];
+
+    /// Whether a rule asks for it.
+    fn is_of(self, aim: Aim<'_>) -> bool {
+        let rule = aim.rule;
+        let ports = |side: &Side| !side.ports.is_empty() || !side.not_ports.is_empty();
+        match self {
+            Self::SourcePorts => ports(&rule.source),
+            Self::DestinationPorts => ports(&rule.destination),
+            Self::Protocol => rule.protocol.is_some() || rule.not_protocol.is_some(),
+            Self::Message => rule.icmp.is_some() || rule.not_icmp.is_some(),
+            Self::OtherEnd => {
+                let side = aim.other_side();
+                let nets = !side.nets.is_empty() || !side.not_nets.is_empty();
+                nets || !side.peers.is_empty() || !side.not_peers.is_empty()
+            }
+        }
+    }
+}
+
+impl<'a> Aim<'a> {
+    /// What it asks of who is not at the endpoint.
+    fn other_side(self) -> &'a Side {
+        match self.ingress {
+            true => &self.rule.source,
+            false => &self.rule.destination,
+        }
+    }
+}
+
+/// Every rule of every policy and profile that an endpoint of the node has, and of each every place where
+/// it is asked: what stands at one place alone comes as often as what stands everywhere.
+pub(super) fn aims<'a>(world: &'a World, node: &Node) -> Vec<Vec<Aim<'a>>> {
+    let mut aims: Vec<Vec<Aim<'a>>> = Vec::new();
+    let mut places: FxHashMap<*const Rule, usize> = FxHashMap::default();
     let mut add = |at: At, rules: [&'a [Rule]; 2]| {
         for (rules, ingress) in rules.into_iter().zip([true, false]) {
-            let asked = rules.iter().map(|rule| Aim { rule, at, ingress });
-            aims.extend(asked);
+            for rule in rules {
+                let place = *places.entry(std::ptr::from_ref(rule)).or_insert(aims.len());
+                if place == aims.len() {
+                    aims.push(Vec::new());
+                }
+                aims[place].push(Aim { rule, at, ingress });
+            }
         }
     };
     let of_workloads = world.workloads.iter().enumerate().map(|(index, one)| {
@@ -81,7 +138,8 @@ fn interface_of(of: HostInterface, expected: &[IpAddr], node: &Node) -> Option<I
 
 impl Traffic<'_> {
     pub(super) fn aimed(&self, bits: &mut impl Bits) -> Option<Draft> {
-        let aim = *bits.pick(&self.aims)?;
+        let places = bits.pick(&self.aims)?;
+        let aim = *bits.pick(places)?;
         let family = self.family_of(bits, aim.rule);
         let (origin, source, destination) = self.flow(bits, aim, family)?;
         let transport = self.transport_for(bits, aim.rule, family);
@@ -254,58 +312,47 @@ impl Traffic<'_> {
         port
     }
 
-    /// Changes one thing so that the packet misses the rule, by as little as may be.
+    /// Changes one thing that the rule asks for, to a value at one of its edges; where it asks for nothing
+    /// of the kind, any.
     fn miss(&self, bits: &mut impl Bits, aim: Aim<'_>, packet: &mut Packet) {
-        let Aim { rule, at, ingress } = aim;
-        match bits.below(6) {
-            0 | 1 => {
-                let source = bits.chance(1, 3);
-                let side = if source {
-                    &rule.source
-                } else {
-                    &rule.destination
-                };
-                let near = self.port_beside(bits, side, packet.family());
-                change_ports(packet, |ports| match source {
-                    true => ports.source = near,
-                    false => ports.destination = near,
-                });
-                if let Transport::Icmp(icmp) = &mut packet.transport {
-                    icmp.code ^= 1;
-                }
+        let rule = aim.rule;
+        let asked = Edge::ALL.into_iter().filter(|edge| edge.is_of(aim));
+        let asked: SmallVec<[Edge; 5]> = asked.collect();
+        let edge = match bits.chance(1, 6) {
+            true => Some(bits.one(Edge::ALL)),
+            false => bits.pick(&asked).copied(),
+        };
+        match edge {
+            None => {}
+            Some(Edge::SourcePorts) => {
+                let near = self.port_beside(bits, &rule.source, packet.family());
+                change_ports(packet, |ports| ports.source = near);
             }
-            2 => {
-                let protocols = [
-                    Protocol::TCP,
-                    Protocol::UDP,
-                    Protocol::SCTP,
-                    Protocol::UDP_LITE,
-                ];
-                packet.transport = transport_of(packet, bits.one(protocols));
+            Some(Edge::DestinationPorts) => {
+                let near = self.port_beside(bits, &rule.destination, packet.family());
+                change_ports(packet, |ports| ports.destination = near);
             }
-            3 => {
-                if let Transport::Icmp(icmp) = &mut packet.transport {
-                    icmp.kind = icmp.kind.wrapping_add(bits.one([1, u8::MAX]));
-                } else {
-                    packet.transport = self.transport(bits, packet.family());
-                }
+            Some(Edge::Protocol) => {
+                let protocol = protocol_beside(bits, rule);
+                packet.transport = transport_of(packet, protocol);
             }
-            _ => {
-                let side = if ingress {
-                    &rule.source
-                } else {
-                    &rule.destination
-                };
-                let near = self.address_beside(bits, side, packet.family());
-                let Some(near) = near else { return };
-                match (ingress, at) {
-                    (false, _) => packet.destination = near,
-                    (true, At::Interface(_)) => packet.source = near,
-                    (true, At::Workload(_)) => {
-                        packet.origin = self.origin_of(near).unwrap_or(packet.origin);
-                        packet.source = near;
-                    }
-                }
+            Some(Edge::Message) => match &mut packet.transport {
+                Transport::Icmp(icmp) => message_beside(bits, icmp, rule),
+                _ => packet.transport = self.transport(bits, packet.family()),
+            },
+            Some(Edge::OtherEnd) => self.miss_address(bits, aim, packet),
+        }
+    }
+
+    fn miss_address(&self, bits: &mut impl Bits, aim: Aim<'_>, packet: &mut Packet) {
+        let near = self.address_beside(bits, aim.other_side(), packet.family());
+        let Some(near) = near else { return };
+        match (aim.ingress, aim.at) {
+            (false, _) => packet.destination = near,
+            (true, At::Interface(_)) => packet.source = near,
+            (true, At::Workload(_)) => {
+                packet.origin = self.origin_of(near).unwrap_or(packet.origin);
+                packet.source = near;
             }
         }
     }
@@ -315,10 +362,10 @@ impl Traffic<'_> {
         let mut asked = lists.into_iter().flatten();
         let place = bits.below(side.ports.len() + side.not_ports.len());
         match asked.nth(place) {
-            Some(RulePorts::Numbers(numbers)) => match bits.chance(1, 2) {
-                true => numbers.first().wrapping_sub(1),
-                false => numbers.last().wrapping_add(1),
-            },
+            Some(RulePorts::Numbers(numbers)) => {
+                let (first, last) = (numbers.first(), numbers.last());
+                bits.one([first.wrapping_sub(1), last.wrapping_add(1), first, last])
+            }
             _ => self.port(bits, family),
         }
     }
@@ -352,6 +399,43 @@ fn meet_message(bits: &mut impl Bits, icmp: &mut Icmp, rule: &Rule) {
             Some(_) => {}
             None => icmp.kind = kind.wrapping_add(1),
         }
+    }
+}
+
+/// A protocol next to one that a rule names, or that one; and those that have ports like it.
+fn protocol_beside(bits: &mut impl Bits, rule: &Rule) -> Protocol {
+    let named = rule.protocol.into_iter().chain(rule.not_protocol);
+    let named: SmallVec<[u8; 2]> = named.map(|protocol| protocol.protocol().0).collect();
+    match bits.pick(&named) {
+        Some(number) if bits.chance(2, 3) => {
+            let numbers = [number.wrapping_sub(1), *number, number.wrapping_add(1)];
+            Protocol(bits.one(numbers))
+        }
+        _ => bits.one([
+            Protocol::TCP,
+            Protocol::UDP,
+            Protocol::SCTP,
+            Protocol::UDP_LITE,
+        ]),
+    }
+}
+
+/// Gives a message a type or code next to one that a rule names, or those.
+fn message_beside(bits: &mut impl Bits, icmp: &mut Icmp, rule: &Rule) {
+    let named = rule.icmp.into_iter().chain(rule.not_icmp);
+    let named: SmallVec<[IcmpMessage; 2]> = named.collect();
+    let Some(message) = bits.pick(&named) else {
+        icmp.code ^= 1;
+        return;
+    };
+    icmp.kind = message.kind;
+    icmp.code = message.code.unwrap_or(icmp.code);
+    match bits.below(5) {
+        0 => icmp.kind = message.kind.wrapping_add(1),
+        1 => icmp.kind = message.kind.wrapping_sub(1),
+        2 => icmp.code = icmp.code.wrapping_add(1),
+        3 => icmp.code = icmp.code.wrapping_sub(1),
+        _ => {}
     }
 }
 

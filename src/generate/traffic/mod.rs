@@ -51,8 +51,8 @@ pub struct Traffic<'a> {
     ground: Ground<'a>,
     /// Whose packets there are, and how often they come.
     parties: Vec<(usize, Party)>,
-    /// The rules that endpoints of the node are asked.
-    aims: Vec<Aim<'a>>,
+    /// The rules that endpoints of the node are asked, each with the places.
+    aims: Vec<Vec<Aim<'a>>>,
     families: Vec<Family>,
 }
 
@@ -163,7 +163,7 @@ impl<'a> Traffic<'a> {
         standing: Standing,
     ) -> Option<Draft> {
         if bits.chance(1, 4) {
-            packet.mark = Mark(self.mark(bits));
+            packet.mark = Mark(self.mark(bits, packet.family()));
         }
         if bits.chance(1, 80) {
             packet.fragment = Some(Fragment {
@@ -174,15 +174,17 @@ impl<'a> Traffic<'a> {
         Draft::new(packet.clone(), standing).or_else(|| Draft::new(packet, Standing::New))
     }
 
-    /// A mark that somebody left: all of Felix's bits, one of them, others, or any.
-    fn mark(&self, bits: &mut impl Bits) -> u32 {
+    /// A mark that somebody left: all of Felix's bits, one of them, others, those that rules know, or any.
+    fn mark(&self, bits: &mut impl Bits, family: Family) -> u32 {
         let own = self.world.configuration.mark_mask;
         let [a, b, c, d, ..] = bits.next().to_le_bytes();
         let any = u32::from_le_bytes([a, b, c, d]);
-        match bits.below(4) {
+        match bits.below(6) {
             0 => own,
             1 => own & any,
             2 => !own & any,
+            3 => !own,
+            4 => self.ground.mark_bits(family) & !own,
             _ => any,
         }
     }

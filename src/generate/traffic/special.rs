@@ -6,6 +6,7 @@ use super::party::{Party, pick_of};
 use super::{Traffic, message, of_protocol};
 use crate::generate::bits::Bits;
 use crate::generate::draft::Draft;
+use crate::generate::ground::around;
 use crate::generate::standing::{Shot, Standing};
 use crate::packet::{
     Connection, Family, Origin, Packet, Ports, Progress, Protocol, TcpFlags, Transport,
@@ -183,6 +184,12 @@ impl Traffic<'_> {
         if matches!(from, Party::Behind(_)) && bits.chance(1, 2) {
             let nodes = self.world.nodes.iter().copied();
             source = pick_of(bits, family, nodes).unwrap_or(source);
+            if bits.chance(1, 3) {
+                source = bits
+                    .pick(&around(source, source))
+                    .copied()
+                    .unwrap_or(source);
+            }
         }
         let to = self.party(bits)?;
         let to = bits.one([Party::Node, to]);
@@ -252,9 +259,17 @@ impl Traffic<'_> {
             Some(own) if bits.chance(1, 2) => (own, configuration.metadata_port),
             _ => (METADATA, 80),
         };
+        let near = bits.chance(1, 4);
+        let destination = match near && bits.chance(1, 2) {
+            true => *bits.pick(&around(destination, destination))?,
+            false => destination,
+        };
         let ports = Ports {
             source: 40_000,
-            destination: port,
+            destination: match near {
+                true => port.wrapping_add(bits.one([0, 1, u16::MAX])),
+                false => port,
+            },
         };
         let protocol = bits.one([Protocol::TCP, Protocol::TCP, Protocol::UDP]);
         let transport = of_protocol(bits, Family::V4, protocol, ports);

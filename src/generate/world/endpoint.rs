@@ -58,6 +58,11 @@ impl<B: Bits> Maker<'_, B> {
             if let Some(name) = name {
                 self.unknown(name, count, site);
             }
+            if self.bits.chance(1, 3)
+                && let Some(name) = self.nearly_alike(configuration, &mut names)
+            {
+                self.unknown(name, count + 1, site);
+            }
         }
         if self.has(Feature::OtherNode) {
             for number in 0..=self.bits.below(2) {
@@ -90,6 +95,18 @@ impl<B: Bits> Maker<'_, B> {
             .into_iter()
             .filter_map(|name| name.parse().ok());
         free.find(|name| names.insert(*name))
+    }
+
+    /// The name of an interface that looks like a workload's but for the last letter of the prefix.
+    fn nearly_alike(
+        &mut self,
+        configuration: &Configuration,
+        names: &mut BTreeSet<InterfaceName>,
+    ) -> Option<InterfaceName> {
+        let prefixes = &configuration.interface_prefixes;
+        let prefix = self.bits.pick(prefixes)?.as_str();
+        let name = format!("{}-0", &prefix[..prefix.len() - 1]).parse().ok()?;
+        names.insert(name).then_some(name)
     }
 
     fn workload(

@@ -6,7 +6,7 @@ use super::site::Site;
 use super::{Feature, Maker};
 use crate::generate::bits::Bits;
 use crate::packet::{Family, Protocol};
-use crate::xtables::matches::{PortRange, TcpTest};
+use crate::xtables::matches::{MaskedMark, PortRange, TcpTest};
 use crate::xtables::ruleset::{AddressMask, InterfacePattern};
 use crate::xtables::target::Xmark;
 use crate::xtables::{Firewall, Hook, Match, Not, Policy, Rule, Ruleset, Table, TableName, Target};
@@ -60,7 +60,18 @@ impl<B: Bits> Maker<'_, B> {
             ..Rule::default()
         };
         let out = chain == Hook::Output.chain();
-        match self.bits.below(4) {
+        match self.bits.below(6) {
+            4 | 5 => {
+                let bit = 1_u32 << self.bits.below(32);
+                let test = Not {
+                    negated: self.bits.chance(1, 2),
+                    value: MaskedMark {
+                        value: bit,
+                        mask: bit,
+                    },
+                };
+                rule.matches = vec![Match::Mark(test)];
+            }
             0 => {
                 let port = self.port();
                 rule.protocol = Some(Not::is(Protocol::TCP));

@@ -32,6 +32,8 @@ const SECOND_V6: [Ipv6Addr; 2] = [
 ];
 /// The node's address on its tunnel.
 pub(super) const TUNNEL: Ipv4Addr = Ipv4Addr::new(10, 65, 0, 64);
+/// Another that somebody gave it.
+const TUNNEL_TOO: Ipv4Addr = Ipv4Addr::new(10, 65, 0, 65);
 /// Addresses of nobody in particular: of the prefixes for documentation (RFC 5737, RFC 3849).
 const STRANGER_V4: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 9);
 const STRANGER_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 1, 0, 0, 0, 0, 9);
@@ -121,7 +123,11 @@ impl<B: Bits> Maker<'_, B> {
             && let Some(name) = interface("tunl0")
         {
             let addresses = configuration.tunnel_address.into_iter().map(IpNet::from);
-            self.uplink(&mut site, name, addresses.collect());
+            let mut addresses: Vec<IpNet> = addresses.collect();
+            if self.bits.chance(1, 4) {
+                addresses.push(IpNet::from(IpAddr::from(TUNNEL_TOO)));
+            }
+            self.uplink(&mut site, name, addresses);
         }
         if self.has(Feature::OtherNode) {
             self.other_node(&mut site);

@@ -4,16 +4,17 @@
 //! does not follow stands for itself, as an atom: the same question has the same answer.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
 use super::ranges::Ranges;
 use crate::generate::ground::number;
 use crate::node::Node;
-use crate::packet::Family;
+use crate::packet::{Family, InterfaceName};
 use crate::xtables::matches::{
-    AddrtypeTest, Conntrack, IcmpTest, MaskedMark, Match, Not, PortRange, PortSide, SetSide,
-    SetTest, States,
+    AddressTypes, AddrtypeTest, Conntrack, IcmpTest, MaskedMark, Match, Not, PortRange, PortSide,
+    SetSide, SetTest, States,
 };
 use crate::xtables::ruleset::{AddressMask, InterfacePattern};
 use crate::xtables::set::{Dimension, Method, Part, Set};
@@ -68,6 +69,9 @@ pub(super) const HEADERS: u128 = 7;
 pub(super) const STATES: u128 = 4;
 /// Of [`Field::State`]: UNTRACKED.
 pub(super) const UNTRACKED: u128 = 4;
+
+/// The place of LOCAL in [`AddressTypes::NAMES`].
+const LOCAL: usize = 2;
 
 /// One test of a rule.
 #[derive(Clone, Debug, PartialEq)]
@@ -232,7 +236,7 @@ impl Reader<'_> {
         let mut tests = Vec::new();
         self.header(rule, &mut tests);
         for one in &rule.matches {
-            self.test(one, &mut tests);
+            self.test(one, rule.out_interface.as_ref(), &mut tests);
         }
         let action = action(&rule.target);
         let may_end = |test: &Test| matches!(test, Test::Header { .. } | Test::Chance);
@@ -296,7 +300,7 @@ impl Reader<'_> {
         Ranges::new(fitting.map(|(_, place)| (place, place)).collect())
     }
 
-    fn test(&self, one: &Match, tests: &mut Vec<Test>) {
+    fn test(&self, one: &Match, leaves_by: Option<&Not<InterfacePattern>>, tests: &mut Vec<Test>) {
         match one {
             Match::Comment(_) => {}
             Match::Mark(test) => tests.push(Test::Mark(test.value, !test.negated)),
@@ -327,7 +331,7 @@ impl Reader<'_> {
                 tests.push(self.message(asked.value, asked.negated));
             }
             Match::Set(test) => tests.push(self.set(test)),
-            Match::Addrtype(test) => types(test, tests),
+            Match::Addrtype(test) => self.types(test, leaves_by, tests),
             Match::Pkttype(_)
             | Match::Iprange(_)
             | Match::Rpfilter(_)
@@ -387,6 +391,53 @@ impl Reader<'_> {
         for (field, asked) in both {
             tests.extend(asked.map(|asked| self.ports(field, &[asked.value], asked.negated)));
         }
+    }
+
+    /// Each end by itself: one may be asked for in a rule of both. What is LOCAL is besides an address of the
+    /// node's, and what is not LOCAL where it leaves none of that interface's.
+    fn types(
+        &self,
+        test: &AddrtypeTest,
+        leaves_by: Option<&Not<InterfacePattern>>,
+        tests: &mut Vec<Test>,
+    ) {
+        let limits = (test.limit_in, test.limit_out);
+        let ends = [
+            (Field::Source, test.source),
+            (Field::Destination, test.destination),
+        ];
+        for (field, asked) in ends {
+            let Some(asked) = asked else { continue };
+            tests.push(atom(&(field, asked.value, limits), asked.negated));
+            if self.family == Family::V4 && asked == Not::is(AddressTypes::one(LOCAL)) {
+                tests.push(Test::Field(field, self.own_addresses()));
+            }
+            let others = asked == Not::negated(AddressTypes::one(LOCAL)) && test.limit_out;
+            if let (Family::V4, true, Some(by)) = (self.family, others, leaves_by) {
+                let own = self.addresses_of(by);
+                tests.push(Test::Field(field, self.all(field).without(&own)));
+            }
+        }
+    }
+
+    /// The addresses of IPv4 that an interface has, and no other.
+    fn addresses_of(&self, interface: &Not<InterfacePattern>) -> Ranges {
+        let is_it = |name: InterfaceName| *interface == Not::is(InterfacePattern::Exactly(name));
+        let all = || self.node.addresses().map(|(name, net)| (name, net.addr()));
+        let alone = all().filter(|(_, own)| {
+            let mut holders = all().filter(|(_, one)| one == own);
+            own.is_ipv4() && holders.all(|(name, _)| is_it(name))
+        });
+        let alone: Vec<IpNet> = alone.map(|(_, own)| IpNet::from(own)).collect();
+        of_nets(&alone)
+    }
+
+    /// Every address of IPv4 that is the node's, and perhaps others of loopback.
+    fn own_addresses(&self) -> Ranges {
+        let own = self.node.addresses().map(|(_, net)| net.addr());
+        let own = own.filter(IpAddr::is_ipv4).map(IpNet::from);
+        let loopback = IpNet::new(Ipv4Addr::new(127, 0, 0, 0).into(), 8);
+        of_nets(&own.chain(loopback).collect::<Vec<_>>())
     }
 
     fn message(&self, test: IcmpTest, negated: bool) -> Test {
@@ -479,14 +530,6 @@ fn header(short: u128) -> Test {
 
 fn atom(what: &impl std::fmt::Debug, negated: bool) -> Test {
     Test::Atom(format!("{what:?}"), !negated)
-}
-
-/// Each end by itself: one may be asked for in a rule of both.
-fn types(test: &AddrtypeTest, tests: &mut Vec<Test>) {
-    let limits = (test.limit_in, test.limit_out);
-    for (end, asked) in [("source", test.source), ("destination", test.destination)] {
-        tests.extend(asked.map(|asked| atom(&(end, asked.value, limits), asked.negated)));
-    }
 }
 
 fn action(target: &Target) -> Action {

@@ -4,20 +4,27 @@ use std::collections::BTreeMap;
 
 use super::code::{Action, Code, Step, Test};
 use super::context::Frame;
+use crate::node::{Node, Route, RouteKind};
+use crate::packet::InterfaceName;
 use crate::xtables::{Backend, Hook, TableName};
 
 /// The bits that are read behind each table at each hook, and within chains.
 pub(super) struct Live<'a> {
     code: &'a Code,
     behind: BTreeMap<(Hook, TableName), u32>,
+    /// Whether what the node forwards may come back over `lo`.
+    comes_back: bool,
 }
 
 impl<'a> Live<'a> {
-    /// Of all rules of a family. Who comes back over `lo` is asked from the start, with its mark.
-    pub(super) fn new(code: &'a Code) -> Self {
+    /// Of all rules of a family. What the node sends to itself comes back over `lo` and is asked from the
+    /// start, with its mark; what it forwards only where a route leads there.
+    pub(super) fn new(node: &Node, code: &'a Code) -> Self {
+        let to_lo = |route: &Route| matches!(route.to, RouteKind::Unicast { interface, .. } if interface == InterfaceName::LOOPBACK);
         let mut live = Self {
             code,
             behind: BTreeMap::new(),
+            comes_back: node.routes.iter().any(to_lo),
         };
         loop {
             let before = live.behind.clone();
@@ -48,13 +55,13 @@ impl<'a> Live<'a> {
     }
 
     fn after(&self, hook: Hook) -> u32 {
-        let next: &[Hook] = match hook {
-            Hook::Prerouting => &[Hook::Input, Hook::Forward],
-            Hook::Input => &[],
-            Hook::Forward | Hook::Output => &[Hook::Postrouting],
-            Hook::Postrouting => &[Hook::Prerouting],
-        };
-        next.iter().fold(0, |live, hook| live | self.at(*hook))
+        match hook {
+            Hook::Prerouting => self.at(Hook::Input) | self.at(Hook::Forward),
+            Hook::Input => 0,
+            Hook::Forward if !self.comes_back => self.through(Hook::Postrouting, 0),
+            Hook::Forward | Hook::Output => self.at(Hook::Postrouting),
+            Hook::Postrouting => self.at(Hook::Prerouting),
+        }
     }
 
     /// What is read from a hook's start on.
@@ -63,6 +70,12 @@ impl<'a> Live<'a> {
             Some(table) => self.built_in(hook, *table, self.behind(hook, *table)),
             None => 0,
         }
+    }
+
+    /// The same, if this is read behind the hook.
+    fn through(&self, hook: Hook, behind: u32) -> u32 {
+        let tables = TableName::at(hook, Backend::Legacy).into_iter().rev();
+        tables.fold(behind, |later, table| self.built_in(hook, table, later))
     }
 
     fn built_in(&self, hook: Hook, table: TableName, end: u32) -> u32 {

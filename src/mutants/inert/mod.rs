@@ -99,13 +99,13 @@ impl<'a> Sound<'a> {
         let mut reason = Inert::Logged;
         for (family, code, contexts) in &self.families {
             let other = Code::new(self.node, faulty, *family);
-            reason = reason.max(inert(code, &other, contexts)?);
+            reason = reason.max(inert(self.node, code, &other, contexts)?);
         }
         Some(reason)
     }
 }
 
-fn inert(code: &Code, other: &Code, contexts: &Contexts) -> Option<Inert> {
+fn inert(node: &Node, code: &Code, other: &Code, contexts: &Contexts) -> Option<Inert> {
     let differing = code.chains.iter();
     let mut differing = differing
         .filter(|(name, chain)| other.chains.get(*name) != Some(*chain))
@@ -119,7 +119,7 @@ fn inert(code: &Code, other: &Code, contexts: &Contexts) -> Option<Inert> {
     let codes = [code, other];
     let pair = Pair {
         codes,
-        live: codes.map(Live::new),
+        live: codes.map(|code| Live::new(node, code)),
     };
     let mut reason = None;
     for (name, _) in differing {
