@@ -50,6 +50,9 @@ pub struct Stopped {
 /// The cases that a room has still to load, with their numbers.
 type Left<Case> = std::iter::Zip<std::ops::RangeFrom<usize>, std::vec::IntoIter<Case>>;
 
+/// What a room has left, and the case that it loads.
+type Work<T> = (Option<Left<T>>, Option<usize>);
+
 /// Programs one case after the other, and hands the room to `judge` as soon as it has loaded its case, with
 /// the case's number and its fate. Cases come in rows, which `next` gives to rooms of a backend that are free,
 /// until there are none: a room loads a row's cases, which have much in common, one after the other. They are
@@ -90,8 +93,7 @@ pub fn in_rooms<'a, Row: IntoIterator<Item: Into<Load<'a>>>>(
         let backend = room.backend();
         move |error| Stopped { backend, error }
     };
-    // What each room has left, and the case that it loads.
-    let mut work: Vec<(Option<Left<Row::Item>>, Option<usize>)> = Vec::with_capacity(rooms.len());
+    let mut work: Vec<Work<Row::Item>> = Vec::with_capacity(rooms.len());
     for room in &mut *rooms {
         let mut left = Some((0..).zip(Vec::new()));
         let case = begin(room, &mut left).map_err(stopped(room))?;
