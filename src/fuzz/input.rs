@@ -31,7 +31,7 @@ const END: &str = "\n...\n";
 
 /// How many packets the generator is asked for. Loading the rules takes as long as firing some hundreds,
 /// but each stands in the envelope, and a short one is changed where it matters more often.
-pub const PACKETS: usize = 40;
+pub const PACKETS: usize = 80;
 
 /// How libFuzzer's artifacts are called.
 const ARTIFACTS: [&str; 6] = [

@@ -78,7 +78,8 @@ fn what_a_campaign_finds_is_known_and_what_it_asks_is_mixed() -> Outcome {
     assert!(report.is_clean(), "{}", report.text(false));
     let counts = &outcome.counts;
     assert_eq!(counts.cases, 1_000);
-    assert!(counts.packets > 50_000 && counts.rulesets.len() > 900);
+    // Where a cluster has no endpoints, or the tools refuse its rules, its rulesets are one.
+    assert!(counts.packets > 50_000 && counts.rulesets.len() > 850);
     let mut decided: Vec<String> = Vec::new();
     for clause in Clause::ALL {
         // Prefixes granted to a workload came later than the seed's era.

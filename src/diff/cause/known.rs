@@ -19,7 +19,7 @@ const TUNNEL: &str = "tunl0";
 const GOES_FIRST: &str = "With ChainInsertMode append Felix's rules stand behind all others, and what these decide \
     it never sees. Whoever chose that mode asked for it; the intent knows no other programs.";
 
-pub(super) const KNOWN: [Cause; 45] = [
+pub(super) const KNOWN: [Cause; 47] = [
     Cause {
         id: "neighbour-discovery-from-a-foreign-address",
         why: "What a workload sends from an address that is not its own ends in raw PREROUTING of ip6tables, \
@@ -378,13 +378,16 @@ pub(super) const KNOWN: [Cause; 45] = [
     Cause {
         id: "to-all-or-to-a-group-routed-again",
         why: "The node's own packet to all goes by the best route, and by the interface of its source address \
-              once a table has changed its mark and the kernel routes it again (`ip_route_me_harder`). That is \
-              routing's to say, of which the intent sees the first half alone.",
-        covers: Covers::Unmeant(|found| match found.packet.destination {
-            IpAddr::V4(to) => {
-                found.packet.origin == Origin::Node && (to.is_broadcast() || to.is_multicast())
-            }
-            IpAddr::V6(_) => false,
+              once a table has changed its mark and the kernel routes it again (`ip_route_me_harder`). One to \
+              :: is to the node only where the socket asks for its route (`rawv6_sendmsg`), and goes by the \
+              default route the second time. That is routing's to say, of which the intent sees the first half \
+              alone.",
+        covers: Covers::Unmeant(|found| {
+            let many = match found.packet.destination {
+                IpAddr::V4(to) => to.is_broadcast() || to.is_multicast(),
+                IpAddr::V6(to) => to.is_unspecified(),
+            };
+            found.packet.origin == Origin::Node && many
         }),
     },
     Cause {
@@ -529,6 +532,35 @@ pub(super) const KNOWN: [Cause; 45] = [
             found.is_lost()
                 && matches!(found.clause(), Clause::I5Original | Clause::I5Reply)
                 && found.connections.iter().any(group)
+        }),
+    },
+    Cause {
+        id: "a-header-cut-short-that-a-rule-asks-for",
+        why: "A rule that asks for ports drops a packet whose header does not show them, whatever its target \
+              (`hotdrop` in net/netfilter/xt_tcpudp.c and xt_multiport.c), so the failsafe ports that are asked \
+              first drop what a rule behind them would allow. I15 has a rule about ports not match it, and \
+              says nothing more: the kernel is right to let nothing through of which it can't be said what it \
+              is. Only what is not tracked comes so far; of the others connection tracking says INVALID.",
+        covers: Covers::Unmeant(|found| {
+            found.opinion.verdict == Verdict::Allow && found.is_broken_off()
+        }),
+    },
+    Cause {
+        id: "from-no-address-back-to-who-sent-it",
+        why: "Felix refuses spoofed addresses of IPv6 by `rpfilter`, which leaves what comes from :: to the \
+              forward path (net/ipv6/netfilter/ip6t_rpfilter.c, `rpfilter_mt`); and that looks at no source where \
+              a packet leaves by the interface that it came in by (net/ipv6/ip6_output.c, `ip6_forward`). So a \
+              workload that sends to itself reaches itself from no address. I6 denies what is not its own: the \
+              intent is right, though nobody else is reached.",
+        covers: Covers::Unmeant(|found| {
+            let Origin::Arrives(by) = found.packet.origin else {
+                return false;
+            };
+            let IpAddr::V6(source) = found.packet.source else {
+                return false;
+            };
+            let back = matches!(found.end, End::Out { way: Way::Out(out), .. } if out == by);
+            found.clause() == Clause::I6Spoofed && source.is_unspecified() && back
         }),
     },
 ];

@@ -19,7 +19,7 @@ use crate::journey::Step;
 use crate::mark::MarkBits;
 use crate::node::Node;
 use crate::node::routing::{Routing, Way};
-use crate::packet::{Connection, Family, InterfaceName, Origin, Packet, Protocol};
+use crate::packet::{Connection, Defect, Family, InterfaceName, Origin, Packet, Protocol};
 use crate::xtables::{Firewall, Hook, Match, Not, TableName};
 
 /// A packet that does not end as it was meant to.
@@ -97,6 +97,14 @@ impl Unmeant<'_> {
 
     fn is_lost(&self) -> bool {
         self.end == End::Lost
+    }
+
+    /// Whether its header is cut short, and a rule that asks for what is not there ends its way.
+    fn is_broken_off(&self) -> bool {
+        let last = self.steps.last();
+        matches!(self.packet.defect, Some(Defect::Truncated(_)))
+            && self.is_lost()
+            && last.is_some_and(|step| step.matched.is_err())
     }
 
     /// The last rule, or end of a kernel's chain, that decided in a table: its chain and its shape.

@@ -1,5 +1,5 @@
-//! The rules of one packet's way, without the others: those that it matched, in their own chains or, where
-//! that is too long, straight in the kernel's.
+//! The rules of one packet's way, without the others: those that it matched, and the one that breaks it off, in
+//! their own chains or, where that is too long, straight in the kernel's.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use crate::xtables::{
 
 /// The rules that matched, in their chains.
 pub(super) fn in_their_chains(firewall: &Firewall, family: Family, steps: &[Step]) -> Ruleset {
-    let matched: BTreeSet<RuleId> = matches(steps).collect();
+    let matched: BTreeSet<RuleId> = decisive(steps).filter_map(Step::rule_id).collect();
     let mut trimmed = Ruleset::empty(family);
     for table in &firewall.ruleset(family).tables {
         for chain in &table.chains {
@@ -56,8 +56,8 @@ pub(super) fn in_the_kernels_chains(
         }
     }
     let mut placed = BTreeSet::new();
-    for step in steps {
-        let Some(id) = step.rule_id().filter(|_| step.matched.is_ok()) else {
+    for step in decisive(steps) {
+        let Some(id) = step.rule_id() else {
             continue;
         };
         let Some(rule) = firewall.rule(&id) else {
@@ -81,9 +81,13 @@ pub(super) fn in_the_kernels_chains(
     trimmed
 }
 
-fn matches(steps: &[Step]) -> impl Iterator<Item = RuleId> {
-    let matched = steps.iter().filter(|step| step.matched.is_ok());
-    matched.filter_map(Step::rule_id)
+/// The steps whose rules matched, and the last of all: where a rule that did not match ends the way, it asked
+/// for what the packet's header does not show, and the kernel drops it (`hotdrop`).
+fn decisive(steps: &[Step]) -> impl Iterator<Item = &Step> {
+    let last = steps.len().saturating_sub(1);
+    let steps = steps.iter().enumerate();
+    let decisive = steps.filter(move |(place, step)| step.matched.is_ok() || *place == last);
+    decisive.map(|(_, step)| step)
 }
 
 /// A rule without what only tells where it comes from.
