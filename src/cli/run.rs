@@ -76,7 +76,8 @@ fn options(arguments: &Run) -> Options {
             (cases, None) => Until::Cases(cases.unwrap_or(CASES)),
         },
         shard: arguments.shard,
-        jobs: arguments.jobs.map_or(cores, usize::from),
+        // One more than cores: the kernels have every worker wait now and then.
+        jobs: arguments.jobs.map_or(cores + kernels.len().min(1), usize::from),
         layout: arguments.layout,
         dials: arguments
             .rulesets
