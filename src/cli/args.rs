@@ -255,7 +255,7 @@ pub struct Run {
     /// How many scenarios in a row are made for one cluster, whose policies alone change: 8 unless said
     #[arg(long, value_name = "N")]
     pub rulesets: Option<std::num::NonZeroU64>,
-    /// How many workers; one a core and one more unless said
+    /// How many workers; one a core unless said, and one more where kernels are asked
     #[arg(long, value_name = "N")]
     pub jobs: Option<std::num::NonZeroUsize>,
     /// Felix's way of writing chains
