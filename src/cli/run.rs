@@ -77,7 +77,9 @@ fn options(arguments: &Run) -> Options {
         },
         shard: arguments.shard,
         // One more than cores: the kernels have every worker wait now and then.
-        jobs: arguments.jobs.map_or(cores + kernels.len().min(1), usize::from),
+        jobs: arguments
+            .jobs
+            .map_or(cores + kernels.len().min(1), usize::from),
         layout: arguments.layout,
         dials: arguments
             .rulesets

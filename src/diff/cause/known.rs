@@ -19,7 +19,7 @@ const TUNNEL: &str = "tunl0";
 const GOES_FIRST: &str = "With ChainInsertMode append Felix's rules stand behind all others, and what these decide \
     it never sees. Whoever chose that mode asked for it; the intent knows no other programs.";
 
-pub(super) const KNOWN: [Cause; 47] = [
+pub(super) const KNOWN: [Cause; 48] = [
     Cause {
         id: "neighbour-discovery-from-a-foreign-address",
         why: "What a workload sends from an address that is not its own ends in raw PREROUTING of ip6tables, \
@@ -543,6 +543,16 @@ pub(super) const KNOWN: [Cause; 47] = [
               is. Only what is not tracked comes so far; of the others connection tracking says INVALID.",
         covers: Covers::Unmeant(|found| {
             found.opinion.verdict == Verdict::Allow && found.is_broken_off()
+        }),
+    },
+    Cause {
+        id: "a-header-cut-short-that-is-translated",
+        why: "To translate a packet of GRE the kernel needs the header whole, and drops what it can't translate \
+              (net/netfilter/nf_nat_proto.c, `gre_manip_pkt`; other protocols that are cut short so are \
+              INVALID). I17 has it leave with another address: the kernel is right, for with its own it must \
+              not leave.",
+        covers: Covers::Unmeant(|found| {
+            found.opinion.verdict == Verdict::Allow && found.is_lost_in_translation()
         }),
     },
     Cause {

@@ -107,6 +107,17 @@ impl Unmeant<'_> {
             && last.is_some_and(|step| step.matched.is_err())
     }
 
+    /// Whether its header is cut short, and a translation ends its way.
+    fn is_lost_in_translation(&self) -> bool {
+        let translations = ["DNAT", "SNAT", "MASQUERADE"];
+        let translates = |step: &Step| {
+            step.matched.is_ok() && translations.iter().any(|one| step.did.starts_with(one))
+        };
+        matches!(self.packet.defect, Some(Defect::Truncated(_)))
+            && self.is_lost()
+            && self.steps.last().is_some_and(translates)
+    }
+
     /// The last rule, or end of a kernel's chain, that decided in a table: its chain and its shape.
     fn decided(&self, table: TableName) -> (String, String) {
         let in_table = self.steps.iter().rev().filter(|step| step.table == table);

@@ -16,10 +16,15 @@ use crate::generate::draft::Draft;
 use crate::generate::edges::{change_ports, transport_of};
 use crate::generate::ground::{Way, address, around, number};
 use crate::node::Node;
-use crate::packet::{Family, Icmp, InterfaceName, Origin, Packet, Ports, Protocol, Transport};
+use crate::packet::{
+    Defect, Family, Icmp, InterfaceName, Origin, Packet, Ports, Protocol, Transport,
+};
 
 /// How often a value that meets several conditions is looked for before the last try is taken.
 const TRIES: usize = 8;
+
+/// Of packets aimed at rules about ports, one of so many has a header that is cut short.
+const CUT_SHORT: usize = 20;
 
 /// A rule, and where it is asked.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +62,11 @@ impl Edge {
         Self::Message,
         Self::OtherEnd,
     ];
+
+    /// Whether a rule asks for ports.
+    fn has_ports(aim: Aim<'_>) -> bool {
+        Self::SourcePorts.is_of(aim) || Self::DestinationPorts.is_of(aim)
+    }
 
     /// Whether a rule asks for it.
     fn is_of(self, aim: Aim<'_>) -> bool {
@@ -144,8 +154,15 @@ impl Traffic<'_> {
         let (origin, source, destination) = self.flow(bits, aim, family)?;
         let transport = self.transport_for(bits, aim.rule, family);
         let mut packet = Packet::new(origin, source, destination, transport);
-        if bits.chance(1, 3) {
+        // Messages have more neighbours than anything else: of other types, and of other codes.
+        let misses = if Edge::Message.is_of(aim) { 2 } else { 1 };
+        if bits.chance(misses, 3) {
             self.miss(bits, aim, &mut packet);
+        }
+        if Edge::has_ports(aim) && bits.chance(1, CUT_SHORT) {
+            // Only what is not tracked comes to a rule so.
+            packet.untracked = true;
+            packet.defect = Some(Defect::Truncated(bits.one([0, 3])));
         }
         self.finish(bits, packet)
     }
@@ -320,6 +337,7 @@ impl Traffic<'_> {
         let asked: SmallVec<[Edge; 5]> = asked.collect();
         let edge = match bits.chance(1, 6) {
             true => Some(bits.one(Edge::ALL)),
+            false if Edge::Message.is_of(aim) && bits.chance(1, 2) => Some(Edge::Message),
             false => bits.pick(&asked).copied(),
         };
         match edge {

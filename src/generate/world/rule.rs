@@ -144,7 +144,7 @@ impl<B: Bits> Maker<'_, B> {
                 }
             }
             Field::Icmp => {
-                if negated || self.at_times(Feature::Negations, 1, 6) {
+                if negated || self.at_times(Feature::Negations, 1, 3) {
                     rule.not_icmp = Some(self.message());
                 }
                 if !negated || self.bits.chance(1, 6) {

@@ -32,6 +32,9 @@ const SECOND_V6: [Ipv6Addr; 2] = [
 ];
 /// The node's address on its tunnel.
 pub(super) const TUNNEL: Ipv4Addr = Ipv4Addr::new(10, 65, 0, 64);
+/// An interface whose name begins as the tunnel's does; the node's address there, and a neighbour.
+const OTHER_TUNNEL: &str = "tunl1";
+const OTHER_TUNNEL_V4: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 66, 0, 1), Ipv4Addr::new(10, 66, 0, 9)];
 /// Another that somebody gave it.
 const TUNNEL_TOO: Ipv4Addr = Ipv4Addr::new(10, 65, 0, 65);
 /// Addresses of nobody in particular: of the prefixes for documentation (RFC 5737, RFC 3849).
@@ -128,6 +131,9 @@ impl<B: Bits> Maker<'_, B> {
                 addresses.push(IpNet::from(IpAddr::from(TUNNEL_TOO)));
             }
             self.uplink(&mut site, name, addresses);
+            if self.bits.chance(1, 8) {
+                self.other_tunnel(&mut site);
+            }
         }
         if self.has(Feature::OtherNode) {
             self.other_node(&mut site);
@@ -198,6 +204,14 @@ impl<B: Bits> Maker<'_, B> {
         site.meet(neighbour_v4);
         if v6 {
             site.meet(neighbour_v6);
+        }
+    }
+
+    fn other_tunnel(&mut self, site: &mut Site) {
+        let [own, neighbour] = OTHER_TUNNEL_V4.map(IpAddr::from);
+        if let (Some(name), Ok(own)) = (interface(OTHER_TUNNEL), IpNet::new(own, 24)) {
+            self.uplink(site, name, vec![own]);
+            site.meet(neighbour);
         }
     }
 
