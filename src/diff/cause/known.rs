@@ -19,7 +19,7 @@ const TUNNEL: &str = "tunl0";
 const GOES_FIRST: &str = "With ChainInsertMode append Felix's rules stand behind all others, and what these decide \
     it never sees. Whoever chose that mode asked for it; the intent knows no other programs.";
 
-pub(super) const KNOWN: [Cause; 48] = [
+pub(super) const KNOWN: [Cause; 49] = [
     Cause {
         id: "neighbour-discovery-from-a-foreign-address",
         why: "What a workload sends from an address that is not its own ends in raw PREROUTING of ip6tables, \
@@ -543,6 +543,27 @@ pub(super) const KNOWN: [Cause; 48] = [
               is. Only what is not tracked comes so far; of the others connection tracking says INVALID.",
         covers: Covers::Unmeant(|found| {
             found.opinion.verdict == Verdict::Allow && found.is_broken_off()
+        }),
+    },
+    Cause {
+        id: "a-workload-without-the-interface-prefix",
+        why: "Felix sends to the workloads' chains what comes by or leaves by an interface whose name begins with \
+              one of InterfacePrefix, and to that alone; the datastore takes a workload with any interface. What \
+              such a workload sends, or is sent, no policy of its own is asked about. The intent is right.",
+        covers: Covers::Unmeant(|found| {
+            let by = match found.packet.origin {
+                Origin::Arrives(by) => Some(by),
+                Origin::Node => None,
+            };
+            let out = match found.end {
+                End::Out {
+                    way: Way::Out(out), ..
+                } => Some(out),
+                _ => None,
+            };
+            let workloads = found.world.workloads.iter().map(|one| one.interface);
+            let mut strange = workloads.filter(|name| !found.is_like_a_workloads(*name));
+            strange.any(|name| by == Some(name) || out == Some(name))
         }),
     },
     Cause {
