@@ -64,6 +64,13 @@ pub(super) enum Fares {
     Diverges(Class),
 }
 
+impl Subject<'_> {
+    /// Whether the judges differ on it where nothing is planted.
+    pub(super) fn differs(self) -> bool {
+        self.usual.class.is_some()
+    }
+}
+
 impl Ground {
     /// The case of a number.
     pub(super) fn new(options: &Options, number: u64) -> Result<Self, Broken> {

@@ -102,6 +102,8 @@ pub struct Seen {
     pub first_known: Option<Class>,
     /// How many packets end otherwise.
     pub changed: u64,
+    /// On how many of these the judges differ without the fault, for a reason that is known.
+    pub differed: u64,
     /// How many of these end as is meant, and did not before.
     pub mended: u64,
     /// The class in which the first of them diverged.
@@ -320,6 +322,12 @@ impl Trail {
         self.seen.changed > 0 && self.seen.mended == self.seen.changed
     }
 
+    /// Whether every packet whose end it changed is one on which the judges differ anyway.
+    #[must_use]
+    pub fn is_masked(&self) -> bool {
+        self.seen.changed > 0 && self.seen.differed == self.seen.changed
+    }
+
     fn is_open(&self) -> bool {
         self.noticed.is_none()
     }
@@ -374,6 +382,7 @@ impl Seen {
             });
             let same = matches!(fares, Fares::Usually) || sure(&model) == sure(subject.model);
             self.changed += u64::from(!same);
+            self.differed += u64::from(!same && subject.differs());
             if let Some(class) = self.count(subject.place, fares, known) {
                 return Some(By::Divergence(subject.place, class));
             }
