@@ -555,15 +555,18 @@ pub(super) const KNOWN: [Cause; 49] = [
                 Origin::Arrives(by) => Some(by),
                 Origin::Node => None,
             };
-            let out = match found.end {
-                End::Out {
-                    way: Way::Out(out), ..
-                } => Some(out),
-                _ => None,
+            let out = |way| match way {
+                Way::Out(out) => Some(out),
+                Way::Local | Way::Nowhere(_) => None,
             };
+            let leaves = match found.end {
+                End::Out { way, .. } => out(way),
+                End::Lost => None,
+            };
+            let meant = found.opinion.exit.as_ref().and_then(|exit| out(exit.way));
             let workloads = found.world.workloads.iter().map(|one| one.interface);
             let mut strange = workloads.filter(|name| !found.is_like_a_workloads(*name));
-            strange.any(|name| by == Some(name) || out == Some(name))
+            strange.any(|name| [by, leaves, meant].contains(&Some(name)))
         }),
     },
     Cause {
