@@ -114,14 +114,7 @@ impl Table {
     /// How many entries there are.
     pub(super) fn count(&mut self) -> Result<u32, KernelError> {
         self.writer.clear();
-        let head = Head {
-            subsystem: SUBSYSTEM,
-            kind: GET_STATS,
-            flags: ACKNOWLEDGE,
-            family: 0,
-            resource: 0,
-        };
-        self.writer.message(head, |_| {});
+        self.writer.message(whole(GET_STATS), |_| {});
         let mut count = None;
         let doing = "count the entries of the connection table";
         self.socket.dump(&self.writer, doing, |mut attributes| {
@@ -136,14 +129,7 @@ impl Table {
     /// Throws every entry away.
     pub(super) fn flush(&mut self) -> Result<(), KernelError> {
         self.writer.clear();
-        let head = Head {
-            subsystem: SUBSYSTEM,
-            kind: DELETE,
-            flags: ACKNOWLEDGE,
-            family: 0,
-            resource: 0,
-        };
-        self.writer.message(head, |_| {});
+        self.writer.message(whole(DELETE), |_| {});
         self.socket
             .request(&self.writer, "flush the connection table")
     }
@@ -157,6 +143,17 @@ pub fn entry_requests(connections: &[Connection]) -> Vec<u8> {
         write_new(&mut writer, connection, false);
     }
     writer.bytes().to_vec()
+}
+
+/// The head of a request about the whole table.
+fn whole(kind: u8) -> Head {
+    Head {
+        subsystem: SUBSYSTEM,
+        kind,
+        flags: ACKNOWLEDGE,
+        family: 0,
+        resource: 0,
+    }
 }
 
 /// The head of a request about one connection, told by its original tuple.

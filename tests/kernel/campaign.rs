@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::path::Path;
 
-use calidiff::campaign::run::{Counts, Options, Shard, Until, Watch, run};
+use calidiff::campaign::Blind;
+use calidiff::campaign::run::{Options, Shard, Until, run};
 use calidiff::diff::class::Class;
 use calidiff::diff::ledger::{FOLDER, Ledger};
 use calidiff::generate::world::Dials;
@@ -23,16 +24,6 @@ pub fn trials() -> Vec<Trial> {
             same_classes,
         ),
     ]
-}
-
-struct Blind;
-
-impl Watch for Blind {
-    fn judged(&self, _: &Counts) {}
-
-    fn stop(&self) -> bool {
-        false
-    }
 }
 
 fn options(cases: u64, kernels: &[Backend]) -> Options {

@@ -4,7 +4,8 @@
 use std::error::Error;
 use std::path::Path;
 
-use calidiff::campaign::run::{Counts, Options, Shard, Until, Watch, run};
+use calidiff::campaign::Blind;
+use calidiff::campaign::run::{Counts, Options, Shard, Until, run};
 use calidiff::diff::class::Class;
 use calidiff::diff::ledger::{FOLDER, Ledger};
 use calidiff::generate::world::Dials;
@@ -14,16 +15,6 @@ use calidiff::report::run::Report;
 use calidiff::xtables::Backend;
 
 type Outcome = Result<(), Box<dyn Error>>;
-
-struct Blind;
-
-impl Watch for Blind {
-    fn judged(&self, _: &Counts) {}
-
-    fn stop(&self) -> bool {
-        false
-    }
-}
 
 fn options(cases: u64) -> Options {
     Options {

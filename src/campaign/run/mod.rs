@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 pub use case::Case;
 pub use count::{Counts, Found, Place};
 
+use super::Blind;
 use crate::arm::Failure;
 use crate::arm::plan::Unplanned;
 use crate::diff::class::Class;
@@ -123,6 +124,14 @@ pub trait Watch: Sync {
 
     /// Whether to end now, with what there is.
     fn stop(&self) -> bool;
+}
+
+impl Watch for Blind {
+    fn judged(&self, _: &Counts) {}
+
+    fn stop(&self) -> bool {
+        false
+    }
 }
 
 /// Why a campaign could not go on.
