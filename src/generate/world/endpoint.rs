@@ -41,10 +41,10 @@ impl<B: Bits> Maker<'_, B> {
     ) -> Vec<WorkloadEndpoint> {
         let mut names = BTreeSet::new();
         let wanted = self.up_to(self.dials.workloads);
-        let count = if wanted == 0 {
-            self.bits.below(2)
-        } else {
-            wanted
+        // Where nobody is, nothing is to judge: that is seldom worth a cluster.
+        let count = match wanted {
+            0 if self.dials.workloads > 0 => usize::from(!self.bits.chance(1, 8)),
+            wanted => wanted,
         };
         let mut workloads = Vec::new();
         for number in 0..count {

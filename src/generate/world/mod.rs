@@ -113,7 +113,10 @@ impl Cluster {
         for profile in &mut resources.profiles {
             maker.give_rules(profile, &self.site);
         }
-        resources.policies = maker.policies(&self.site, &resources.profiles);
+        let of_workloads = resources.workloads.iter().map(|one| &one.profiles);
+        let of_hosts = resources.hosts.iter().map(|one| &one.profiles);
+        let are_profiled = of_workloads.chain(of_hosts).any(|names| !names.is_empty());
+        resources.policies = maker.policies(&self.site, are_profiled);
         Scenario {
             name: self.site.node.name.clone(),
             why: None,

@@ -12,17 +12,22 @@ use crate::generate::bits::Bits;
 const ORDERS: [f64; 6] = [100.0, 100.5, 0.0, -1.0, 1e300, 5e-324];
 
 impl<B: Bits> Maker<'_, B> {
-    /// The policies. Where no profile has rules either, none at all is one ruleset: few scenarios of a cluster
-    /// are that one.
-    pub(super) fn policies(&mut self, site: &Site, profiles: &[Profile]) -> Vec<Policy> {
-        let count = match self.up_to(self.dials.policies) {
-            0 if profiles.is_empty() && self.dials.policies > 0 => {
-                let rulesets = usize::try_from(self.dials.rulesets.get());
-                usize::from(!self.bits.chance(1, rulesets.unwrap_or(usize::MAX)))
+    /// The policies. Where neither a policy nor a profile is anybody's, all of a cluster's scenarios are the same
+    /// ruleset: few of them are that one.
+    pub(super) fn policies(&mut self, site: &Site, are_profiled: bool) -> Vec<Policy> {
+        let count = self.up_to(self.dials.policies);
+        let policies = (0..count).map(|number| self.policy(number, site));
+        let mut policies: Vec<Policy> = policies.collect();
+        let are_anybodys =
+            are_profiled || policies.iter().any(|one| one.selector == Selector::all());
+        let rulesets = usize::try_from(self.dials.rulesets.get()).unwrap_or(usize::MAX);
+        if !are_anybodys && self.dials.policies > 0 && !self.bits.chance(1, rulesets) {
+            if policies.is_empty() {
+                policies.push(self.policy(0, site));
             }
-            count => count,
-        };
-        (0..count).map(|number| self.policy(number, site)).collect()
+            policies[0].selector = Selector::all();
+        }
+        policies
     }
 
     fn policy(&mut self, number: usize, site: &Site) -> Policy {
