@@ -542,7 +542,7 @@ pub(super) const KNOWN: [Cause; 49] = [
               says nothing more: the kernel is right to let nothing through of which it can't be said what it \
               is. Only what is not tracked comes so far; of the others connection tracking says INVALID.",
         covers: Covers::Unmeant(|found| {
-            found.opinion.verdict == Verdict::Allow && found.is_broken_off()
+            found.opinion.verdict != Verdict::Deny && found.is_broken_off()
         }),
     },
     Cause {

@@ -15,6 +15,7 @@ use crate::generate::bits::Bits;
 use crate::generate::draft::Draft;
 use crate::generate::edges::{change_ports, transport_of};
 use crate::generate::ground::{Way, address, around, number};
+use crate::generate::standing::Standing;
 use crate::node::Node;
 use crate::packet::{
     Defect, Family, Icmp, InterfaceName, Origin, Packet, Ports, Protocol, Transport,
@@ -24,7 +25,7 @@ use crate::packet::{
 const TRIES: usize = 8;
 
 /// Of packets aimed at rules about ports, one of so many has a header that is cut short.
-const CUT_SHORT: usize = 20;
+const CUT_SHORT: usize = 10;
 
 /// A rule, and where it is asked.
 #[derive(Clone, Copy, Debug)]
@@ -160,9 +161,9 @@ impl Traffic<'_> {
             self.miss(bits, aim, &mut packet);
         }
         if Edge::has_ports(aim) && bits.chance(1, CUT_SHORT) {
-            // Only what is not tracked comes to a rule so.
-            packet.untracked = true;
             packet.defect = Some(Defect::Truncated(bits.one([0, 3])));
+            // What is tracked would be INVALID, and that is dropped before any policy is asked.
+            return self.finish_as(bits, packet, Standing::Untracked);
         }
         self.finish(bits, packet)
     }
