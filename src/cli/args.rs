@@ -304,7 +304,7 @@ pub struct Mutants {
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
     /// How many scenarios each mutant is looked for in, at the most
-    #[arg(long, value_name = "N", default_value_t = 16_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 48_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub cases: u64,
     /// How many packets each scenario is given
     #[arg(long, value_name = "N")]

@@ -102,7 +102,7 @@ pub struct Seen {
     pub first_known: Option<Class>,
     /// How many packets end otherwise.
     pub changed: u64,
-    /// On how many of these the judges differ without the fault, for a reason that is known.
+    /// On how many of these the judges differ for a reason that is known, without the fault or with it.
     pub differed: u64,
     /// How many of these end as is meant, and did not before.
     pub mended: u64,
@@ -322,7 +322,8 @@ impl Trail {
         self.seen.changed > 0 && self.seen.mended == self.seen.changed
     }
 
-    /// Whether every packet whose end it changed is one on which the judges differ anyway.
+    /// Whether every packet whose end it changed is one on which the judges differ for a known reason, without
+    /// the fault or with it.
     #[must_use]
     pub fn is_masked(&self) -> bool {
         self.seen.changed > 0 && self.seen.differed == self.seen.changed
@@ -381,8 +382,10 @@ impl Seen {
                 plan.with_firewall(firewall.clone()).ok()
             });
             let same = matches!(fares, Fares::Usually) || sure(&model) == sure(subject.model);
+            let differ =
+                subject.differs() || matches!(&fares, Fares::Diverges(class) if known(class));
             self.changed += u64::from(!same);
-            self.differed += u64::from(!same && subject.differs());
+            self.differed += u64::from(!same && differ);
             if let Some(class) = self.count(subject.place, fares, known) {
                 return Some(By::Divergence(subject.place, class));
             }

@@ -232,7 +232,7 @@ fn hole(trail: &Trail) -> String {
     }
     if seen.differed > 0 {
         known.push(format!(
-            "on {} of {} packets that end otherwise the judges differ without it too, for known reasons",
+            "on {} of {} packets that end otherwise the judges differ for known reasons, without it or with it",
             grouped(seen.differed),
             grouped(seen.changed),
         ));
