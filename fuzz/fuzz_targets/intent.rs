@@ -2,10 +2,10 @@
 #![no_main]
 
 use calidiff::fuzz::{judges::Judges, mutate::mutate};
-use calidiff_fuzz::judge;
+use calidiff_fuzz::{judge, start};
 use libfuzzer_sys::{Corpus, fuzz_mutator, fuzz_target};
 
-fuzz_target!(|input: &[u8]| -> Corpus {
+fuzz_target!(init: start(), |input: &[u8]| -> Corpus {
     judge("intent", " --arms model", Judges::without_kernels, input)
 });
 

@@ -3,10 +3,10 @@
 
 use calidiff::cli::machine::enter_or_exit;
 use calidiff::fuzz::{judges::Judges, mutate::mutate};
-use calidiff_fuzz::judge;
+use calidiff_fuzz::{judge, start};
 use libfuzzer_sys::{Corpus, fuzz_mutator, fuzz_target};
 
-fuzz_target!(init: enter_or_exit(), |input: &[u8]| -> Corpus {
+fuzz_target!(init: { start(); enter_or_exit() }, |input: &[u8]| -> Corpus {
     judge("policy", "", Judges::with_kernels, input)
 });
 

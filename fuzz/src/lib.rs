@@ -1,7 +1,11 @@
 //! What the fuzz targets share with libFuzzer itself: its counters, and how it names what it finds.
 
 use std::cell::RefCell;
+use std::env::args_os;
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use calidiff::arm::Failure;
@@ -27,6 +31,33 @@ static GUIDE: [AtomicU8; COUNTERS] = [const { AtomicU8::new(0) }; COUNTERS];
 thread_local! {
     /// Made with the first input: a kernel's judge belongs to the thread that makes it.
     static JUDGES: RefCell<Option<Judges>> = const { RefCell::new(None) };
+}
+
+/// What libFuzzer is told unless the command line says otherwise. By its entropic schedule it weighs the whole
+/// corpus anew for every feature that is new, and from an empty corpus nearly all are
+/// (FuzzerCorpus.h, `AddRareFeature`); for leaks it searches the whole heap, threads and all, after nearly every
+/// input, because the judges keep what they allocate.
+const OPTIONS: [(&str, &str); 2] = [("-entropic=", "0"), ("-detect_leaks=", "0")];
+
+/// Starts the program again with the options that its command line does not have; returns where it has all.
+/// To be called first: libFuzzer has read nothing then.
+///
+/// # Panics
+///
+/// Where the program can't be started.
+pub fn start() {
+    let given: Vec<OsString> = args_os().collect();
+    let has = |name: &str| {
+        let mut given = given.iter().map(|one| one.as_encoded_bytes());
+        given.any(|one| one.starts_with(name.as_bytes()))
+    };
+    let missing = OPTIONS.iter().filter(|(name, _)| !has(name));
+    let mut missing = missing.map(|(name, value)| format!("{name}{value}")).peekable();
+    if missing.peek().is_some() {
+        let mut again = Command::new("/proc/self/exe");
+        let why = again.args(&given[1..]).args(missing).exec();
+        panic!("the fuzz target does not start again: {why}");
+    }
 }
 
 /// Puts an input of a target before the judges that `make` makes.
