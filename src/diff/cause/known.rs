@@ -19,7 +19,7 @@ const TUNNEL: &str = "tunl0";
 const GOES_FIRST: &str = "With ChainInsertMode append Felix's rules stand behind all others, and what these decide \
     it never sees. Whoever chose that mode asked for it; the intent knows no other programs.";
 
-pub(super) const KNOWN: [Cause; 49] = [
+pub(super) const KNOWN: [Cause; 50] = [
     Cause {
         id: "neighbour-discovery-from-a-foreign-address",
         why: "What a workload sends from an address that is not its own ends in raw PREROUTING of ip6tables, \
@@ -595,6 +595,19 @@ pub(super) const KNOWN: [Cause; 49] = [
             };
             let back = matches!(found.end, End::Out { way: Way::Out(out), .. } if out == by);
             found.clause() == Clause::I6Spoofed && source.is_unspecified() && back
+        }),
+    },
+    Cause {
+        id: "a-foreign-address-that-the-kernels-filter-lets-pass",
+        why: "Against spoofing in IPv4 Felix has no rule: it switches on the reverse path filter of the workload's \
+              interface, and sees to it that only routes to the workload's own addresses lead there. Where the \
+              filter is off, or somebody else's route leads there, others' addresses pass. I6 denies them: the \
+              intent is right; the node is not as Felix leaves it.",
+        covers: Covers::Unmeant(|found| {
+            found.clause() == Clause::I6Spoofed
+                && found.packet.source.is_ipv4()
+                && !found.is_from_own()
+                && !found.is_lost()
         }),
     },
 ];
