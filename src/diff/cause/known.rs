@@ -598,16 +598,17 @@ pub(super) const KNOWN: [Cause; 50] = [
         }),
     },
     Cause {
-        id: "a-foreign-address-that-the-kernels-filter-lets-pass",
-        why: "Against spoofing in IPv4 Felix has no rule: it switches on the reverse path filter of the workload's \
-              interface, and sees to it that only routes to the workload's own addresses lead there. Where the \
-              filter is off, or somebody else's route leads there, others' addresses pass. I6 denies them: the \
-              intent is right; the node is not as Felix leaves it.",
+        id: "a-foreign-address-to-which-a-route-leads",
+        why: "Felix refuses spoofed addresses by the way back to them: of IPv4 by the kernel's filter, which it \
+              switches on for the workload's interface, of IPv6 by rpfilter in raw. It sees to it that only \
+              routes to the workload's own addresses lead there. Where somebody else's route leads there, or the \
+              filter is off, other addresses pass. I6 denies them: the intent is right; the node is not as Felix \
+              leaves it.",
         covers: Covers::Unmeant(|found| {
             found.clause() == Clause::I6Spoofed
-                && found.packet.source.is_ipv4()
                 && !found.is_from_own()
                 && !found.is_lost()
+                && found.leads_back()
         }),
     },
 ];

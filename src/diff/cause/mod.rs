@@ -17,8 +17,8 @@ use crate::calico::world::HostInterface;
 use crate::intent::{By, Clause, Heading, Opinion, Verdict};
 use crate::journey::Step;
 use crate::mark::MarkBits;
-use crate::node::Node;
 use crate::node::routing::{Routing, Way};
+use crate::node::{Node, ReversePath};
 use crate::packet::{Connection, Defect, Family, InterfaceName, Origin, Packet, Protocol};
 use crate::xtables::{Firewall, Hook, Match, Not, TableName};
 
@@ -314,6 +314,18 @@ impl Unmeant<'_> {
             self.packet.origin == Origin::Arrives(one.interface)
                 && one.addresses.contains(&self.packet.source)
         })
+    }
+
+    /// Whether the way back to its source is the way it came, or, in IPv4, nobody looks at that.
+    fn leads_back(&self) -> bool {
+        let Origin::Arrives(by) = self.packet.origin else {
+            return false;
+        };
+        let interface = self.node.interface(by);
+        let unfiltered = interface.is_some_and(|one| one.reverse_path != ReversePath::Strict);
+        let (source, destination) = (self.packet.source, self.packet.destination);
+        (source.is_ipv4() && unfiltered)
+            || Routing::new(self.node).sent(destination, source) == Way::Out(by)
     }
 
     /// Whether it is of a protocol and to a port.
