@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{Cause, Covers};
+use super::{Cause, Covers, out_by};
 use crate::calico::world::HostInterface;
 use crate::diff::meaning::End;
 use crate::intent::{Clause, Heading, Verdict};
@@ -19,7 +19,7 @@ const TUNNEL: &str = "tunl0";
 const GOES_FIRST: &str = "With ChainInsertMode append Felix's rules stand behind all others, and what these decide \
     it never sees. Whoever chose that mode asked for it; the intent knows no other programs.";
 
-pub(super) const KNOWN: [Cause; 50] = [
+pub(super) const KNOWN: [Cause; 51] = [
     Cause {
         id: "neighbour-discovery-from-a-foreign-address",
         why: "What a workload sends from an address that is not its own ends in raw PREROUTING of ip6tables, \
@@ -41,12 +41,14 @@ pub(super) const KNOWN: [Cause; 50] = [
         id: "a-workloads-connection-with-itself",
         why: "By one address and one port both keys of a connection are the same; connection tracking finds \
               it by the reply's, and a later packet passes as ESTABLISHED though nobody has answered, whatever \
-              policy or the rest of the node says. The intent is right; the kernel lets the packet pass.",
+              policy or the rest of the node says; or, as nobody answers with a SYN, is INVALID. The intent is \
+              right.",
         covers: Covers::Unmeant(|found| {
             let itself = |one: &Connection| {
                 one.original == one.reply && one.original == found.packet.tuple()
             };
-            found.by_established() && found.connections.iter().any(itself)
+            (found.by_established() || found.is_dropped_as_invalid())
+                && found.connections.iter().any(itself)
         }),
     },
     Cause {
@@ -299,7 +301,7 @@ pub(super) const KNOWN: [Cause; 50] = [
                 Origin::Arrives(by) => Some(by),
                 Origin::Node => None,
             };
-            let mut touched = by.into_iter().chain(found.out());
+            let mut touched = by.into_iter().chain(found.out()).chain(found.leaves());
             touched.any(|interface| found.is_of_two(interface))
         }),
     },
@@ -555,18 +557,14 @@ pub(super) const KNOWN: [Cause; 50] = [
                 Origin::Arrives(by) => Some(by),
                 Origin::Node => None,
             };
-            let out = |way| match way {
-                Way::Out(out) => Some(out),
-                Way::Local | Way::Nowhere(_) => None,
-            };
-            let leaves = match found.end {
-                End::Out { way, .. } => out(way),
-                End::Lost => None,
-            };
-            let meant = found.opinion.exit.as_ref().and_then(|exit| out(exit.way));
+            let meant = found
+                .opinion
+                .exit
+                .as_ref()
+                .and_then(|exit| out_by(exit.way));
             let workloads = found.world.workloads.iter().map(|one| one.interface);
             let mut strange = workloads.filter(|name| !found.is_like_a_workloads(*name));
-            strange.any(|name| [by, leaves, meant].contains(&Some(name)))
+            strange.any(|name| [by, found.leaves(), meant].contains(&Some(name)))
         }),
     },
     Cause {
@@ -595,6 +593,19 @@ pub(super) const KNOWN: [Cause; 50] = [
             };
             let back = matches!(found.end, End::Out { way: Way::Out(out), .. } if out == by);
             found.clause() == Clause::I6Spoofed && source.is_unspecified() && back
+        }),
+    },
+    Cause {
+        id: "no-address-to-masquerade-with",
+        why: "MASQUERADE drops what leaves by an interface that has no address to speak with \
+              (net/netfilter/nf_nat_masquerade.c, `nf_nat_masquerade_ipv4`). I17 has it leave as from the node, \
+              which has none there: the kernel is right, for with its own address it must not leave.",
+        covers: Covers::Unmeant(|found| {
+            let ended = found
+                .steps
+                .last()
+                .is_some_and(|step| step.matched.is_ok() && step.did.starts_with("MASQUERADE"));
+            found.opinion.verdict != Verdict::Deny && found.is_lost() && ended
         }),
     },
     Cause {

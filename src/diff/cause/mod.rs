@@ -228,6 +228,12 @@ impl Unmeant<'_> {
             .contains("RELATED+ESTABLISHED -> ACCEPT")
     }
 
+    fn is_dropped_as_invalid(&self) -> bool {
+        self.decided(TableName::Filter)
+            .1
+            .contains("INVALID -> DROP")
+    }
+
     /// Whether it is about an endpoint that is down, or an interface of none.
     fn is_shut(&self) -> bool {
         matches!(
@@ -284,6 +290,14 @@ impl Unmeant<'_> {
             Way::Out(out) => Some(out),
             Way::Local => Some(InterfaceName::LOOPBACK),
             Way::Nowhere(_) => None,
+        }
+    }
+
+    /// By which interface it leaves.
+    fn leaves(&self) -> Option<InterfaceName> {
+        match self.end {
+            End::Out { way, .. } => out_by(way),
+            End::Lost => None,
         }
     }
 
@@ -381,6 +395,14 @@ impl Unmeant<'_> {
         let floating = self.world.workloads.iter().flat_map(|one| &one.floating);
         let inside = floating.filter(|one| one.outside == outside);
         inside.map(|one| one.inside).collect()
+    }
+}
+
+/// By which interface a way leads out of the node, if it does.
+fn out_by(way: Way) -> Option<InterfaceName> {
+    match way {
+        Way::Out(out) => Some(out),
+        Way::Local | Way::Nowhere(_) => None,
     }
 }
 
