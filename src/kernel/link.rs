@@ -173,27 +173,37 @@ impl Links {
                 self.netlink.remove_route(route.destination, to)?;
             }
         }
+        let was: Vec<(usize, IpNet)> = before.into_iter().flat_map(addresses).collect();
+        let new: Vec<(usize, IpNet)> = addresses(node).collect();
+        let mut kept = match before {
+            Some(before) if !replaces_connected(before) => common(&was, &new),
+            _ => 0,
+        };
+        for (place, net) in was[kept..].iter().rev() {
+            self.netlink.remove_address(self.tuns[*place].index, *net)?;
+        }
+        while self.tuns.len() > node.interfaces.len() {
+            self.put_aside()?;
+        }
         let mut old: Vec<Option<&Interface>> = before
             .iter()
             .flat_map(|node| &node.interfaces)
             .map(Some)
             .collect();
-        while self.tuns.len() > node.interfaces.len() {
-            let addresses = old.pop().flatten().map(|one| one.addresses.as_slice());
-            self.put_aside(addresses.unwrap_or_default())?;
+        if self.rename(namespace, node)? {
+            old.clear();
+            kept = 0;
         }
-        let made_anew = self.rename(namespace, node)?;
         for interface in &node.interfaces[self.tuns.len()..] {
             self.take(namespace, interface.name)?;
         }
-        if made_anew {
-            old.clear();
-        }
         old.resize(node.interfaces.len(), None);
         let reset = settings::write_forwarding(namespace, before, node)?;
-        for (place, (interface, old)) in node.interfaces.iter().zip(old).enumerate() {
+        for (interface, old) in node.interfaces.iter().zip(old) {
             settings::write_interface(namespace, old.filter(|_| !reset), interface)?;
-            self.shape_interface(self.tuns[place].index, old, interface)?;
+        }
+        for (place, net) in &new[kept..] {
+            self.netlink.add_address(self.tuns[*place].index, *net)?;
         }
         self.await_addresses(node)?;
         for route in &node.routes {
@@ -207,14 +217,11 @@ impl Links {
         Ok(())
     }
 
-    /// Takes the last device out of use; it has these addresses.
-    fn put_aside(&mut self, addresses: &[IpNet]) -> Result<(), KernelError> {
+    /// Takes the last device out of use; it has no addresses any more.
+    fn put_aside(&mut self) -> Result<(), KernelError> {
         let Some(tun) = self.tuns.pop() else {
             return Ok(());
         };
-        for net in addresses {
-            self.netlink.remove_address(tun.index, *net)?;
-        }
         self.netlink.set_down(tun.index)?;
         self.spare.push(tun);
         Ok(())
@@ -274,24 +281,6 @@ impl Links {
         };
         self.netlink.set_up(tun.index)?;
         self.tuns.push(tun);
-        Ok(())
-    }
-
-    /// Gives a device the addresses of an interface, in the place of those of the one before.
-    fn shape_interface(
-        &self,
-        index: u32,
-        before: Option<&Interface>,
-        interface: &Interface,
-    ) -> Result<(), KernelError> {
-        let old = before.map_or(&[][..], |interface| &interface.addresses);
-        let new = &interface.addresses;
-        for net in old.iter().filter(|net| !new.contains(net)) {
-            self.netlink.remove_address(index, *net)?;
-        }
-        for net in new.iter().filter(|net| !old.contains(net)) {
-            self.netlink.add_address(index, *net)?;
-        }
         Ok(())
     }
 
@@ -359,4 +348,30 @@ impl Links {
         let tun = self.tuns.iter().find(|tun| tun.index == index)?;
         Some(tun.name)
     }
+}
+
+/// A node's addresses, each with the place of its interface, in the order in which the kernel gets them.
+///
+/// That order means something: the first address of a device is the one that MASQUERADE takes
+/// (net/ipv4/devinet.c, `inet_select_addr`), the first one in a network its primary, and of several
+/// connected routes to one network the first is followed. So a namespace that becomes another node keeps
+/// only what both begin with, and gets the rest anew, as a fresh one would.
+fn addresses(node: &Node) -> impl Iterator<Item = (usize, IpNet)> {
+    let places = node.interfaces.iter().enumerate();
+    places.flat_map(|(place, one)| one.addresses.iter().map(move |net| (place, *net)))
+}
+
+/// How many items two lists begin with alike.
+fn common<T: PartialEq>(one: &[T], other: &[T]) -> usize {
+    let pairs = one.iter().zip(other);
+    pairs.take_while(|(one, other)| one == other).count()
+}
+
+/// Whether a route of a node stands in the place of one that an address brought: that doesn't come back
+/// with the route's end.
+fn replaces_connected(node: &Node) -> bool {
+    addresses(node).any(|(_, net)| {
+        let mut routes = node.routes.iter();
+        routes.any(|route| route.destination == net.trunc())
+    })
 }

@@ -105,8 +105,42 @@ fn second_node() -> Result<Node, Box<dyn Error>> {
     })
 }
 
+/// Nodes between which the kernel's own order tells more than the addresses and routes themselves: which of
+/// two addresses is the first, and which of two interfaces leads to a network that both are in.
+fn ordered_nodes() -> Result<Vec<Node>, Box<dyn Error>> {
+    let ground = |uplink: &[&str], tunnel: &[&str], bridge: &[&str]| {
+        Ok::<Node, Box<dyn Error>>(Node {
+            name: "ordered".to_owned(),
+            interfaces: vec![
+                interface("eth0", uplink)?,
+                interface("tunl0", tunnel)?,
+                interface("cali0ef24b1", bridge)?,
+            ],
+            routes: Vec::new(),
+            forwards_v4: true,
+            forwards_v6: true,
+        })
+    };
+    let (one, other) = ("10.65.0.64/32", "10.65.0.65/32");
+    let (near, far) = ("172.16.1.1/24", "172.16.1.2/24");
+    let (six, seven) = ("fd00:1::6/64", "fd00:1::7/64");
+    let mut replaced = ground(&[near, six], &[one], &[])?;
+    replaced.routes = vec![
+        via("172.16.1.0/24", "cali0ef24b1", None)?,
+        via("fd00:1::/64", "tunl0", None)?,
+    ];
+    Ok(vec![
+        ground(&[near, six], &[other], &[])?,
+        ground(&[near, far, six, seven], &[one, other], &[])?,
+        ground(&[far, near, seven, six], &[other, one], &[])?,
+        ground(&[], &[], &[near, seven, one])?,
+        ground(&[far, seven, one], &[one], &[near, seven, one])?,
+        replaced,
+    ])
+}
+
 /// Everything that `ip` and the settings say of the calling thread's namespace, without numbers
-/// that count devices or time.
+/// that count devices or time. What one device has, and the ways to one network, stay in the kernel's order.
 fn seen() -> Result<String, Box<dyn Error>> {
     let mut seen = String::new();
     for arguments in [
@@ -128,7 +162,7 @@ fn seen() -> Result<String, Box<dyn Error>> {
                 line.split_whitespace().collect::<Vec<_>>().join(" ")
             })
             .collect();
-        lines.sort();
+        lines.sort_by_key(|line| subject(line).to_owned());
         seen.push_str(&lines.join("\n"));
         seen.push('\n');
     }
@@ -148,6 +182,19 @@ fn seen() -> Result<String, Box<dyn Error>> {
         seen.push_str(&format!("{interface} v6 forwarding {value}"));
     }
     Ok(seen)
+}
+
+/// What a line of `ip` is about: of an address its device, of a route its kind and network.
+fn subject(line: &str) -> &str {
+    let is_network = |word: &str| word == "default" || word.contains(['.', ':']);
+    match line.split_once(" inet") {
+        Some((device, _)) => device,
+        None => line
+            .split_inclusive(' ')
+            .find(|word| is_network(word.trim()))
+            .and_then(|word| line.find(word).map(|at| &line[..at + word.len()]))
+            .unwrap_or(line),
+    }
 }
 
 fn assert_lines(seen: &str, lines: &[&str]) {
@@ -227,6 +274,14 @@ fn a_changed_namespace_equals_a_fresh_one() -> Result<(), Box<dyn Error>> {
     assert_eq!(changed, shaped(std::slice::from_ref(&first))?);
     let changed = shaped(&[second.clone(), first, second.clone()])?;
     assert_eq!(changed, shaped(&[second])?);
+    let nodes = ordered_nodes()?;
+    for node in &nodes {
+        let fresh = shaped(std::slice::from_ref(node))?;
+        for before in &nodes {
+            let changed = shaped(&[before.clone(), node.clone()])?;
+            assert_eq!(changed, fresh, "after {before:#?}");
+        }
+    }
     Ok(())
 }
 
