@@ -132,6 +132,10 @@ fn is_piece(packet: &Packet) -> bool {
         .is_some_and(|fragment| fragment.more || fragment.offset > 0)
 }
 
+fn quotes(packet: &Packet) -> bool {
+    matches!(&packet.transport, Transport::Icmp(icmp) if icmp.quoted.is_some())
+}
+
 proptest! {
     #[test]
     fn what_is_built_is_recognised(packet in packet(), number in 1..=Tag::LAST_NUMBER, preset in 0..=Tag::LAST_PRESET) {
@@ -140,7 +144,8 @@ proptest! {
         let seen = recognise(packet.family(), &bytes).expect("an internet header");
         prop_assert_eq!(seen.headers, packet.headers());
         prop_assert_eq!(seen.tag, tag);
-        if let Some(quoted) = seen.quoted {
+        // Where an error quotes nothing, its payload may by chance begin as a packet does.
+        if quotes(&packet) && let Some(quoted) = seen.quoted {
             prop_assert_eq!(quoted, tag);
         }
         // An observer gets no more than the beginning.

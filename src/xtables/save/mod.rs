@@ -231,6 +231,23 @@ mod tests {
     }
 
     #[test]
+    fn an_option_before_what_knows_it_is_refused() {
+        assert_eq!(
+            refusal("*filter\n:user -\n-A INPUT -j user --dport 80 -p tcp\nCOMMIT\n"),
+            "dump:3:33: `tcp` stands behind its option `--dport`; expected it before its options"
+        );
+        assert_eq!(
+            refusal("*filter\n-A INPUT -j FOO --state NEW -m state --state NEW\nCOMMIT\n"),
+            "dump:2:32: `state` stands behind its option `--state`; expected it before its options"
+        );
+        assert_eq!(
+            refusal("*filter\n:user -\n-A INPUT -j user --dport 80\nCOMMIT\n"),
+            "dump:3:13: `user` is a chain, and `--dport` none of its options; expected options of a match \
+             behind the `-p` or `-m` that knows them"
+        );
+    }
+
+    #[test]
     fn a_line_of_the_other_family_is_passed_over() {
         assert!(input("-6 -A INPUT -s fd00::1").is_empty());
         assert_eq!(input("-4 -A INPUT -s 10.0.0.1").len(), 1);

@@ -131,19 +131,27 @@ fn check_nat_drop(target: &Loaded<'_>, table: TableName) -> Result<(), Problem> 
     }
 }
 
+/// A chain has no options (iptables/xshared.c, `command_default`).
+fn jump(target: &Loaded<'_>, goto: bool) -> Result<Target, Problem> {
+    let name = target.name.text.clone().into_owned();
+    match target.words.first() {
+        Some(word) => Err(target.name.because(
+            format!("is a chain, and `{word}` none of its options"),
+            "options of a match behind the `-p` or `-m` that knows them",
+        )),
+        None if goto => Ok(Target::Goto(name)),
+        None => Ok(Target::Jump(name)),
+    }
+}
+
 fn other_target(target: Loaded<'_>, goto: bool, place: &Place<'_>) -> Result<Target, Problem> {
     let name = &*target.name.text;
     if name.is_empty() || name.len() > LONGEST_NAME || name.contains(char::is_whitespace) {
         let expected = "a name of 1 to 28 bytes without white space";
         return Err(target.name.problem(expected));
     }
-    if (place.is_chain)(name) && target.words.is_empty() {
-        let name = name.to_owned();
-        return Ok(if goto {
-            Target::Goto(name)
-        } else {
-            Target::Jump(name)
-        });
+    if (place.is_chain)(name) {
+        return jump(&target, goto);
     }
     let known = modules::is_known_target(name) || !target.words.is_empty();
     if known && !goto {

@@ -2,7 +2,7 @@
 
 use super::super::lex::Word;
 use super::super::modules;
-use super::super::options::Context;
+use super::super::options::{Context, OptionSpec};
 use super::super::value;
 use super::general::{Argument, General, GeneralSpec};
 use super::{Kind, Order, Reader, lacks};
@@ -210,6 +210,9 @@ impl<'t> Reader<'t> {
             return Err(argument.because("negated never matches", "a protocol"));
         }
         once(word, &mut self.line.protocol, Not { negated, value })?;
+        if let Some(module) = modules::match_of_protocol(value, self.family) {
+            self.check_claims(&argument, module.options, Kind::is_opaque)?;
+        }
         self.protocol_name = Some(argument);
         Ok(())
     }
@@ -222,6 +225,8 @@ impl<'t> Reader<'t> {
             Some(module) => Kind::Match(module),
             None => Kind::OpaqueMatch,
         };
+        let target = |kind| matches!(kind, Kind::OtherTarget);
+        self.check_claims(&name, kind.options(), target)?;
         self.load(name, kind);
         Ok(())
     }
@@ -238,6 +243,30 @@ impl<'t> Reader<'t> {
         self.line.goto = goto;
         self.load(name, kind);
         Ok(())
+    }
+
+    /// Refuses a name whose options a module that is not typed was given before: the tools load what a word names
+    /// when they come to it, and print the protocol before the matches and these before the target, where the
+    /// option would be another's.
+    fn check_claims(
+        &self,
+        name: &Word<'t>,
+        options: &[OptionSpec],
+        before: impl Fn(Kind) -> bool,
+    ) -> Result<(), Problem> {
+        let claimed = |word: &&String| {
+            let option = word.strip_prefix("--");
+            let option = option.map(|option| option.split('=').next().unwrap_or(option));
+            options.iter().any(|spec| Some(spec.name) == option)
+        };
+        let modules = self.line.modules.iter().filter(|one| before(one.kind));
+        match modules.flat_map(|one| &one.words).find(claimed) {
+            Some(word) => Err(name.because(
+                format!("stands behind its option `{word}`"),
+                "it before its options",
+            )),
+            None => Ok(()),
+        }
     }
 
     /// `-c PACKETS BYTES` or `-c PACKETS,BYTES`.
