@@ -293,7 +293,9 @@ pub struct Run {
 A mutant is one fault: in every rule of a kind that is rendered, or in what the intent is told of the
 world. The campaign is set on each until a packet diverges in a class that nobody knows; then the ledger's
 tests, which miss a known divergence. It needs no kernel: that would do what the faulty rules say. What
-nobody noticed and is shown from the rules to change nothing is counted apart.
+nobody noticed and is shown from the rules to change nothing is counted apart. Of the others every packet
+must be a known divergence, without the fault (it \"mends\" them) or with it (they are \"masked\"): what else is
+left is a HOLE, and the status 1.
 
 Examples:
   calidiff mutants
