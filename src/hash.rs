@@ -5,10 +5,7 @@
 //! rule, its place and everything above it in the chain; the table and the family are not in it. The
 //! way has not changed from Felix 2.1 (2017) to 2026.
 //!
-//! What is hashed is Felix's own spelling of a rule, and iptables-save prints another one:
-//! [`saved`] spells a saved line the way Felix 2.1 wrote it.
-
-pub mod saved;
+//! What is hashed is Felix's own spelling of a rule; iptables-save prints another one.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -64,8 +61,12 @@ impl ChainHasher {
             digest.update(comment);
             digest.update("\"");
         }
-        digest.update(" ");
-        digest.update(fragments);
+        // Felix joins the parts that there are: a rule that neither asks nor does anything ends with
+        // its comments.
+        if !fragments.is_empty() {
+            digest.update(" ");
+            digest.update(fragments);
+        }
         self.previous = digest.finalize().into();
         let mut printed = URL_SAFE_NO_PAD.encode(self.previous);
         printed.truncate(RULE_HASH_LENGTH);

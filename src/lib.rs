@@ -8,6 +8,7 @@
 //! * [`xtables`]: the kernel's packet-filter language as typed values, and its text.
 //! * [`calico`]: the API's resources, resolved for one node.
 //! * [`node`]: interfaces, addresses, routes: the ground that model and kernel stand on alike.
+//! * [`import`]: what a stranger's dump tells about the Felix that wrote it.
 //! * [`render`]: the chains and sets that Felix makes of a world.
 //! * [`intent`]: what the resources mean for a packet, clause by clause.
 //! * [`journey`]: what happened to one packet, point by point.
@@ -36,6 +37,7 @@ pub mod diff;
 pub mod fuzz;
 pub mod generate;
 pub mod hash;
+pub mod import;
 pub mod intent;
 pub mod journey;
 #[cfg(target_os = "linux")]

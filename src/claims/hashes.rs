@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::hash::saved::{Checked, check_saved};
 use crate::hash::{set_id, set_name};
+use crate::import::{Recomputed, recompute};
 use crate::scenario::Scenario;
-use crate::xtables::{Match, RuleId, TableName, save};
+use crate::xtables::{Match, RuleId, Ruleset, TableName};
 
 use super::Outcome::True;
 use super::bench::{Bench, by_rules};
@@ -71,11 +71,6 @@ pub const CLAIMS: &[Claim] = &[
     },
 ];
 
-fn checked(scenario: &Scenario) -> Result<Vec<Checked>, Trouble> {
-    check_saved(&save::print(&scenario.firewall.v4, save::Style::default()))
-        .map_err(|error| Trouble::Fixture(error.to_string()))
-}
-
 /// The selector `namespace == 'default'` as Calico hashes it.
 const BY_NAMESPACE: &str = "namespace == \"default\"";
 /// The selector of the frontends as Calico hashes it.
@@ -116,19 +111,8 @@ fn c68(bench: &mut Bench<'_>) -> Result<Vec<Part>, Trouble> {
 }
 
 /// The rules of a scenario that the seed prints.
-fn printed_by_seed<'c>(scenario: &Scenario, all: &'c [Checked]) -> Vec<&'c Checked> {
-    let printed = |one: &&Checked| {
-        let Some(table) = TableName::parse(&one.table) else {
-            return false;
-        };
-        let id = RuleId {
-            family: crate::packet::Family::V4,
-            table,
-            chain: one.chain.clone(),
-            index: one.index,
-        };
-        scenario.completion(&id).is_none()
-    };
+fn printed_by_seed<'c>(scenario: &Scenario, all: &'c [Recomputed]) -> Vec<&'c Recomputed> {
+    let printed = |one: &&Recomputed| scenario.completion(&one.rule).is_none();
     all.iter().filter(printed).collect()
 }
 
@@ -136,16 +120,13 @@ fn c65(bench: &mut Bench<'_>) -> Result<Vec<Part>, Trouble> {
     let mut hashes = BTreeSet::new();
     let mut wrong = Vec::new();
     for scenario in [&bench.slave1, &bench.slave2] {
-        let all = checked(scenario)?;
+        let all = recompute(&scenario.firewall.v4);
         for one in printed_by_seed(scenario, &all) {
             hashes.insert(one.found.clone().unwrap_or_default());
             if !one.holds() {
-                let (table, chain, number) = (&one.table, &one.chain, one.index + 1);
                 let found = one.found.as_deref().unwrap_or("none");
                 let expected = &one.expected;
-                wrong.push(format!(
-                    "{table}/{chain} rule {number}: {found}, not {expected}"
-                ));
+                wrong.push(format!("{}: {found}, not {expected}", one.rule));
             }
         }
     }
@@ -180,11 +161,11 @@ fn c65(bench: &mut Bench<'_>) -> Result<Vec<Part>, Trouble> {
 }
 
 fn c66(bench: &mut Bench<'_>) -> Result<Vec<Part>, Trouble> {
-    let all = checked(&bench.slave1)?;
+    let all = recompute(&bench.slave1.firewall.v4);
     let of_hook = |table: &str, chain: &str| {
         let found = all
             .iter()
-            .find(|one| one.table == table && one.chain == chain);
+            .find(|one| one.rule.table.as_str() == table && one.rule.chain == chain);
         found.and_then(|one| one.found.clone())
     };
     let part = |says: &str, tables: [&str; 2], chain: &str| {
@@ -217,11 +198,11 @@ const TWICE: [(&str, &[&str]); 2] = [
 ];
 
 fn c67(bench: &mut Bench<'_>) -> Result<Vec<Part>, Trouble> {
-    let all = checked(&bench.slave1)?;
+    let all = recompute(&bench.slave1.firewall.v4);
     let part = |chain: &str, hashes: &[&str]| {
         let own: Vec<&str> = all
             .iter()
-            .filter(|one| one.chain == chain)
+            .filter(|one| one.rule.chain == chain)
             .filter_map(|one| one.found.as_deref())
             .collect();
         let (held, quotes) = match &bench.document {
@@ -271,13 +252,13 @@ fn without(scenario: &Scenario, chain: &str, index: usize) -> Scenario {
 
 fn c69(bench: &mut Bench<'_>) -> Result<Vec<Part>, Trouble> {
     let chain = "cali-tw-cali0ef24b1";
-    let of_chain = |scenario: &Scenario| -> Result<Vec<String>, Trouble> {
-        let all = checked(scenario)?.into_iter();
-        let of_chain = all.filter(|one| one.chain == chain);
-        Ok(of_chain.map(|one| one.expected).collect())
+    let of_chain = |scenario: &Scenario| -> Vec<String> {
+        let all = recompute(&scenario.firewall.v4).into_iter();
+        let of_chain = all.filter(|one| one.rule.chain == chain);
+        of_chain.map(|one| one.expected).collect()
     };
-    let whole = of_chain(&bench.slave1)?;
-    let short = of_chain(&without(&bench.slave1, chain, 5))?;
+    let whole = of_chain(&bench.slave1);
+    let short = of_chain(&without(&bench.slave1, chain, 5));
     let held = whole.len() == 6 && short.len() == 5 && whole.starts_with(&short);
     let quotes = vec![
         format!("with it: {}", whole.join(", ")),
@@ -290,34 +271,32 @@ fn c69(bench: &mut Bench<'_>) -> Result<Vec<Part>, Trouble> {
     )])
 }
 
+/// The same rules, one of them with a comment more.
+fn commented(ruleset: &Ruleset, id: &RuleId) -> Ruleset {
+    let mut changed = ruleset.clone();
+    let table = changed.table_mut(id.table).into_iter();
+    let chains = table.flat_map(|table| &mut table.chains);
+    for chain in chains.filter(|chain| chain.name == id.chain) {
+        if let Some(rule) = chain.rules.get_mut(id.index) {
+            rule.matches.push(Match::Comment("changed".to_owned()));
+        }
+    }
+    changed
+}
+
 fn c70(bench: &mut Bench<'_>) -> Result<Vec<Part>, Trouble> {
-    let before = checked(&bench.slave1)?;
-    let text = save::print(&bench.slave1.firewall.v4, save::Style::default());
+    let before = recompute(&bench.slave1.firewall.v4);
     let mut stray = Vec::new();
     for changed in &before {
-        let lines = text.lines().enumerate().map(|(at, line)| {
-            let own = at + 1 == changed.line;
-            if own {
-                format!("{line}MUTATED")
-            } else {
-                line.to_owned()
-            }
-        });
-        let mutated: Vec<String> = lines.collect();
-        let after = check_saved(&mutated.join("\n"))
-            .map_err(|error| Trouble::Fixture(error.to_string()))?;
+        let after = recompute(&commented(&bench.slave1.firewall.v4, &changed.rule));
         let as_it_should = before.iter().zip(&after).all(|(one, other)| {
-            let same_chain = one.table == changed.table && one.chain == changed.chain;
-            let touched = same_chain && one.index >= changed.index;
+            let (rule, changed) = (&one.rule, &changed.rule);
+            let same_chain = rule.table == changed.table && rule.chain == changed.chain;
+            let touched = same_chain && rule.index >= changed.index;
             (one.expected != other.expected) == touched
         });
         if !as_it_should {
-            stray.push(format!(
-                "{}/{} rule {}",
-                changed.table,
-                changed.chain,
-                changed.index + 1
-            ));
+            stray.push(changed.rule.to_string());
         }
     }
     let mut quotes = vec![format!("tried on each of {} rules", before.len())];

@@ -46,6 +46,8 @@ pub enum Command {
     Claims(Claims),
     /// Show one packet's way: chain by chain, rule by rule, mark by mark
     Explain(Explain),
+    /// Say whether a dump still holds the rules that Felix wrote
+    Hashes(Hashes),
     /// Print the rules and sets that Felix makes of Calico's resources
     Render(Render),
     /// Judge scenarios again, packet by packet
@@ -349,6 +351,27 @@ pub struct Claims {
     #[command(flatten)]
     /// By which backends.
     pub backends: Backends,
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `calidiff hashes`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Felix, Calico's agent, hashes each of its rules over the rule's text and all rules above it, and leaves the
+hash in a comment. Recomputed, they name every rule that was added, lost, moved or altered since; only
+what is gone from a chain's end leaves no trace. Neither a kernel nor privileges are needed.
+
+Examples:
+  iptables-save > mine.save
+  calidiff hashes mine.save
+      exit status 1 where a rule is not as Felix wrote it
+  calidiff hashes mine.save mine.save6 --json")]
+pub struct Hashes {
+    /// What iptables-save or ip6tables-save printed
+    #[arg(value_name = "FILE", required = true)]
+    pub dumps: Vec<PathBuf>,
     /// Print the findings as JSON
     #[arg(long)]
     pub json: bool,

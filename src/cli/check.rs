@@ -3,7 +3,7 @@
 use super::args::Check;
 use super::progress::{Progress, end_on_interrupt};
 use super::status::{Ending, Status};
-use super::{ground, machine};
+use super::{ground, hashes, machine};
 use crate::arm;
 use crate::campaign::{Options, Watch, check};
 use crate::report;
@@ -19,10 +19,17 @@ const PACKETS: u64 = 500_000;
 pub fn run(arguments: &Check) -> Result<Status, Ending> {
     let subjects = ground::read(&arguments.ground)?;
     let options = options(arguments);
+    let hashes = match ground::scenario(&arguments.ground)? {
+        Some(_) => Vec::new(),
+        None => hashes::verified(&arguments.ground.dumps)?,
+    };
     machine::enter()?;
     end_on_interrupt();
     let verdicts = (subjects.len() * options.backends.len()) as u64 * options.packets;
     let watch = Progress::new(verdicts);
+    if !arguments.json {
+        watch.print(&report::hashes::of_felix(&hashes));
+    }
     let mut reports = Vec::new();
     for subject in &subjects {
         let report = check::check(subject, &options, &arm::make, &watch)?;
@@ -34,10 +41,9 @@ pub fn run(arguments: &Check) -> Result<Status, Ending> {
     watch.finish();
     let stopped = watch.stop();
     if arguments.json {
-        println!(
-            "{:#}",
-            report::check::all_json(&reports, &subjects, &options, stopped)
-        );
+        let mut facts = report::check::all_json(&reports, &subjects, &options, stopped);
+        facts["hashes"] = report::hashes::json(&hashes);
+        println!("{facts:#}");
     } else {
         println!("{}", report::check::summary(&reports, &options, stopped));
     }

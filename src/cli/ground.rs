@@ -1,7 +1,7 @@
 //! The rulesets that a command is asked about: dumps, sets and nodes read from files, what is
 //! missing inferred; a scenario; or the seed's nodes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::args::Ground;
 use super::scenarios;
@@ -89,10 +89,7 @@ pub fn read(ground: &Ground) -> Result<Vec<Subject>, Ending> {
         };
     }
     let mut firewall = Firewall::default();
-    for path in &ground.dumps {
-        let (name, text) = text_of(path)?;
-        let ruleset =
-            save::parse(&name, &text, family_of(&name, &text)).map_err(Ending::bad_input)?;
+    for (name, ruleset) in dumps(&ground.dumps)? {
         place(&mut firewall, ruleset, &name)?;
     }
     if let Some(path) = &ground.sets {
@@ -115,6 +112,20 @@ pub fn read(ground: &Ground) -> Result<Vec<Subject>, Ending> {
         assumptions,
         planted: None,
     }])
+}
+
+/// Reads dumps, each with the name of its file.
+///
+/// # Errors
+///
+/// Bad input, with its place.
+pub fn dumps(paths: &[PathBuf]) -> Result<Vec<(String, Ruleset)>, Ending> {
+    let read = paths.iter().map(|path| {
+        let (name, text) = text_of(path)?;
+        let ruleset = save::parse(&name, &text, family_of(&name, &text));
+        Ok((name, ruleset.map_err(Ending::bad_input)?))
+    });
+    read.collect()
 }
 
 fn seed_subjects() -> Result<Vec<Subject>, Ending> {

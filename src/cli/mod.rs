@@ -1,7 +1,7 @@
 //! The commands: what they take, and how they end.
 //!
 //! * [`args`]: every command's options and help;
-//! * [`mod@run`], [`mutants`], [`check`], [`claims`], [`explain`], [`render`], [`replay`], [`shrink`], [`schema`], [`bench`],
+//! * [`mod@run`], [`mutants`], [`check`], [`claims`], [`explain`], [`hashes`], [`render`], [`replay`], [`shrink`], [`schema`], [`bench`],
 //!   [`doctor`]: one file a command;
 //! * [`ground`]: the rulesets that a command is asked about;
 //! * [`scenarios`]: the scenarios that it is;
@@ -17,6 +17,7 @@ pub mod claims;
 pub mod doctor;
 pub mod explain;
 pub mod ground;
+pub mod hashes;
 pub mod machine;
 pub mod mutants;
 pub mod progress;
@@ -61,6 +62,7 @@ fn dispatch(command: &Command) -> Result<Status, Ending> {
         Command::Doctor(options) => doctor::run(options),
         Command::Claims(options) => claims::run(options),
         Command::Explain(options) => explain::run(options),
+        Command::Hashes(options) => hashes::run(options),
         Command::Render(options) => render::run(options),
         Command::Replay(options) => replay::run(options),
         Command::Shrink(options) => shrink::run(options),

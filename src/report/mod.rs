@@ -6,6 +6,7 @@
 //! * `doctor`: what a machine can do and what it lacks;
 //! * [`divergence`]: a class of divergences, as its snapshot shows it;
 //! * [`explain`]: one packet's way through the chains;
+//! * [`hashes`]: what the hashes of dumps say of who wrote their rules;
 //! * [`render`]: what is programmed, as the tools' own text;
 //! * [`script`]: the same for a shell, without this program;
 //! * [`keep`]: a new class, fired again, made small and saved for review;
@@ -22,6 +23,7 @@ pub mod divergence;
 #[cfg(target_os = "linux")]
 pub mod doctor;
 pub mod explain;
+pub mod hashes;
 pub mod keep;
 pub mod mutants;
 pub mod palette;

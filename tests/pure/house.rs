@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 
 /// Every room, and the rooms that it may know besides itself.
-const MAY_KNOW: [(&str, &[&str]); 22] = [
+const MAY_KNOW: [(&str, &[&str]); 23] = [
     ("verdict", &[]),
     ("mark", &[]),
     ("hash", &[]),
@@ -17,6 +17,7 @@ const MAY_KNOW: [(&str, &[&str]); 22] = [
     ("node", &["verdict", "mark", "hash", "packet", "xtables"]),
     ("calico", &["verdict", "packet", "node"]),
     ("intent", &["verdict", "packet", "node", "calico"]),
+    ("import", &["mark", "hash", "packet", "xtables", "calico"]),
     (
         "render",
         &[
@@ -79,6 +80,7 @@ const MAY_KNOW: [(&str, &[&str]); 22] = [
         &[
             "verdict", "mark", "hash", "packet", "xtables", "node", "journey", "scenario",
             "generate", "model", "kernel", "arm", "diff", "campaign", "calico", "intent", "render",
+            "import",
         ],
     ),
     (
@@ -86,7 +88,7 @@ const MAY_KNOW: [(&str, &[&str]); 22] = [
         &[
             "verdict", "mark", "hash", "packet", "xtables", "node", "journey", "scenario",
             "generate", "model", "kernel", "arm", "diff", "campaign", "mutants", "claims",
-            "calico", "intent", "render",
+            "calico", "intent", "render", "import",
         ],
     ),
     (
@@ -101,7 +103,7 @@ const MAY_KNOW: [(&str, &[&str]); 22] = [
         &[
             "verdict", "mark", "hash", "packet", "xtables", "node", "journey", "scenario",
             "generate", "model", "kernel", "arm", "diff", "campaign", "mutants", "claims",
-            "report", "fuzz", "calico", "intent", "render",
+            "report", "fuzz", "calico", "intent", "render", "import",
         ],
     ),
 ];

@@ -8,6 +8,7 @@ mod explain;
 mod fuzz;
 mod generated;
 mod house;
+mod import;
 mod inert;
 mod infer;
 mod intent;

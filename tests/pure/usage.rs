@@ -1,5 +1,7 @@
 //! What people see who type something wrong: the message, and exit status 2.
 
+mod hashes;
+
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -38,7 +40,8 @@ fn no_command() {
     let folder = folder_with(&[]);
     let said = refusal(folder.path(), &[]);
     for command in [
-        "check", "claims", "explain", "render", "replay", "shrink", "schema", "bench", "doctor",
+        "check", "claims", "explain", "hashes", "render", "replay", "shrink", "schema", "bench",
+        "doctor",
     ] {
         assert!(said.contains(&format!("\n  {command} ")), "{said}");
     }

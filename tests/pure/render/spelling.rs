@@ -4,7 +4,7 @@ use calidiff::calico::rule::{
     Action, IcmpMessage, NamedProtocol, PortNumbers, Ports, Rule, RuleProtocol, Side,
 };
 use calidiff::calico::world::{PeersIndex, Profile, World};
-use calidiff::hash::saved::check_saved;
+use calidiff::import::verify;
 use calidiff::packet::Family;
 use calidiff::render::seed::draft;
 use calidiff::xtables::{Ruleset, ipset, save};
@@ -77,11 +77,9 @@ fn holds(name: &str, world: &World) -> Result<bool, TestCaseError> {
             tables: bare(again).tables,
         };
         prop_assert_eq!(&again, typed, "{}", name);
-        let checked = check_saved(&text).map_err(|error| failed(error.to_string()))?;
-        prop_assert_eq!(checked.len(), typed.rules().count());
-        for one in checked {
-            prop_assert!(one.holds(), "{}: {:?}\n{}", name, one, text);
-        }
+        let verification = verify(&again);
+        prop_assert_eq!(verification.findings, [], "{}:\n{}", name, text);
+        prop_assert_eq!(verification.held, typed.rules().count());
     }
     let sets = ipset::parse("sets", &ipset::print_save(&firewall.sets));
     prop_assert_eq!(

@@ -1,0 +1,247 @@
+//! What the hashes of a dump say about who wrote its rules.
+
+use std::error::Error;
+
+use calidiff::claims::seed;
+use calidiff::import::{Departure, Verification, verify};
+use calidiff::packet::Family;
+use calidiff::xtables::matches::MaskedMark;
+use calidiff::xtables::save::parse;
+use calidiff::xtables::{Match, Not, Ruleset};
+
+use super::corpus::each_dump;
+
+type Tried = Result<(), Box<dyn Error>>;
+
+fn slave1() -> Result<String, Box<dyn Error>> {
+    Ok(seed::saved("slave1.v4.save")
+        .ok_or("no fixture")?
+        .to_owned())
+}
+
+/// What is found in the seed's first node after a change to its text.
+fn found_after(from: &str, to: &str) -> Result<Verification, Box<dyn Error>> {
+    let text = slave1()?;
+    assert_eq!(text.matches(from).count(), 1, "{from}");
+    Ok(verify(&parse(
+        "slave1",
+        &text.replace(from, to),
+        Family::V4,
+    )?))
+}
+
+/// Its findings, each as its rule's place and its word.
+fn places(verification: &Verification) -> Vec<(String, &'static str)> {
+    let each = verification.findings.iter();
+    each.map(|one| (one.rule.to_string(), one.what.word()))
+        .collect()
+}
+
+const START_OF_POLICIES: &str = "-A cali-tw-cali0ef24b1 -m comment --comment \
+     \"cali:vE8JWROTKOuSK0cA\" -m comment --comment \"Start of policies\" -j MARK --set-xmark \
+     0x0/0x2000000\n";
+
+const DROP_AT_THE_END: &str = "-A cali-tw-cali0ef24b1 -m comment --comment \
+     \"cali:uNPReN9_BghUJj7S\" -m comment --comment \"Drop if no policies passed packet\" -m mark \
+     --mark 0x0/0x2000000 -j DROP\n";
+
+#[test]
+fn nothing_is_found_where_nothing_was_done() -> Tried {
+    let verification = verify(&parse("slave1", &slave1()?, Family::V4)?);
+    assert_eq!(
+        (verification.findings.len(), verification.unfollowed),
+        (0, 0)
+    );
+    assert_eq!(verification.held, slave1()?.matches("\"cali:").count());
+    Ok(())
+}
+
+#[test]
+fn a_lost_rule_is_named_and_what_stands_behind_it_holds() -> Tried {
+    let whole = verify(&parse("slave1", &slave1()?, Family::V4)?);
+    let verification = found_after(START_OF_POLICIES, "")?;
+    let [finding] = verification.findings.as_slice() else {
+        return Err(format!("{:?}", verification.findings).into());
+    };
+    assert_eq!(
+        finding.rule.to_string(),
+        "filter/cali-tw-cali0ef24b1 rule 2"
+    );
+    let was = "-A cali-tw-cali0ef24b1 -m comment --comment \"Start of policies\" --jump MARK \
+               --set-mark 0/0x2000000";
+    assert_eq!(finding.what, Departure::Lost(was.to_owned()));
+    assert_eq!(verification.held, whole.held - 1);
+    let line = slave1()?
+        .lines()
+        .position(|line| START_OF_POLICIES.trim_end() == line);
+    assert_eq!(
+        Some(finding.line),
+        line.map(|at| at + 1),
+        "the rule behind the lost one"
+    );
+    Ok(())
+}
+
+#[test]
+fn an_added_rule_is_named_and_what_stands_behind_it_holds() -> Tried {
+    let whole = verify(&parse("slave1", &slave1()?, Family::V4)?);
+    let added = "-A cali-tw-cali0ef24b1 -s 10.0.0.1/32 -j ACCEPT\n";
+    for (rule, word) in [(added, "added"), (DROP_AT_THE_END, "foreign")] {
+        let rule = rule.replace("uNPReN9_BghUJj7S", "uNPReN9_BghUJj7T");
+        let verification = found_after(START_OF_POLICIES, &format!("{rule}{START_OF_POLICIES}"))?;
+        let place = "filter/cali-tw-cali0ef24b1 rule 2".to_owned();
+        assert_eq!(places(&verification), [(place, word)]);
+        assert_eq!(verification.held, whole.held);
+    }
+    Ok(())
+}
+
+#[test]
+fn an_altered_rule_is_named_with_what_it_was() -> Tried {
+    let dropped = DROP_AT_THE_END.replace("-j DROP", "-j ACCEPT");
+    let verification = found_after(DROP_AT_THE_END, &dropped)?;
+    let [finding] = verification.findings.as_slice() else {
+        return Err(format!("{:?}", verification.findings).into());
+    };
+    assert_eq!(
+        finding.what,
+        Departure::Altered(DROP_AT_THE_END.trim_end().to_owned())
+    );
+    let place = (finding.rule.chain.as_str(), finding.rule.index);
+    assert_eq!(place, ("cali-tw-cali0ef24b1", 5 - 1));
+    Ok(())
+}
+
+#[test]
+fn a_moved_rule_is_named() -> Tried {
+    let text = slave1()?.replace(DROP_AT_THE_END, "");
+    let text = text.replace(
+        START_OF_POLICIES,
+        &format!("{DROP_AT_THE_END}{START_OF_POLICIES}"),
+    );
+    let verification = verify(&parse("slave1", &text, Family::V4)?);
+    let place = "filter/cali-tw-cali0ef24b1 rule 2".to_owned();
+    assert_eq!(places(&verification), [(place, "moved")]);
+    Ok(())
+}
+
+#[test]
+fn what_nothing_explains_ends_the_chain() -> Tried {
+    let set = "VTQ78plyA8u_8_YC\" -m set --match-set cali4-s:CEmFgJFwDvohR01JKvOkO8D src";
+    let other = set.replace("cali4-s:CEmFgJFwDvohR01JKvOkO8D", "other");
+    let text = slave1()?.replace(set, &other);
+    let verification = verify(&parse("slave1", &text, Family::V4)?);
+    let place = |table| {
+        (
+            format!("{table}/cali-pi-namespace-default rule 2"),
+            "broken",
+        )
+    };
+    assert_eq!(places(&verification), [place("raw"), place("filter")]);
+    assert_eq!(verification.unfollowed, 2);
+    Ok(())
+}
+
+/// A ruleset as a reader prints it that does not know how newer tools write `-m mark`.
+fn without_marks(ruleset: &Ruleset) -> (Ruleset, Vec<(String, Not<MaskedMark>)>) {
+    let mut read = ruleset.clone();
+    let mut lost = Vec::new();
+    for (id, rule) in ruleset.rules() {
+        let marks = rule.matches.iter().filter_map(|one| match one {
+            Match::Mark(not) => Some((id.to_string(), *not)),
+            _ => None,
+        });
+        lost.extend(marks);
+    }
+    for table in &mut read.tables {
+        for rule in table.chains.iter_mut().flat_map(|chain| &mut chain.rules) {
+            rule.matches.retain(|one| !matches!(one, Match::Mark(_)));
+        }
+    }
+    (read, lost)
+}
+
+#[test]
+fn a_dump_that_lost_its_mark_matches_is_told_each_of_them() -> Tried {
+    for file in ["slave1.v4.save", "slave2.v4.save", "slave1.v6.save"] {
+        let family = if file.contains("v6") {
+            Family::V6
+        } else {
+            Family::V4
+        };
+        let whole = parse(file, seed::saved(file).ok_or("no fixture")?, family)?;
+        let (read, mut lost) = without_marks(&whole);
+        assert!(lost.len() > 20, "{}", lost.len());
+        let verification = verify(&read);
+        let told = verification.findings.iter().map(|one| match one.what {
+            Departure::LostMark(mark) => Ok((one.rule.to_string(), mark)),
+            _ => Err(format!("{one:?}")),
+        });
+        let mut told: Vec<_> = told.collect::<Result<_, _>>()?;
+        let by_rule = |one: &(String, Not<MaskedMark>)| one.0.clone();
+        told.sort_by_key(by_rule);
+        lost.sort_by_key(by_rule);
+        assert_eq!(told, lost, "{file}");
+        assert_eq!(verification.held + lost.len(), verify(&whole).held);
+    }
+    Ok(())
+}
+
+#[test]
+fn appended_rules_have_a_chain_of_hashes_of_their_own() -> Tried {
+    let text = "*filter\n:FORWARD ACCEPT [0:0]\n:cali-FORWARD - [0:0]\n\
+         -A FORWARD -m comment --comment \"cali:wUHhoiAYhphO9Mso\" -j cali-FORWARD\n\
+         -A FORWARD -j ACCEPT\n\
+         -A FORWARD -m comment --comment \"cali:S93hcgKJrXEqnTfs\" -m comment --comment \"Policy \
+         explicitly accepted packet.\" -m mark --mark 0x10000/0x10000 -j ACCEPT\n\
+         -A FORWARD -m comment --comment \"cali:mp77cMpurHhyjLrM\" -j MARK --set-xmark \
+         0x10000/0x10000\nCOMMIT\n";
+    let verification = verify(&parse("modern", text, Family::V4)?);
+    assert_eq!((verification.held, verification.findings.len()), (3, 0));
+    let lost = text.replace("-m mark --mark 0x10000/0x10000 ", "");
+    let verification = verify(&parse("modern", &lost, Family::V4)?);
+    assert_eq!(
+        places(&verification),
+        [("filter/FORWARD rule 3".to_owned(), "lost-mark")]
+    );
+    Ok(())
+}
+
+/// The published dumps: how many rules of each hold, and what does not, which is what their publishers
+/// cut off: `grep` left one rule of each dispatch chain.
+#[test]
+fn published_dumps_hold_where_they_are_whole() -> Tried {
+    let mut found = Vec::new();
+    each_dump(|name, _, ruleset| {
+        let verification = verify(&ruleset);
+        let file = name.rsplit('/').next().unwrap_or(name).to_owned();
+        if verification.held > 0 || !verification.findings.is_empty() {
+            found.push((file, verification.held, places(&verification)));
+        }
+        Ok(true)
+    })?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    let broken = |chains: &[&str]| -> Vec<(String, &'static str)> {
+        let places = chains.iter();
+        places
+            .map(|chain| (format!("filter/{chain} rule 1"), "broken"))
+            .collect()
+    };
+    let dispatch = broken(&["cali-from-wl-dispatch", "cali-to-wl-dispatch"]);
+    let old = vec![("filter/cali-old-chain rule 1".to_owned(), "added")];
+    let expected = [
+        ("cali-aks-azurecni-2024.save", 23, dispatch.clone()),
+        ("cali-docker-libnetwork-v2.6-2019.save", 33, Vec::new()),
+        ("cali-gke-2019-a-deny.save", 31, dispatch.clone()),
+        ("cali-gke-2019-b-allow-set.save", 35, dispatch),
+        ("cali-k8spolicy-kubecontrollers198.save", 8, Vec::new()),
+        ("cali-lijiaocn-2017-v1.1.save", 87, Vec::new()),
+        ("cali-v2.6-issues741-1129.save", 24, Vec::new()),
+        ("kube-docker-felix-fv-2019.save", 0, old),
+    ];
+    let expected = expected.map(|(file, held, findings)| (file.to_owned(), held, findings));
+    assert_eq!(found, expected);
+    Ok(())
+}
