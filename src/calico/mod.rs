@@ -3,6 +3,7 @@
 //! * [`selector`] is the language in which policies say whom they mean;
 //! * [`resources`] are values, as people write them; [`read`] and [`mod@write`] are their YAML, in the
 //!   words of both versions of the API;
+//! * [`kubernetes`] makes resources of Kubernetes' own policies and of what they select;
 //! * [`mod@resolve`] makes the world of a node of them: [`world`], [`rule`] and [`configuration`] are
 //!   what the judges read;
 //! * [`era`] refuses worlds that the seed's era can't say.
@@ -12,6 +13,7 @@
 
 pub mod configuration;
 pub mod era;
+pub mod kubernetes;
 pub mod read;
 pub mod resolve;
 pub mod resources;

@@ -9,7 +9,7 @@ pub(super) type Known = &'static [&'static [&'static str]];
 pub(super) const RESOURCE: &[&str] = &["apiVersion", "kind", "metadata", "spec", "status"];
 pub(super) const LIST: &[&str] = &["apiVersion", "kind", "metadata", "items"];
 /// What v3 keeps of every resource.
-const METADATA_V3: &[&str] = &[
+pub(super) const METADATA_V3: &[&str] = &[
     "name",
     "labels",
     "annotations",

@@ -6,7 +6,8 @@
 //! * [`tree`] is YAML with places, and the questions put to it;
 //! * [`scalar`] reads what stands in single values;
 //! * `known` lists the fields of every part, for reading and for [`schema`];
-//! * [`rule`], [`policy`], [`endpoint`], [`cluster`] and [`setting`] read the kinds of resources.
+//! * [`rule`], [`policy`], [`endpoint`], [`cluster`] and [`setting`] read the kinds of resources;
+//! * [`kubernetes`] reads Kubernetes' own, which become Calico's.
 //!
 //! What the API accepts and no packet can tell (annotations, MAC addresses, BGP's numbers, …) is read
 //! over.
@@ -14,6 +15,7 @@
 mod cluster;
 mod endpoint;
 mod known;
+mod kubernetes;
 mod policy;
 mod rule;
 mod scalar;
@@ -28,12 +30,20 @@ use serde::{Deserialize, Deserializer};
 use serde_saphyr::Location;
 
 use self::tree::{Fields, Read, Reader, Tree, Value, alternatives};
+use super::resources::policy::{ADMIN_TIER, BASELINE_ADMIN_TIER, DEFAULT_TIER};
 use super::resources::{Api, Labels, Resources};
 use super::words::{self, Kind};
 use crate::node::yaml::{WrongYaml, Yaml};
 
-/// The tiers that are there without being written (Calico since 3.26, 3.29 and 3.31).
-const BUILT_IN_TIERS: [&str; 3] = ["default", "kube-admin", "kube-baseline"];
+/// The tiers that are there without being written: in August 2026, and what the other two were called
+/// before.
+const BUILT_IN_TIERS: [&str; 5] = [
+    DEFAULT_TIER,
+    "kube-admin",
+    "kube-baseline",
+    ADMIN_TIER,
+    BASELINE_ADMIN_TIER,
+];
 
 /// Resources inside of other YAML: a document of a file of resources, not read yet.
 #[derive(Debug)]
@@ -185,6 +195,9 @@ impl Collection {
             reader.list(list.get("items"), |item| self.add(yaml, item))?;
             return Ok(());
         }
+        if let Some(kind) = reader.kubernetes_kind(&fields)? {
+            return self.add_kubernetes(yaml, tree, kind);
+        }
         let resource = reader.fields(tree, "a resource", &[known::RESOURCE])?;
         let api = self.api_of(&reader, &resource)?;
         self.add_resource(&Reader { yaml, api }, &resource)
@@ -193,14 +206,24 @@ impl Collection {
     /// The version of a resource: the same as that of all before.
     fn api_of(&mut self, reader: &Reader<'_>, resource: &Fields<'_>) -> Read<Api> {
         let tree = reader.required(resource, "apiVersion")?;
-        let known = [Api::V1, Api::V3].map(|api| (api.as_str(), api));
+        let calico = [Api::V1, Api::V3].map(|api| (api.as_str(), api));
+        // Those are read elsewhere: here they only say what else there could be.
+        let others = kubernetes::VERSIONS.map(|version| (version, Api::V3));
+        let known: Vec<(&str, Api)> = calico.into_iter().chain(others).collect();
         let api = reader.word(tree, "version of the API", &known)?;
+        self.speak(reader, tree, api)?;
+        Ok(api)
+    }
+
+    /// All resources speak one version; Kubernetes' become those of v3.
+    fn speak(&mut self, reader: &Reader<'_>, version: &Tree, api: Api) -> Read<()> {
         match self.api.replace(api) {
             Some(other) if other != api => {
-                let problem = format!("`{api}` beside `{other}`; expected one version in all");
-                Err(reader.wrong(tree.referenced, problem))
+                let said = reader.text(version)?;
+                let problem = format!("`{said}` beside `{other}`; expected one version in all");
+                Err(reader.wrong(version.referenced, problem))
             }
-            _ => Ok(api),
+            _ => Ok(()),
         }
     }
 

@@ -3,20 +3,22 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use serde_saphyr::Spanned;
+use serde_saphyr::{Location, Spanned};
 
 use super::tree::{Fields, Read, Reader, Tree, Value, alternatives};
 use crate::calico::Selector;
 use crate::calico::resources::{Api, Labels, Order};
 use crate::calico::rule::{PortNumbers, Ports, RuleProtocol};
-use crate::calico::selector::{LONGEST_KEY, WrongSelector, is_key_character};
+use crate::calico::selector::{
+    LONGEST_KEY, NAMESPACE_PREFIX, SERVICE_ACCOUNT_PREFIX, WrongSelector, is_key_character,
+};
 use crate::calico::words;
 use crate::packet::InterfaceName;
 
 /// How long names and tags of API v1 may be (libcalico-go 1.x, lib/validator, `nameRegex`).
 const LONGEST_NAME_V1: usize = 128;
 /// How long names of API v3 may be (RFC 1123, as Kubernetes has it).
-const LONGEST_NAME_V3: usize = 253;
+pub(super) const LONGEST_NAME_V3: usize = 253;
 /// How long the value of a label may be, and in API v3 its key without its domain.
 const LONGEST_LABEL: usize = 63;
 
@@ -55,6 +57,14 @@ fn is_name(api: Api, text: &str) -> bool {
     }
 }
 
+/// A label's key without what Calico puts before those of namespaces and service accounts: the limits
+/// are of what people write.
+fn own_key(key: &str) -> &str {
+    let prefixes = [NAMESPACE_PREFIX, SERVICE_ACCOUNT_PREFIX];
+    let own = prefixes.iter().find_map(|prefix| key.strip_prefix(prefix));
+    own.unwrap_or(key)
+}
+
 fn names_are(api: Api) -> &'static str {
     match api {
         Api::V1 => "1 to 128 letters, digits, `_`, `.` and `-`",
@@ -63,7 +73,7 @@ fn names_are(api: Api) -> &'static str {
 }
 
 impl Reader<'_> {
-    fn refused<T>(&self, tree: &Tree, what: &str, expected: &str) -> Read<T> {
+    pub(super) fn refused<T>(&self, tree: &Tree, what: &str, expected: &str) -> Read<T> {
         let text = self.text(tree)?;
         let problem = format!("`{text}` is no {what}; expected {expected}");
         Err(self.wrong(tree.referenced, problem))
@@ -111,22 +121,21 @@ impl Reader<'_> {
         };
         let fields = self.any_fields(tree, "labels")?;
         let read = |(key, value): (&Spanned<String>, &Tree)| {
-            self.label_key(key)?;
+            self.label_key(&key.value, key.referenced)?;
             Ok((key.value.clone(), self.label_value(value)?))
         };
         fields.all().map(read).collect()
     }
 
-    fn label_key(&self, key: &Spanned<String>) -> Read<()> {
+    pub(super) fn label_key(&self, key: &str, place: Location) -> Read<()> {
         let (fits, expected) = match self.api {
             Api::V1 => (
-                (1..=LONGEST_KEY).contains(&key.value.len())
-                    && key.value.chars().all(is_key_character),
+                (1..=LONGEST_KEY).contains(&key.len()) && key.chars().all(is_key_character),
                 "1 to 512 letters, digits, `_`, `.`, `/` and `-`",
             ),
             Api::V3 => (
-                match key.value.split_once('/') {
-                    None => is_label_word(&key.value),
+                match own_key(key).split_once('/') {
+                    None => is_label_word(own_key(key)),
                     Some((domain, word)) => is_subdomain(domain) && is_label_word(word),
                 },
                 "up to 63 letters, digits, `_`, `.` and `-`, a letter or digit at each end, \
@@ -136,11 +145,11 @@ impl Reader<'_> {
         if fits {
             return Ok(());
         }
-        let problem = format!("`{}` is no key of a label; expected {expected}", key.value);
-        Err(self.wrong(key.referenced, problem))
+        let problem = format!("`{key}` is no key of a label; expected {expected}");
+        Err(self.wrong(place, problem))
     }
 
-    fn label_value(&self, tree: &Tree) -> Read<String> {
+    pub(super) fn label_value(&self, tree: &Tree) -> Read<String> {
         let text = self.text(tree)?;
         if text.is_empty() || is_label_word(text) {
             return Ok(text.to_owned());

@@ -11,6 +11,14 @@ use crate::packet::Family;
 /// The tier of every policy that does not name one.
 pub const DEFAULT_TIER: &str = "default";
 
+/// The tier of AdminNetworkPolicies, before `default` (libcalico-go, lib/names,
+/// `AdminNetworkPolicyTierName`, Calico 3.29 to 3.31).
+pub const ADMIN_TIER: &str = "adminnetworkpolicy";
+
+/// The tier of the BaselineAdminNetworkPolicy, behind `default` (libcalico-go, lib/names,
+/// `BaselineAdminNetworkPolicyTierName`, Calico 3.30 and 3.31).
+pub const BASELINE_ADMIN_TIER: &str = "baselineadminnetworkpolicy";
+
 /// A tier (v3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tier {

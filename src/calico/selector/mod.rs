@@ -171,7 +171,7 @@ impl Expression {
     pub fn of_namespace(&self) -> Self {
         let namespaced = Self::Has(NAMESPACE.to_owned());
         let global = Self::Not(Box::new(namespaced.clone()));
-        self.renamed("pcns.", &namespaced, &global)
+        self.renamed(NAMESPACE_PREFIX, &namespaced, &global)
     }
 
     /// A selector of service accounts as one of what runs under them: their labels appear with
@@ -179,7 +179,7 @@ impl Expression {
     #[must_use]
     pub fn of_service_account(&self) -> Self {
         let accounted = Self::Has(SERVICE_ACCOUNT.to_owned());
-        self.renamed("pcsa.", &accounted, &Self::Global)
+        self.renamed(SERVICE_ACCOUNT_PREFIX, &accounted, &Self::Global)
     }
 
     /// Whether it says `global()` somewhere.
@@ -200,6 +200,13 @@ pub const NAMESPACE: &str = "projectcalico.org/namespace";
 pub const ORCHESTRATOR: &str = "projectcalico.org/orchestrator";
 /// The label that says under which service account an endpoint runs.
 pub const SERVICE_ACCOUNT: &str = "projectcalico.org/serviceaccount";
+
+/// What stands before the labels of an endpoint's namespace among its own (libcalico-go,
+/// lib/backend/k8s/conversion, `NamespaceLabelPrefix`).
+pub const NAMESPACE_PREFIX: &str = "pcns.";
+/// What stands before the labels of an endpoint's service account among its own (libcalico-go,
+/// lib/backend/k8s/conversion, `ServiceAccountLabelPrefix`).
+pub const SERVICE_ACCOUNT_PREFIX: &str = "pcsa.";
 
 /// A value in the quotes that it does not contain.
 struct Quoted<'a>(&'a str);

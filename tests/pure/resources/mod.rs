@@ -2,6 +2,7 @@
 //! written is read back.
 
 mod era;
+mod kubernetes;
 pub mod made;
 mod mistakes;
 mod world;

@@ -1,0 +1,61 @@
+//! The fields that every part of Kubernetes' resources can have.
+
+use super::Kind;
+use crate::calico::read::known::{Known, METADATA_V3, RESOURCE};
+
+/// A resource.
+pub(super) fn resource(kind: Kind) -> Known {
+    const ACCOUNT: &[&str] = &[
+        "apiVersion",
+        "kind",
+        "metadata",
+        "secrets",
+        "imagePullSecrets",
+        "automountServiceAccountToken",
+    ];
+    match kind {
+        Kind::ServiceAccount => &[ACCOUNT],
+        _ => &[RESOURCE],
+    }
+}
+
+/// A resource's metadata.
+pub(super) fn metadata(kind: Kind) -> Known {
+    if kind.is_namespaced() {
+        &[METADATA_V3, &["deletionGracePeriodSeconds", "namespace"]]
+    } else {
+        &[METADATA_V3, &["deletionGracePeriodSeconds"]]
+    }
+}
+
+pub(super) const NAMESPACE_SPEC: Known = &[&["finalizers"]];
+pub(super) const LABEL_SELECTOR: Known = &[&["matchLabels", "matchExpressions"]];
+pub(super) const REQUIREMENT: Known = &[&["key", "operator", "values"]];
+
+pub(super) const POLICY_SPEC: Known = &[&["podSelector", "policyTypes", "ingress", "egress"]];
+pub(super) const INGRESS_RULE: Known = &[&["from", "ports"]];
+pub(super) const EGRESS_RULE: Known = &[&["to", "ports"]];
+pub(super) const PEER: Known = &[&["podSelector", "namespaceSelector", "ipBlock"]];
+pub(super) const IP_BLOCK: Known = &[&["cidr", "except"]];
+pub(super) const PORT: Known = &[&["protocol", "port", "endPort"]];
+
+const ADMIN_SPEC: &[&str] = &["subject", "ingress", "egress"];
+
+/// An admin policy's spec.
+pub(super) fn admin_spec(kind: Kind) -> Known {
+    match kind {
+        Kind::AdminNetworkPolicy => &[&["priority"], ADMIN_SPEC],
+        _ => &[ADMIN_SPEC],
+    }
+}
+
+pub(super) const ADMIN_INGRESS_RULE: Known = &[&["name", "action", "from", "ports"]];
+pub(super) const ADMIN_EGRESS_RULE: Known = &[&["name", "action", "to", "ports"]];
+/// Whom an admin policy is about, and its peers on the way in.
+pub(super) const SUBJECT: Known = &[&["namespaces", "pods"]];
+pub(super) const EGRESS_PEER: Known =
+    &[&["namespaces", "pods", "nodes", "networks", "domainNames"]];
+pub(super) const NAMESPACED_PODS: Known = &[&["namespaceSelector", "podSelector"]];
+pub(super) const ADMIN_PORT: Known = &[&["portNumber", "namedPort", "portRange"]];
+pub(super) const PORT_NUMBER: Known = &[&["protocol", "port"]];
+pub(super) const PORT_RANGE: Known = &[&["protocol", "start", "end"]];

@@ -1,0 +1,280 @@
+//! Mistakes in Kubernetes' resources, and what people are told.
+
+use std::fmt::Write as _;
+
+use calidiff::calico::read;
+
+/// What the reader says of a text.
+fn told(text: &str) -> String {
+    match read::read("mine.yaml", text) {
+        Ok(resources) => panic!("read as {resources:?}:\n{text}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("  {line}\n")).collect()
+}
+
+fn policy(spec: &str) -> String {
+    let head = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: x}\n";
+    format!("{head}spec:\n{}", indented(spec))
+}
+
+fn from(peer: &str) -> String {
+    policy(&format!("ingress:\n- from:\n  - {peer}"))
+}
+
+fn port(port: &str) -> String {
+    policy(&format!("egress:\n- ports:\n  - {port}"))
+}
+
+fn admin_kind(kind: &str, spec: &str) -> String {
+    let head = "apiVersion: policy.networking.k8s.io/v1alpha1";
+    let spec = indented(spec);
+    format!("{head}\nkind: {kind}\nmetadata: {{name: x}}\nspec:\n{spec}")
+}
+
+fn admin(spec: &str) -> String {
+    admin_kind(
+        "AdminNetworkPolicy",
+        &format!("priority: 1\nsubject: {{namespaces: {{}}}}\n{spec}"),
+    )
+}
+
+fn to(peer: &str) -> String {
+    admin(&format!("egress:\n- action: Deny\n  to:\n  - {peer}"))
+}
+
+fn admin_port(port: &str) -> String {
+    admin(&format!(
+        "ingress:\n- action: Deny\n  from: [{{namespaces: {{}}}}]\n  ports:\n  - {port}"
+    ))
+}
+
+#[test]
+fn mistakes_are_told_with_their_place() {
+    let selector = |text: &str| policy(&format!("podSelector:\n  {text}"));
+    let requirement = |text: &str| selector(&format!("matchExpressions: [{{{text}}}]"));
+    let block = |text: &str| from(&format!("ipBlock: {{{text}}}"));
+    let named =
+        |kind: &str, api: &str| format!("apiVersion: {api}\nkind: {kind}\nmetadata: {{name: x}}\n");
+    let networking = "networking.k8s.io/v1";
+    let many = |item: &str, count: usize| vec![item; count].join(", ");
+    let calico = "apiVersion: v1\nkind: policy\nmetadata: {name: x}\n";
+    let profile = "apiVersion: projectcalico.org/v3\nkind: Profile\nmetadata: {name: kns.x}\n";
+    let mistakes: Vec<(&str, String)> = vec![
+        ("an unknown kind", named("Ingress", networking)),
+        (
+            "a kind of another version",
+            named("NetworkPolicy", "policy.networking.k8s.io/v1alpha1"),
+        ),
+        (
+            "a kind of the core that is not read",
+            named("Service", "v1"),
+        ),
+        (
+            "an older version",
+            named("NetworkPolicy", "extensions/v1beta1"),
+        ),
+        ("no kind", "apiVersion: networking.k8s.io/v1\n".to_owned()),
+        (
+            "no name",
+            "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n".to_owned(),
+        ),
+        (
+            "a name of capitals",
+            policy("{}").replace("name: x", "name: X"),
+        ),
+        (
+            "a name that is too long with Calico's before it",
+            policy("{}").replace("name: x", &format!("name: {}", "x".repeat(250))),
+        ),
+        (
+            "beside Calico's first version",
+            format!("{calico}---\n{}", policy("{}")),
+        ),
+        (
+            "Calico's first version beside it",
+            format!("{}---\n{calico}", named("Namespace", "v1")),
+        ),
+        ("a policy twice", format!("{0}---\n{0}", policy("{}"))),
+        (
+            "a profile that a namespace is already",
+            format!("{}---\n{profile}", named("Namespace", "v1")),
+        ),
+        (
+            "a namespace that a profile is already",
+            format!("{profile}---\n{}", named("Namespace", "v1")),
+        ),
+        (
+            "a namespace of a namespace",
+            named("Namespace", "v1").replace("name: x", "name: x, namespace: y"),
+        ),
+        (
+            "a service account with a spec",
+            format!("{}spec: {{}}\n", named("ServiceAccount", "v1")),
+        ),
+        ("an unknown field of the spec", policy("selector: {}")),
+        (
+            "a field of the other direction",
+            policy("ingress: [{to: []}]"),
+        ),
+        ("rules that are no list", policy("ingress: {}")),
+        ("an unknown type", policy("policyTypes: [ingress]")),
+        (
+            "three types",
+            policy("policyTypes: [Ingress, Egress, Ingress]"),
+        ),
+        ("an unknown field of a selector", selector("app: web")),
+        (
+            "a label's value that is a number",
+            selector("matchLabels: {a: 1}"),
+        ),
+        (
+            "a label's key with a space",
+            selector("matchLabels: {'a b': c}"),
+        ),
+        (
+            "an unknown operator",
+            requirement("key: a, operator: Equals, values: [b]"),
+        ),
+        ("no key", requirement("operator: Exists")),
+        ("In without values", requirement("key: a, operator: In")),
+        (
+            "NotIn of nothing",
+            requirement("key: a, operator: NotIn, values: []"),
+        ),
+        (
+            "Exists with values",
+            requirement("key: a, operator: Exists, values: [b]"),
+        ),
+        (
+            "a key that is none",
+            requirement("key: a/b/c, operator: Exists"),
+        ),
+        ("a peer that says nothing", from("{}")),
+        ("a peer's selector that is null", from("podSelector:")),
+        (
+            "an ipBlock beside a selector",
+            from("{podSelector: {}, ipBlock: {cidr: 10.0.0.0/8}}"),
+        ),
+        ("an unknown peer", from("namespaces: {}")),
+        ("an ipBlock without a prefix", block("except: [10.0.0.0/8]")),
+        ("an address for a prefix", block("cidr: 10.0.0.1")),
+        ("a prefix too long", block("cidr: 10.0.0.0/33")),
+        (
+            "an exception elsewhere",
+            block("cidr: 10.0.0.0/8, except: [11.0.0.0/24]"),
+        ),
+        (
+            "an exception of everything",
+            block("cidr: 10.0.0.0/8, except: [10.1.0.0/8]"),
+        ),
+        (
+            "an exception of the other family",
+            block("cidr: 0.0.0.0/0, except: ['fd00::/8']"),
+        ),
+        ("an unknown protocol", port("protocol: ICMP")),
+        ("a protocol in small letters", port("protocol: tcp")),
+        ("port 0", port("port: 0")),
+        ("a port too high", port("port: 65536")),
+        ("a port's number as text", port("port: '80'")),
+        ("a port's name in capitals", port("port: HTTP")),
+        ("a port's name too long", port("port: abcdefghijklmnop")),
+        ("an end alone", port("endPort: 80")),
+        ("an end below the port", port("{port: 80, endPort: 79}")),
+        ("an end of a name", port("{port: http, endPort: 80}")),
+        (
+            "no spec",
+            named("AdminNetworkPolicy", "policy.networking.k8s.io/v1alpha1"),
+        ),
+        ("no priority", admin("").replace("priority: 1\n", "")),
+        (
+            "a priority too high",
+            admin("").replace("priority: 1\n", "priority: 1001\n"),
+        ),
+        (
+            "no subject",
+            admin_kind("AdminNetworkPolicy", "priority: 1"),
+        ),
+        (
+            "an empty subject",
+            admin("").replace("{namespaces: {}}", "{}"),
+        ),
+        (
+            "two subjects",
+            admin("").replace("{namespaces: {}}", "{namespaces: {}, pods: {}}"),
+        ),
+        (
+            "pods without namespaces",
+            admin("").replace("{namespaces: {}}", "{pods: {podSelector: {}}}"),
+        ),
+        (
+            "a baseline policy of another name",
+            admin_kind("BaselineAdminNetworkPolicy", "subject: {namespaces: {}}"),
+        ),
+        (
+            "a baseline policy that passes",
+            admin_kind(
+                "BaselineAdminNetworkPolicy",
+                "subject: {namespaces: {}}\ningress: [{action: Pass, from: [{namespaces: {}}]}]",
+            )
+            .replace("name: x", "name: default"),
+        ),
+        (
+            "a baseline policy with a priority",
+            admin_kind("BaselineAdminNetworkPolicy", "priority: 1"),
+        ),
+        (
+            "an unknown action",
+            admin("ingress: [{action: Log, from: [{namespaces: {}}]}]"),
+        ),
+        ("no peers", admin("ingress: [{action: Deny}]")),
+        (
+            "an empty list of peers",
+            admin("egress: [{action: Deny, to: []}]"),
+        ),
+        (
+            "networks on the way in",
+            admin("ingress: [{action: Deny, from: [{networks: [10.0.0.0/8]}]}]"),
+        ),
+        (
+            "a peer of two kinds",
+            to("{namespaces: {}, networks: [10.0.0.0/8]}"),
+        ),
+        ("no network", to("networks: []")),
+        (
+            "too many networks",
+            to(&format!("networks: [{}]", many("10.0.0.0/8", 26))),
+        ),
+        ("a broken network", to("networks: [10.0.0.0]")),
+        (
+            "too many peers",
+            admin(&format!(
+                "egress: [{{action: Deny, to: [{}]}}]",
+                many("{namespaces: {}}", 101)
+            )),
+        ),
+        ("a port that says nothing", admin_port("{}")),
+        (
+            "a port of two kinds",
+            admin_port("{namedPort: http, portNumber: {port: 80}}"),
+        ),
+        (
+            "a port's number without one",
+            admin_port("portNumber: {protocol: TCP}"),
+        ),
+        ("half a range", admin_port("portRange: {start: 80}")),
+        (
+            "a range upside down",
+            admin_port("portRange: {start: 80, end: 79}"),
+        ),
+    ];
+    let mut page = String::new();
+    for (what, text) in &mistakes {
+        writeln!(page, "{what}\n    {}", told(text)).expect("room for text");
+    }
+    crate::resources::assert_page("kubernetes-mistakes", &page);
+    assert!(mistakes.len() >= 12, "only {} kinds", mistakes.len());
+}
