@@ -168,6 +168,19 @@ pub struct Ground {
     pub layout: Layout,
 }
 
+/// Calico's resources beside dumps.
+#[derive(Args, Clone, Debug)]
+pub struct BesideDumps {
+    /// Calico's resources in YAML, a file or a folder of them: which policy, profile or endpoint each chain of a dump stands for is said
+    #[arg(
+        id = "resources",
+        long = "resources",
+        value_name = "PATH",
+        requires = "dumps"
+    )]
+    pub path: Option<PathBuf>,
+}
+
 /// `calidiff check`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
@@ -184,6 +197,9 @@ pub struct Check {
     #[command(flatten)]
     /// What is judged.
     pub ground: Ground,
+    #[command(flatten)]
+    /// What the chains stand for.
+    pub resources: BesideDumps,
     #[command(flatten)]
     /// By which backends.
     pub backends: Backends,
@@ -367,11 +383,16 @@ Examples:
   iptables-save > mine.save
   calidiff hashes mine.save
       exit status 1 where a rule is not as Felix wrote it
-  calidiff hashes mine.save mine.save6 --json")]
+  calidiff hashes mine.save mine.save6 --json
+  calidiff hashes mine.save --resources policies/
+      with the policies, profiles and endpoints that the chains stand for")]
 pub struct Hashes {
     /// What iptables-save or ip6tables-save printed
     #[arg(value_name = "FILE", required = true)]
     pub dumps: Vec<PathBuf>,
+    #[command(flatten)]
+    /// What the chains stand for.
+    pub resources: BesideDumps,
     /// Print the findings as JSON
     #[arg(long)]
     pub json: bool,
@@ -400,6 +421,9 @@ pub struct Explain {
     #[command(flatten)]
     /// What is judged.
     pub ground: Ground,
+    #[command(flatten)]
+    /// What the chains stand for.
+    pub resources: BesideDumps,
     /// The packet; without it, every packet of a scenario
     #[arg(long, value_name = "TEXT")]
     pub packet: Option<String>,

@@ -3,7 +3,7 @@
 use super::args::Check;
 use super::progress::{Progress, end_on_interrupt};
 use super::status::{Ending, Status};
-use super::{ground, hashes, machine};
+use super::{ground, hashes, machine, resources};
 use crate::arm;
 use crate::campaign::{Options, Watch, check};
 use crate::report;
@@ -19,10 +19,14 @@ const PACKETS: u64 = 500_000;
 pub fn run(arguments: &Check) -> Result<Status, Ending> {
     let subjects = ground::read(&arguments.ground)?;
     let options = options(arguments);
+    let dumps = &arguments.ground.dumps;
     let hashes = match ground::scenario(&arguments.ground)? {
         Some(_) => Vec::new(),
-        None => hashes::verified(&arguments.ground.dumps)?,
+        None => hashes::verified(dumps, &arguments.resources)?,
     };
+    let rulesets = subjects.iter().map(|subject| &subject.firewall);
+    let rulesets = rulesets.flat_map(|firewall| [&firewall.v4, &firewall.v6]);
+    let names = resources::names(&arguments.resources, dumps, rulesets)?;
     machine::enter()?;
     end_on_interrupt();
     let verdicts = (subjects.len() * options.backends.len()) as u64 * options.packets;
@@ -34,7 +38,12 @@ pub fn run(arguments: &Check) -> Result<Status, Ending> {
     for subject in &subjects {
         let report = check::check(subject, &options, &arm::make, &watch)?;
         if !arguments.json {
-            watch.print(&report::check::text(&report, &subject.firewall, true));
+            watch.print(&report::check::text(
+                &report,
+                &subject.firewall,
+                &names,
+                true,
+            ));
         }
         reports.push(report);
     }
@@ -43,6 +52,7 @@ pub fn run(arguments: &Check) -> Result<Status, Ending> {
     if arguments.json {
         let mut facts = report::check::all_json(&reports, &subjects, &options, stopped);
         facts["hashes"] = report::hashes::json(&hashes);
+        facts["chains"] = names.chains().collect();
         println!("{facts:#}");
     } else {
         println!("{}", report::check::summary(&reports, &options, stopped));

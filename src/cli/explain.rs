@@ -4,7 +4,7 @@ use miette::miette;
 
 use super::args::Explain;
 use super::status::{Ending, Status};
-use super::{ground, machine, terminal};
+use super::{ground, machine, resources, terminal};
 use crate::arm::plan::{Oracle, Plan};
 use crate::arm::{self, Failure, Judge};
 use crate::campaign::Subject;
@@ -79,6 +79,9 @@ fn explain(
     packet: &Packet,
     connections: &[Connection],
 ) -> Result<Status, Ending> {
+    let firewall = &subject.firewall;
+    let rulesets = [&firewall.v4, &firewall.v6];
+    let names = resources::names(&options.resources, &options.ground.dumps, rulesets)?;
     let ask = |judge| tell(judge, subject, packet, connections);
     let (reading, model) = first_reading(options, ask)?;
     let reason = match plan {
@@ -107,6 +110,7 @@ fn explain(
     let explanation = Explanation {
         node: &subject.name,
         firewall: &subject.firewall,
+        names: &names,
         packet,
         connections,
         reason,

@@ -14,17 +14,20 @@ use crate::packet::Family;
 use crate::scenario::Scenario;
 use crate::xtables::{Firewall, Ruleset, ipset, save};
 
+/// Whether a file is taken for a scenario: by its ending.
+#[must_use]
+pub fn is_scenario(path: &Path) -> bool {
+    let extension = path.extension();
+    extension.is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
 /// The scenario that the options name, where they name one and no dumps.
 ///
 /// # Errors
 ///
 /// Bad input, with its place.
 pub fn scenario(ground: &Ground) -> Result<Option<Scenario>, Ending> {
-    let is_yaml = |path: &&std::path::PathBuf| {
-        let extension = path.extension();
-        extension.is_some_and(|extension| extension == "yaml" || extension == "yml")
-    };
-    let Some(path) = ground.dumps.iter().find(is_yaml) else {
+    let Some(path) = ground.dumps.iter().find(|path| is_scenario(path)) else {
         return Ok(None);
     };
     if ground.dumps.len() > 1 || ground.sets.is_some() {
@@ -162,7 +165,12 @@ fn node_of(
     node::text::read(&name, &text).map_err(|why| Ending::bad_input(*why))
 }
 
-fn text_of(path: &Path) -> Result<(String, String), Ending> {
+/// The text of a file, and its name.
+///
+/// # Errors
+///
+/// Bad input: a file that can't be read, or is no text.
+pub fn text_of(path: &Path) -> Result<(String, String), Ending> {
     let name = path.display().to_string();
     let bytes = std::fs::read(path)
         .map_err(|why| Ending::bad_input(miette::miette!("cannot read {name}: {why}")))?;

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::args::Hashes;
-use super::ground;
+use super::args::{BesideDumps, Hashes};
 use super::status::{Ending, Status};
+use super::{ground, resources};
 use crate::import::verify;
 use crate::report;
 use crate::report::hashes::Verified;
@@ -15,7 +15,7 @@ use crate::report::hashes::Verified;
 ///
 /// Bad input, with its place.
 pub fn run(arguments: &Hashes) -> Result<Status, Ending> {
-    let verified = verified(&arguments.dumps)?;
+    let verified = verified(&arguments.dumps, &arguments.resources)?;
     if arguments.json {
         println!("{:#}", report::hashes::json(&verified));
     } else {
@@ -33,11 +33,14 @@ pub fn run(arguments: &Hashes) -> Result<Status, Ending> {
 /// # Errors
 ///
 /// Bad input, with its place.
-pub fn verified(dumps: &[PathBuf]) -> Result<Vec<Verified>, Ending> {
-    let dumps = ground::dumps(dumps)?.into_iter();
-    let verified = dumps.map(|(file, ruleset)| Verified {
+pub fn verified(paths: &[PathBuf], beside: &BesideDumps) -> Result<Vec<Verified>, Ending> {
+    let dumps = ground::dumps(paths)?;
+    let rulesets = dumps.iter().map(|(_, ruleset)| ruleset);
+    let names = resources::names(beside, paths, rulesets)?;
+    let verified = dumps.into_iter().map(|(file, ruleset)| Verified {
         file,
         verification: verify(&ruleset),
+        names: names.clone(),
     });
     Ok(verified.collect())
 }

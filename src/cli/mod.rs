@@ -4,6 +4,7 @@
 //! * [`mod@run`], [`mutants`], [`check`], [`claims`], [`explain`], [`hashes`], [`render`], [`replay`], [`shrink`], [`schema`], [`bench`],
 //!   [`doctor`]: one file a command;
 //! * [`ground`]: the rulesets that a command is asked about;
+//! * [`resources`]: Calico's resources beside a dump;
 //! * [`scenarios`]: the scenarios that it is;
 //! * [`status`]: what the exit status says;
 //! * [`progress`]: how far long work has come, and its early end;
@@ -23,6 +24,7 @@ pub mod mutants;
 pub mod progress;
 pub mod render;
 pub mod replay;
+pub mod resources;
 pub mod run;
 pub mod scenarios;
 pub mod schema;

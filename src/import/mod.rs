@@ -6,13 +6,16 @@
 //!
 //! * [`spelling`]: a rule in every way that Felix may have written it;
 //! * [`verify`]: the hashes of a ruleset recomputed, chain by chain, and what does not hold named;
+//! * [`names`]: what chains stand for;
 //! * [`recompute`]: the hash that each rule should bear;
 //! * [`guess`]: what may have happened where a hash does not hold.
 
 pub mod guess;
+pub mod names;
 pub mod recompute;
 pub mod spelling;
 pub mod verify;
 
+pub use names::Names;
 pub use recompute::{Recomputed, recompute};
 pub use verify::{Departure, Finding, Verification, verify};

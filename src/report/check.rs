@@ -10,6 +10,7 @@ use crate::campaign::finding::{Divergence, Paths};
 use crate::campaign::parting::Partings;
 use crate::campaign::{Options, Subject};
 use crate::generate::unhit::{Explanation, Reason};
+use crate::import::Names;
 use crate::journey::Step;
 use crate::model::Parting;
 use crate::packet::Family;
@@ -18,9 +19,9 @@ use crate::xtables::Firewall;
 /// How many divergences are written out; the others are counted.
 const WRITTEN: usize = 5;
 
-/// One subject's report as text; `rates` adds what hangs on the machine's mood: times and rates.
+/// One subject's report as text, its chains with what they stand for; `rates` adds what hangs on the machine's mood: times and rates.
 #[must_use]
-pub fn text(report: &SubjectReport, firewall: &Firewall, rates: bool) -> String {
+pub fn text(report: &SubjectReport, firewall: &Firewall, names: &Names, rates: bool) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,
@@ -47,7 +48,7 @@ pub fn text(report: &SubjectReport, firewall: &Firewall, rates: bool) -> String 
         write_backend(&mut out, report, backend);
     }
     write_partings(&mut out, &report.partings, firewall);
-    write_never_hit(&mut out, &report.never_hit);
+    write_never_hit(&mut out, &report.never_hit, names);
     if rates {
         let packets: u64 = report
             .backends
@@ -165,7 +166,7 @@ fn write_partings(out: &mut String, partings: &Partings, firewall: &Firewall) {
 }
 
 /// The rules that were never hit, those with the same reason together.
-fn write_never_hit(out: &mut String, rules: &[NeverHit]) {
+fn write_never_hit(out: &mut String, rules: &[NeverHit], names: &Names) {
     if rules.is_empty() {
         let _ = writeln!(
             out,
@@ -181,13 +182,16 @@ fn write_never_hit(out: &mut String, rules: &[NeverHit]) {
     );
     let mut reasons: BTreeMap<String, BTreeMap<String, Vec<usize>>> = BTreeMap::new();
     for rule in rules {
-        let chains = reasons.entry(reason(rule)).or_default();
-        let chain = format!("{}/{}", rule.rule.table, rule.rule.chain);
+        let mut chain = format!("{}/{}", rule.rule.table, rule.rule.chain);
+        if let Some(name) = names.chain(&rule.rule.chain) {
+            let _ = write!(chain, " ({name})");
+        }
         let family = if rule.rule.family == Family::V6 {
             " (IPv6)"
         } else {
             ""
         };
+        let chains = reasons.entry(reason(rule)).or_default();
         chains
             .entry(chain + family)
             .or_default()

@@ -12,6 +12,7 @@ mod rules;
 use std::fmt::{self, Display, Write as _};
 
 use crate::diff::{Comparison, compare};
+use crate::import::Names;
 use crate::journey::{Answer, Asked, Fate, Journey, Possible, Step};
 use crate::mark::Mark;
 use crate::model::Parting;
@@ -41,6 +42,8 @@ pub struct Explanation<'a> {
     pub node: &'a str,
     /// What is loaded on it.
     pub firewall: &'a Firewall,
+    /// What its chains stand for.
+    pub names: &'a Names,
     /// The packet.
     pub packet: &'a Packet,
     /// The connections that exist when it comes.
@@ -175,7 +178,13 @@ impl Page<'_> {
             }
             if chain != Some(step.chain.as_str()) {
                 chain = Some(step.chain.as_str());
-                self.line(format_args!("{}  {}", self.blank_columns(), step.chain));
+                let name = self.explanation.names.chain(&step.chain);
+                let name = name.map(|name| format!("  ({name})")).unwrap_or_default();
+                self.line(format_args!(
+                    "{}  {}{name}",
+                    self.blank_columns(),
+                    step.chain
+                ));
             }
             let columns = self.columns(step, passed, &matched);
             self.step(&columns, step);

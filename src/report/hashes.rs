@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::check::grouped;
+use crate::import::Names;
 use crate::import::verify::{Departure, Finding, Verification};
 
 /// What the hashes of one dump say.
@@ -14,6 +15,8 @@ pub struct Verified {
     pub file: String,
     /// What they say.
     pub verification: Verification,
+    /// What its chains stand for.
+    pub names: Names,
 }
 
 /// How many rules must have lost their mark match for the dump to be said to have.
@@ -33,15 +36,24 @@ pub fn of_felix(all: &[Verified]) -> String {
 #[must_use]
 pub fn text(all: &[Verified]) -> String {
     let mut out = String::new();
-    for Verified { file, verification } in all {
+    for Verified {
+        file,
+        verification,
+        names,
+    } in all
+    {
         let Verification {
             held, unfollowed, ..
         } = verification;
         let findings = &verification.findings;
+        let (rules, bear, they) = match held {
+            1 => ("rule", "bears", "it"),
+            _ => ("rules", "bear", "they"),
+        };
+        let held = grouped(*held as u64);
         let _ = write!(
             out,
-            "{file}: {} rules bear the hash that they should",
-            grouped(*held as u64)
+            "{file}: {held} {rules} {bear} the hash that {they} should"
         );
         match findings.len() {
             0 => out.push('\n'),
@@ -66,7 +78,9 @@ pub fn text(all: &[Verified]) -> String {
         }
         for finding in findings {
             let Finding { rule, line, what } = finding;
-            let _ = writeln!(out, "  {file}:{line}: {rule}: {what}");
+            let named = names.chain(&rule.chain);
+            let named = named.map(|name| format!(" ({name})")).unwrap_or_default();
+            let _ = writeln!(out, "  {file}:{line}: {rule}{named}: {what}");
         }
     }
     out
@@ -84,22 +98,29 @@ fn lost_marks(findings: &[Finding]) -> Option<usize> {
 #[must_use]
 pub fn json(all: &[Verified]) -> Value {
     all.iter()
-        .map(|Verified { file, verification }| {
-            let findings = verification.findings.iter();
-            json!({
-                "file": file,
-                "held": verification.held,
-                "unfollowed": verification.unfollowed,
-                "lost_mark_matches": lost_marks(&verification.findings).unwrap_or_default(),
-                "findings": findings.map(|Finding { rule, line, what }| json!({
-                    "kind": what.word(),
-                    "table": rule.table.as_str(),
-                    "chain": rule.chain,
-                    "number": rule.index + 1,
-                    "line": line,
-                    "what": what.to_string(),
-                })).collect::<Vec<_>>(),
-            })
-        })
+        .map(
+            |Verified {
+                 file,
+                 verification,
+                 names,
+             }| {
+                let findings = verification.findings.iter();
+                json!({
+                    "file": file,
+                    "held": verification.held,
+                    "unfollowed": verification.unfollowed,
+                    "lost_mark_matches": lost_marks(&verification.findings).unwrap_or_default(),
+                    "findings": findings.map(|Finding { rule, line, what }| json!({
+                        "kind": what.word(),
+                        "table": rule.table.as_str(),
+                        "chain": rule.chain,
+                        "stands_for": names.chain(&rule.chain),
+                        "number": rule.index + 1,
+                        "line": line,
+                        "what": what.to_string(),
+                    })).collect::<Vec<_>>(),
+                })
+            },
+        )
         .collect()
 }

@@ -13,6 +13,7 @@ use calidiff::arm::model::ModelArm;
 use calidiff::campaign::check::{SubjectReport, check};
 use calidiff::campaign::{Blind, Options, Subject};
 use calidiff::diff::{Comparison, compare};
+use calidiff::import::Names;
 use calidiff::kernel::Namespace;
 use calidiff::mark::Mark;
 use calidiff::model::{Parting, parting};
@@ -456,7 +457,7 @@ COMMIT
         .map(|one| format!("{} {:?} {}", one.rule, one.backends, one.proved()))
         .collect();
     assert_eq!(unhit, ["filter/OUTPUT rule 1 [Legacy] true"]);
-    let text = report::check::text(&report, &subject.firewall, false);
+    let text = report::check::text(&report, &subject.firewall, &Names::default(), false);
     let json = report::check::json(&report, &subject.firewall);
     for (cause, parted) in &report.partings.causes {
         assert!(text.contains(cause.explanation()), "{text}");
@@ -500,7 +501,7 @@ fn a_check_of_refused_rules() -> Outcome {
                 "{rule}"
             );
         }
-        let text = report::check::text(&report, &subject.firewall, false);
+        let text = report::check::text(&report, &subject.firewall, &Names::default(), false);
         assert!(
             text.contains(&format!("{refuses} alone refuses these rules")),
             "{text}"

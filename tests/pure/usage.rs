@@ -1,6 +1,7 @@
 //! What people see who type something wrong: the message, and exit status 2.
 
 mod hashes;
+mod names;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,6 +1,7 @@
 //! Explanations of hand-made traces.
 
 use super::*;
+use crate::import::Names;
 use crate::journey::{Point, Sight, Unjudged};
 use crate::packet::Family;
 use crate::xtables::save;
@@ -89,6 +90,7 @@ fn explain(kernels: Vec<Telling>) -> (String, bool) {
         reason: None,
         node: "here",
         firewall: &firewall,
+        names: &Names::default(),
         packet: &packet,
         connections: &[],
         model: telling(ArmName::Model, dropped(), steps()),
@@ -197,6 +199,7 @@ fn colour_is_an_addition_only() {
         reason: None,
         node: "here",
         firewall: &firewall,
+        names: &Names::default(),
         packet: &packet,
         connections: &[],
         model: telling(ArmName::Model, dropped(), steps()),
@@ -234,6 +237,7 @@ fn what_the_other_backend_makes_of_it_is_said() {
         reason: None,
         node: "here",
         firewall: &firewall,
+        names: &Names::default(),
         packet: &packet,
         connections: &[],
         model: telling(ArmName::Model, dropped(), steps()),
