@@ -1,7 +1,14 @@
 //! What Felix is told: the parameters that change what it renders or what a packet meets.
+//!
+//! The seed's era reads [`Configuration`] alone; [`modern`] is what was added to it since, or has other
+//! values now.
+
+pub mod modern;
 
 use std::fmt;
 use std::net::IpAddr;
+
+pub use modern::Modern;
 
 /// Felix's parameters in the seed's era (Felix 2.1.1, config/config_params.go), with its own defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +40,9 @@ pub struct Configuration {
     pub metadata_port: u16,
     /// `ClusterType`: what kind of cluster this is, words separated by commas.
     pub cluster_type: String,
+    /// What Felix of August 2026 is told besides. Where it has a parameter of the same name, this one's is
+    /// of the seed's era.
+    pub modern: Modern,
 }
 
 impl Default for Configuration {
@@ -51,6 +61,7 @@ impl Default for Configuration {
             metadata_address: "127.0.0.1".to_owned(),
             metadata_port: 8775,
             cluster_type: String::new(),
+            modern: Modern::default(),
         }
     }
 }

@@ -39,6 +39,7 @@ type Checked = Result<(), NotOfTheSeedsEra>;
 ///
 /// [`NotOfTheSeedsEra`], the first thing that it can't say.
 pub fn check_seed(world: &World) -> Checked {
+    check_failsafes(world)?;
     world.tiers.iter().try_for_each(check_tier)?;
     for (name, profile) in &world.profiles {
         let whose = format!("the profile `{name}`");
@@ -55,6 +56,27 @@ pub fn check_seed(world: &World) -> Checked {
                 "is about all interfaces",
                 expected,
             ));
+        }
+    }
+    Ok(())
+}
+
+fn check_failsafes(world: &World) -> Checked {
+    let modern = &world.configuration.modern;
+    let told = [
+        ("inbound", &modern.failsafe_inbound),
+        ("outbound", &modern.failsafe_outbound),
+    ];
+    for (direction, ports) in told {
+        let mut ports = ports.iter().flatten();
+        if let Some(other) = ports.find(|port| port.plain_tcp().is_none()) {
+            let whose = format!("the {direction} failsafe port {}", other.port);
+            let what = match other.net {
+                Some(net) => format!("is for {net} alone"),
+                None => format!("is of {}", other.protocol),
+            };
+            let expected = "ports of TCP for everyone";
+            return Err(NotOfTheSeedsEra::new(&whose, what, expected));
         }
     }
     Ok(())
@@ -84,6 +106,9 @@ fn check_tier(tier: &Tier) -> Checked {
 fn check_policy(policy: &Policy) -> Checked {
     let whose = format!("the policy `{}`", policy.name);
     let refused = |what, expected| Err(NotOfTheSeedsEra::new(&whose, what, expected));
+    if policy.staged {
+        return refused("is only staged", "a policy in force, or none");
+    }
     if policy.name.contains('/') {
         return refused("has a namespace", "a policy without one");
     }
@@ -116,6 +141,10 @@ fn check_side(whose: &str, end: &str, side: &Side) -> Checked {
             let what = format!("has {} prefixes in `{field}` of its {end}", nets.len());
             return refused(what, "one at most");
         }
+    }
+    if let Some(service) = &side.service {
+        let what = format!("names the service `{}` as its {end}", service.name);
+        return refused(what, "addresses or a selector");
     }
     let ports = side.ports.iter().chain(&side.not_ports);
     for port in ports {

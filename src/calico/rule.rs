@@ -1,9 +1,11 @@
 //! One rule of a policy or profile, resolved: selectors have become those whom they stand for.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use ipnet::IpNet;
 
+use super::selector::Selector;
 use super::world::PeersIndex;
 use crate::packet::{Family, Protocol};
 
@@ -39,6 +41,8 @@ pub struct Rule {
     pub source: Side,
     /// Who receives.
     pub destination: Side,
+    /// What its author notes on it (`metadata.annotations`); asks nothing.
+    pub notes: BTreeMap<String, String>,
 }
 
 impl Rule {
@@ -54,6 +58,7 @@ impl Rule {
             not_icmp: None,
             source: Side::default(),
             destination: Side::default(),
+            notes: BTreeMap::new(),
         }
     }
 }
@@ -73,6 +78,21 @@ pub struct Side {
     pub peers: Vec<PeersIndex>,
     /// It belongs to none of these groups.
     pub not_peers: Vec<PeersIndex>,
+    /// The selector of the group that it belongs to, with what its namespace and service accounts add.
+    pub selector: Option<Selector>,
+    /// The selector of the group that it does not belong to.
+    pub not_selector: Option<Selector>,
+    /// It stands behind this service.
+    pub service: Option<ServiceName>,
+}
+
+/// Which service of Kubernetes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceName {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
 }
 
 /// A protocol as a rule names it: the spelling is part of what Felix renders.

@@ -1,8 +1,10 @@
 //! The words of both versions of the API, for reading and for writing alike. Where two words mean the
 //! same, the first is written.
 
+use super::configuration::modern::{AllowAction, DenyAction, NatExclusions, ServiceLoops};
 use super::configuration::{EndpointToHost, InsertMode};
 use super::resources::setting::Parameter;
+use super::resources::setting::modern::{ModernParameter as Modern, Number, Switch, Text};
 use super::resources::{Api, IpInIp, Types};
 use super::rule::{Action, NamedProtocol};
 use super::world::DefaultAction;
@@ -127,21 +129,127 @@ pub(super) fn parameters(api: Api) -> Words<Parameter> {
             ("MetadataPort", Parameter::MetadataPort),
             ("ClusterType", Parameter::ClusterType),
         ],
-        Api::V3 => &[
-            ("interfacePrefix", Parameter::InterfacePrefixes),
-            ("iptablesMarkMask", Parameter::MarkMask),
-            ("ipipEnabled", Parameter::IpInIp),
-            ("defaultEndpointToHostAction", Parameter::EndpointToHost),
-            ("chainInsertMode", Parameter::InsertMode),
-            ("logPrefix", Parameter::LogPrefix),
-            ("failsafeInboundHostPorts", Parameter::FailsafeInbound),
-            ("failsafeOutboundHostPorts", Parameter::FailsafeOutbound),
-            ("ipv6Support", Parameter::Ipv6),
-            ("metadataAddr", Parameter::MetadataAddress),
-            ("metadataPort", Parameter::MetadataPort),
-        ],
+        Api::V3 => PARAMETERS_V3,
     }
 }
+
+/// Felix's parameters as the resource of v3 names them.
+const PARAMETERS_V3: Words<Parameter> = &[
+    ("interfacePrefix", Parameter::InterfacePrefixes),
+    ("iptablesMarkMask", Parameter::MarkMask),
+    ("ipipEnabled", Parameter::IpInIp),
+    ("defaultEndpointToHostAction", Parameter::EndpointToHost),
+    ("chainInsertMode", Parameter::InsertMode),
+    ("logPrefix", Parameter::LogPrefix),
+    ("failsafeInboundHostPorts", Parameter::FailsafeInbound),
+    ("failsafeOutboundHostPorts", Parameter::FailsafeOutbound),
+    ("ipv6Support", Parameter::Ipv6),
+    ("metadataAddr", Parameter::MetadataAddress),
+    ("metadataPort", Parameter::MetadataPort),
+    (
+        "allowIPIPPacketsFromWorkloads",
+        switch(Switch::AllowIpInIpFromWorkloads),
+    ),
+    (
+        "allowVXLANPacketsFromWorkloads",
+        switch(Switch::AllowVxlanFromWorkloads),
+    ),
+    (
+        "disableConntrackInvalidCheck",
+        switch(Switch::DisableInvalidCheck),
+    ),
+    ("floatingIPs", switch(Switch::FloatingAddresses)),
+    ("flowLogsGoldmaneServer", text(Text::FlowServer)),
+    ("flowLogsLocalReporter", switch(Switch::FlowReporter)),
+    (
+        "iptablesFilterAllowAction",
+        Parameter::Modern(Modern::FilterAllow),
+    ),
+    (
+        "iptablesFilterDenyAction",
+        Parameter::Modern(Modern::FilterDeny),
+    ),
+    (
+        "iptablesMangleAllowAction",
+        Parameter::Modern(Modern::MangleAllow),
+    ),
+    (
+        "iptablesNATOutgoingInterfaceFilter",
+        text(Text::NatInterface),
+    ),
+    ("istioAmbientMode", switch(Switch::Istio)),
+    ("istioDSCPMark", number(Number::IstioDscp)),
+    ("kubeNodePortRanges", Parameter::Modern(Modern::NodePorts)),
+    ("logActionRateLimit", Parameter::Modern(Modern::LogRate)),
+    ("logActionRateLimitBurst", number(Number::LogBurst)),
+    ("natOutgoingAddress", Parameter::Modern(Modern::NatAddress)),
+    (
+        "natOutgoingExclusions",
+        Parameter::Modern(Modern::NatExclusions),
+    ),
+    ("natPortRange", Parameter::Modern(Modern::NatPorts)),
+    (
+        "serviceLoopPrevention",
+        Parameter::Modern(Modern::ServiceLoops),
+    ),
+    ("vxlanEnabled", switch(Switch::Vxlan)),
+    ("vxlanPort", number(Number::VxlanPort)),
+    ("wireguardEnabled", switch(Switch::Wireguard)),
+    ("wireguardEnabledV6", switch(Switch::WireguardV6)),
+    (
+        "wireguardHostEncryptionEnabled",
+        switch(Switch::WireguardHostEncryption),
+    ),
+    ("wireguardInterfaceName", text(Text::WireguardInterface)),
+    ("wireguardInterfaceNameV6", text(Text::WireguardInterfaceV6)),
+    ("wireguardListeningPort", number(Number::WireguardPort)),
+    ("wireguardListeningPortV6", number(Number::WireguardPortV6)),
+];
+
+const fn switch(switch: Switch) -> Parameter {
+    Parameter::Modern(Modern::Switch(switch))
+}
+
+const fn number(number: Number) -> Parameter {
+    Parameter::Modern(Modern::Number(number))
+}
+
+const fn text(text: Text) -> Parameter {
+    Parameter::Modern(Modern::Text(text))
+}
+
+/// What becomes of what policy allows (v3).
+pub(super) const ALLOW_ACTIONS: Words<AllowAction> = &[
+    ("Accept", AllowAction::Accept),
+    ("Return", AllowAction::Return),
+];
+
+/// What becomes of what is denied (v3).
+pub(super) const DENY_ACTIONS: Words<DenyAction> =
+    &[("Drop", DenyAction::Drop), ("Reject", DenyAction::Reject)];
+
+/// Where outgoing NAT does not apply (v3).
+pub(super) const NAT_EXCLUSIONS: Words<NatExclusions> = &[
+    ("IPPoolsOnly", NatExclusions::Pools),
+    ("IPPoolsAndHostIPs", NatExclusions::PoolsAndHosts),
+];
+
+/// What becomes of packets to services' addresses that nothing translates (v3).
+pub(super) const SERVICE_LOOPS: Words<ServiceLoops> = &[
+    ("Drop", ServiceLoops::Drop),
+    ("Reject", ServiceLoops::Reject),
+    ("Disabled", ServiceLoops::Disabled),
+];
+
+/// What some switches are called (v3).
+pub(super) const SWITCHES: Words<bool> = &[("Enabled", true), ("Disabled", false)];
+
+/// What pools are for (v3): services, or something else.
+pub(super) const POOL_USES: Words<bool> = &[
+    ("Workload", false),
+    ("Tunnel", false),
+    ("LoadBalancer", true),
+];
 
 /// The kinds of resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -153,11 +261,14 @@ pub(super) enum Kind {
     /// A policy: in v3, one without a namespace.
     Policy,
     NamespacedPolicy,
+    StagedPolicy,
+    StagedNamespacedPolicy,
     Profile,
     NetworkSet,
     NamespacedNetworkSet,
     Workload,
     Host,
+    Bgp,
 }
 
 impl Kind {
@@ -165,7 +276,10 @@ impl Kind {
     pub(super) fn is_namespaced(self, api: Api) -> bool {
         let namespaced = matches!(
             self,
-            Self::NamespacedPolicy | Self::NamespacedNetworkSet | Self::Workload
+            Self::NamespacedPolicy
+                | Self::StagedNamespacedPolicy
+                | Self::NamespacedNetworkSet
+                | Self::Workload
         );
         namespaced && api == Api::V3
     }
@@ -190,11 +304,14 @@ pub(super) fn kinds(api: Api) -> Words<Kind> {
             ("Tier", Kind::Tier),
             ("GlobalNetworkPolicy", Kind::Policy),
             ("NetworkPolicy", Kind::NamespacedPolicy),
+            ("StagedGlobalNetworkPolicy", Kind::StagedPolicy),
+            ("StagedNetworkPolicy", Kind::StagedNamespacedPolicy),
             ("Profile", Kind::Profile),
             ("GlobalNetworkSet", Kind::NetworkSet),
             ("NetworkSet", Kind::NamespacedNetworkSet),
             ("WorkloadEndpoint", Kind::Workload),
             ("HostEndpoint", Kind::Host),
+            ("BGPConfiguration", Kind::Bgp),
         ],
     }
 }

@@ -7,8 +7,10 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::configuration::Configuration;
-use super::rule::Rule;
-use crate::packet::InterfaceName;
+use super::resources::{Labels, NamedPort};
+use super::rule::{Rule, ServiceName};
+use super::selector::Selector;
+use crate::packet::{Family, InterfaceName, Protocol};
 
 /// Calico's resources, resolved for one node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +32,10 @@ pub struct World {
     pub pools: Vec<Pool>,
     /// The addresses of every node of the cluster, this one's too.
     pub nodes: Vec<IpAddr>,
+    /// Everything that rules can select, of the whole cluster: workloads, then host endpoints, then sets.
+    pub selectable: Vec<Selectable>,
+    /// What stands behind services that rules may name.
+    pub services: BTreeMap<ServiceName, Vec<ServiceEndpoint>>,
 }
 
 impl World {
@@ -42,6 +48,47 @@ impl World {
     pub fn peers(&self, index: PeersIndex) -> &Peers {
         &self.peers[index.0]
     }
+
+    /// Whether traffic between nodes is wrapped in IP, as Felix since 3.20 has it: as it is told, else
+    /// where some pool says so.
+    #[must_use]
+    pub fn wraps_in_ip(&self) -> bool {
+        let told = self.configuration.modern.ip_in_ip;
+        told.unwrap_or_else(|| self.pools.iter().any(|pool| pool.ip_in_ip))
+    }
+
+    /// Whether traffic of a family between nodes is wrapped in VXLAN: of IPv4 as Felix is told, else where
+    /// some pool of the family says so.
+    #[must_use]
+    pub fn wraps_in_vxlan(&self, family: Family) -> bool {
+        let told = self.configuration.modern.vxlan;
+        let told = told.filter(|_| family == Family::V4);
+        let of_family = |pool: &&Pool| Family::of(pool.net.addr()) == family;
+        let mut pools = self.pools.iter().filter(of_family);
+        told.unwrap_or_else(|| pools.any(|pool| pool.vxlan))
+    }
+}
+
+/// Something that rules can select: an endpoint, or a set of addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selectable {
+    /// Its labels as selectors see them: its own, and those that it is given.
+    pub labels: Labels,
+    /// Its addresses (as prefixes of full length) or prefixes.
+    pub nets: Vec<IpNet>,
+    /// The ports that it has names for.
+    pub ports: Vec<NamedPort>,
+}
+
+/// One address and port behind a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceEndpoint {
+    /// The address.
+    pub address: IpAddr,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The port.
+    pub port: u16,
 }
 
 /// The place of a group in [`World::peers`].
@@ -111,6 +158,67 @@ pub struct Policy {
     pub egress: Vec<Rule>,
     /// When it is asked.
     pub stage: Stage,
+    /// Which of the API's it is.
+    pub id: PolicyId,
+    /// Whether it is only staged: shown, and not enforced.
+    pub staged: bool,
+    /// Which endpoints it applies to, with what its namespace and the like add.
+    pub selector: Selector,
+}
+
+/// Which policy of the API a policy is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PolicyId {
+    /// Its kind.
+    pub kind: PolicyKind,
+    /// Its namespace, if its kind has one.
+    pub namespace: Option<String>,
+    /// Its name.
+    pub name: String,
+}
+
+/// The kinds of policies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PolicyKind {
+    /// Calico's, of all namespaces.
+    GlobalNetworkPolicy,
+    /// Calico's, of one.
+    NetworkPolicy,
+    /// The same staged.
+    StagedGlobalNetworkPolicy,
+    /// The same staged.
+    StagedNetworkPolicy,
+    /// Kubernetes' own, of one namespace.
+    KubernetesNetworkPolicy,
+    /// Kubernetes' own, of all: `ClusterNetworkPolicy`, and `AdminNetworkPolicy` before it.
+    KubernetesClusterNetworkPolicy,
+}
+
+impl PolicyKind {
+    /// The kind as the API has it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::GlobalNetworkPolicy => "GlobalNetworkPolicy",
+            Self::NetworkPolicy => "NetworkPolicy",
+            Self::StagedGlobalNetworkPolicy => "StagedGlobalNetworkPolicy",
+            Self::StagedNetworkPolicy => "StagedNetworkPolicy",
+            Self::KubernetesNetworkPolicy => "KubernetesNetworkPolicy",
+            Self::KubernetesClusterNetworkPolicy => "KubernetesClusterNetworkPolicy",
+        }
+    }
+}
+
+impl PolicyId {
+    /// A policy of all namespaces.
+    #[must_use]
+    pub fn global(name: impl Into<String>) -> Self {
+        Self {
+            kind: PolicyKind::GlobalNetworkPolicy,
+            namespace: None,
+            name: name.into(),
+        }
+    }
 }
 
 /// When a policy is asked.
@@ -164,6 +272,39 @@ pub struct WorkloadEndpoint {
     pub floating: Vec<FloatingAddress>,
     /// Prefixes that it may send from besides its addresses.
     pub allowed_sources: Vec<IpNet>,
+    /// Who started it: `k8s`, `cni`, `openstack`, …
+    pub orchestrator: String,
+    /// How its traffic is limited and marked.
+    pub qos: Qos,
+}
+
+/// How a workload's traffic is limited and marked, besides its bandwidth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Qos {
+    /// Of what it receives.
+    pub ingress: Limits,
+    /// Of what it sends.
+    pub egress: Limits,
+    /// The DSCP of what it sends out of the cluster, 0 to 63.
+    pub dscp: Option<u8>,
+}
+
+/// What is limited in one direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Limits {
+    /// Packets a second.
+    pub packets: Option<PacketRate>,
+    /// Connections at once.
+    pub connections: Option<u32>,
+}
+
+/// A limit of packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PacketRate {
+    /// How many a second, 1 at least.
+    pub per_second: u32,
+    /// How many at once, 1 at least.
+    pub burst: u32,
 }
 
 /// An address that stands for a workload's.
@@ -188,6 +329,8 @@ pub struct HostEndpoint {
     pub policies: Vec<Applied>,
     /// The names of its profiles, in order. One that does not exist has no rules.
     pub profiles: Vec<String>,
+    /// The DSCP of what it sends out of the cluster, 0 to 63.
+    pub dscp: Option<u8>,
 }
 
 /// Which interfaces a host endpoint is about.
@@ -210,4 +353,8 @@ pub struct Pool {
     pub nat_outgoing: bool,
     /// Whether traffic between nodes is wrapped in IP.
     pub ip_in_ip: bool,
+    /// Whether it is wrapped in VXLAN.
+    pub vxlan: bool,
+    /// Whether the addresses are for services alone (`allowedUses`).
+    pub for_services: bool,
 }

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::tree::{Fields, Read, Reader, Tree};
-use super::{Parts, known};
-use crate::calico::resources::{Api, IpInIp, Node, Pool};
+use super::{Metadata, Parts, known};
+use crate::calico::resources::{Api, IpInIp, Node, Pool, ServiceNets};
 use crate::calico::words::{self, Kind};
 use crate::packet::Family;
 
@@ -19,13 +19,16 @@ impl Reader<'_> {
             Api::V3 => (self.required(&spec, "cidr")?, "natOutgoing"),
         };
         self.truth(spec.get("disabled"))?;
+        let (ip_in_ip, vxlan) = match self.api {
+            Api::V1 => (self.ip_in_ip_v1(&spec)?, IpInIp::Never),
+            Api::V3 => self.encapsulation(&spec)?,
+        };
         let pool = Pool {
             net: self.pool_net(cidr, &spec)?,
             nat_outgoing: self.truth(spec.get(nat_outgoing))?,
-            ip_in_ip: match self.api {
-                Api::V1 => self.ip_in_ip_v1(&spec)?,
-                Api::V3 => self.ip_in_ip_v3(&spec)?,
-            },
+            ip_in_ip,
+            vxlan,
+            for_services: self.for_services(&spec)?,
         };
         if pool.ip_in_ip != IpInIp::Never && Family::of(pool.net.addr()) == Family::V6 {
             let problem = "IP in IP for a pool of IPv6; expected a pool of IPv4";
@@ -83,7 +86,15 @@ impl Reader<'_> {
         Ok(if enabled { mode } else { IpInIp::Never })
     }
 
-    fn ip_in_ip_v3(&self, spec: &Fields<'_>) -> Read<IpInIp> {
+    /// What a pool is for: services alone, or others, too.
+    fn for_services(&self, spec: &Fields<'_>) -> Read<bool> {
+        let read = |tree: &Tree| self.word(tree, "use of a pool", words::POOL_USES);
+        let uses = self.list(spec.get("allowedUses"), read)?;
+        Ok(!uses.is_empty() && uses.into_iter().all(|for_services| for_services))
+    }
+
+    /// Whether traffic is wrapped in IP, and whether in VXLAN.
+    fn encapsulation(&self, spec: &Fields<'_>) -> Read<(IpInIp, IpInIp)> {
         let modes = words::ip_in_ip(self.api);
         let mode = |field| match spec.get(field) {
             None => Ok(IpInIp::Never),
@@ -95,8 +106,26 @@ impl Reader<'_> {
                 let problem = "both VXLAN and IP in IP; expected one of them";
                 Err(self.wrong(tree.referenced, problem))
             }
-            _ => Ok(ip_in_ip),
+            _ => Ok((ip_in_ip, vxlan)),
         }
+    }
+
+    /// The addresses of services.
+    pub(super) fn service_nets(&self, parts: &Parts<'_>, metadata: &Metadata) -> Read<ServiceNets> {
+        let known = known::spec(self.api, Kind::Bgp);
+        let spec = self.spec(parts, "what BGP is told", known)?;
+        let nets = |field| {
+            self.list(spec.get(field), |tree| {
+                let range = self.fields(tree, "a range of addresses", known::SERVICE_NET)?;
+                self.net(self.required(&range, "cidr")?)
+            })
+        };
+        Ok(ServiceNets {
+            name: metadata.name.clone(),
+            cluster: nets("serviceClusterIPs")?,
+            external: nets("serviceExternalIPs")?,
+            load_balancer: nets("serviceLoadBalancerIPs")?,
+        })
     }
 
     pub(super) fn node(&self, parts: &Parts<'_>, name: String) -> Read<Node> {
@@ -107,7 +136,19 @@ impl Reader<'_> {
             v4: None,
             v6: None,
             tunnel: None,
+            vxlan: None,
+            vxlan_v6: None,
         };
+        if let Some(IpAddr::V4(own)) =
+            self.node_address(&spec, "ipv4VXLANTunnelAddr", Family::V4)?
+        {
+            node.vxlan = Some(own);
+        }
+        if let Some(IpAddr::V6(own)) =
+            self.node_address(&spec, "ipv6VXLANTunnelAddr", Family::V6)?
+        {
+            node.vxlan_v6 = Some(own);
+        }
         let Some(bgp) = spec.get("bgp") else {
             return Ok(node);
         };

@@ -10,11 +10,18 @@ use crate::calico::resources::endpoint::WorkloadId;
 use crate::calico::resources::{Api, HostEndpoint, NamedPort, NetworkSet, WorkloadEndpoint};
 use crate::calico::rule::NamedProtocol;
 use crate::calico::words::{self, Kind};
-use crate::calico::world::{FloatingAddress, HostInterface};
+use crate::calico::world::{FloatingAddress, HostInterface, Limits, PacketRate, Qos};
 use crate::packet::Family;
 
 /// Whether an endpoint is administratively up, as the data beneath the API has it.
 pub(super) const STATES: words::Words<bool> = &[("active", true), ("inactive", false)];
+
+/// How many packets may come at once where only the rate is told (iptables' own default,
+/// include/uapi/linux/netfilter/xt_limit.h).
+const DEFAULT_BURST: u32 = 5;
+
+/// The annotation of a host endpoint that tells the DSCP of what it sends.
+pub(in crate::calico) const DSCP_ANNOTATION: &str = "qos.projectcalico.org/dscp";
 
 impl Reader<'_> {
     pub(super) fn workload(
@@ -55,7 +62,61 @@ impl Reader<'_> {
                 .list(spec.get("allowSpoofedSourcePrefixes"), |net| self.net(net))?,
             service_account: account.transpose()?,
             ports: self.list(spec.get("ports"), |port| self.named_port(port))?,
+            qos: self.qos(spec.get("qosControls"))?,
         })
+    }
+
+    /// How a workload's traffic is limited and marked; its bandwidth is no matter of rules.
+    fn qos(&self, tree: Option<&Tree>) -> Read<Qos> {
+        let Some(tree) = tree else {
+            return Ok(Qos::default());
+        };
+        let fields = self.fields(tree, "QoS controls", known::QOS)?;
+        let dscp = fields.get("dscp").map(|tree| self.dscp(tree));
+        Ok(Qos {
+            ingress: self.limits(&fields, "ingress")?,
+            egress: self.limits(&fields, "egress")?,
+            dscp: dscp.transpose()?,
+        })
+    }
+
+    fn limits(&self, fields: &Fields<'_>, direction: &str) -> Read<Limits> {
+        let number = |what: &str| {
+            let tree = fields.get(&format!("{direction}{what}"));
+            let read = tree.map(|tree| self.whole(tree, "a limit", [0, u32::MAX]));
+            // Zero is how the API says that there is no limit.
+            read.transpose()
+                .map(|number| number.filter(|number| *number > 0))
+        };
+        let burst = number("PacketBurst")?.unwrap_or(DEFAULT_BURST);
+        let rate = number("PacketRate")?;
+        Ok(Limits {
+            packets: rate.map(|per_second| PacketRate { per_second, burst }),
+            connections: number("MaxConnections")?,
+        })
+    }
+
+    fn dscp(&self, tree: &Tree) -> Read<u8> {
+        self.whole(tree, "a DSCP", [0, 63])
+    }
+
+    /// The DSCP that a host endpoint's annotation tells.
+    pub(super) fn annotated_dscp(&self, metadata: &Fields<'_>) -> Read<Option<u8>> {
+        let Some(annotations) = metadata.get("annotations") else {
+            return Ok(None);
+        };
+        let annotations = self.any_fields(annotations, "annotations")?;
+        let Some(tree) = annotations.get(DSCP_ANNOTATION) else {
+            return Ok(None);
+        };
+        let text = self.text(tree)?;
+        match text.parse::<u8>() {
+            Ok(dscp) if dscp <= 63 => Ok(Some(dscp)),
+            _ => {
+                let problem = format!("`{text}` is no DSCP; expected 0 to 63");
+                Err(self.wrong(tree.referenced, problem))
+            }
+        }
     }
 
     fn workload_id_v1(&self, metadata: &Fields<'_>) -> Read<WorkloadId> {
@@ -176,6 +237,7 @@ impl Reader<'_> {
             expected_addresses,
             profiles: self.list(spec.get("profiles"), |name| self.name(name))?,
             ports: self.list(spec.get("ports"), |port| self.named_port(port))?,
+            dscp: metadata.dscp,
         })
     }
 

@@ -63,6 +63,7 @@ const NODE_V3: &[&str] = &[
     "addresses",
     "orchRefs",
     "ipv4VXLANTunnelAddr",
+    "ipv6VXLANTunnelAddr",
     "vxlanTunnelMACAddr",
 ];
 const POLICY: &[&str] = &["order", "selector", "ingress", "egress"];
@@ -79,6 +80,7 @@ const GLOBAL_POLICY_V3: &[&str] = &[
     "preDNAT",
     "doNotTrack",
 ];
+const STAGED_POLICY: &[&str] = &["stagedAction"];
 const WORKLOAD: &[&str] = &[
     "interfaceName",
     "mac",
@@ -99,9 +101,28 @@ const WORKLOAD_V3: &[&str] = &[
     "ports",
     "serviceAccountName",
     "allowSpoofedSourcePrefixes",
+    "qosControls",
 ];
 const HOST: &[&str] = &["interfaceName", "expectedIPs", "profiles"];
 const HOST_V3: &[&str] = &["node", "ports"];
+
+/// What BGP is told; Felix reads the services' addresses in it.
+const BGP_CONFIGURATION: &[&str] = &[
+    "serviceClusterIPs",
+    "serviceExternalIPs",
+    "serviceLoadBalancerIPs",
+    "asNumber",
+    "bindMode",
+    "communities",
+    "ignoredInterfaces",
+    "listenPort",
+    "logSeverityScreen",
+    "nodeMeshMaxRestartTime",
+    "nodeMeshPassword",
+    "nodeToNodeMeshEnabled",
+    "prefixAdvertisements",
+    "serviceLoadBalancerAggregation",
+];
 
 /// A resource's spec. Felix's parameters are words of their own (`words::parameters`).
 pub(super) fn spec(api: Api, kind: Kind) -> Known {
@@ -115,6 +136,8 @@ pub(super) fn spec(api: Api, kind: Kind) -> Known {
         (Api::V1, Kind::Policy | Kind::NamespacedPolicy) => &[POLICY, POLICY_V1],
         (Api::V3, Kind::Policy) => &[POLICY, POLICY_V3, GLOBAL_POLICY_V3],
         (Api::V3, Kind::NamespacedPolicy) => &[POLICY, POLICY_V3],
+        (_, Kind::StagedPolicy) => &[POLICY, POLICY_V3, GLOBAL_POLICY_V3, STAGED_POLICY],
+        (_, Kind::StagedNamespacedPolicy) => &[POLICY, POLICY_V3, STAGED_POLICY],
         (Api::V1, Kind::Profile) => &[&["ingress", "egress"]],
         (Api::V3, Kind::Profile) => &[&["ingress", "egress", "labelsToApply"]],
         (_, Kind::NetworkSet | Kind::NamespacedNetworkSet) => &[&["nets"]],
@@ -122,6 +145,7 @@ pub(super) fn spec(api: Api, kind: Kind) -> Known {
         (Api::V3, Kind::Workload) => &[WORKLOAD, WORKLOAD_V3],
         (Api::V1, Kind::Host) => &[HOST],
         (Api::V3, Kind::Host) => &[HOST, HOST_V3],
+        (_, Kind::Bgp) => &[BGP_CONFIGURATION],
     }
 }
 
@@ -152,7 +176,13 @@ pub(super) fn entity(api: Api) -> Known {
         Api::V1 => &[ENTITY, &["tag", "notTag", "net", "notNet"]],
         Api::V3 => &[
             ENTITY,
-            &["nets", "notNets", "namespaceSelector", "serviceAccounts"],
+            &[
+                "nets",
+                "notNets",
+                "namespaceSelector",
+                "serviceAccounts",
+                "services",
+            ],
         ],
     }
 }
@@ -162,7 +192,30 @@ pub(super) const SERVICE_ACCOUNTS: Known = &[&["names", "selector"]];
 /// What stands for a workload's address.
 pub(super) const FLOATING: Known = &[&["internalIP", "externalIP"]];
 pub(super) const NAMED_PORT: Known = &[&["name", "protocol", "port", "hostPort", "hostIP"]];
-pub(super) const FAILSAFE_PORT: Known = &[&["protocol", "port"]];
+pub(super) const FAILSAFE_PORT: Known = &[&["protocol", "port", "net"]];
+pub(super) const SERVICE: Known = &[&["name", "namespace"]];
+/// What a rule's author notes on it.
+pub(super) const RULE_METADATA: Known = &[&["annotations"]];
+/// A range of services' addresses.
+pub(super) const SERVICE_NET: Known = &[&["cidr"]];
+/// How a workload's traffic is limited and marked.
+pub(super) const QOS: Known = &[&[
+    "ingressPacketRate",
+    "ingressPacketBurst",
+    "ingressMaxConnections",
+    "egressPacketRate",
+    "egressPacketBurst",
+    "egressMaxConnections",
+    "dscp",
+    "ingressBandwidth",
+    "ingressBurst",
+    "ingressPeakrate",
+    "ingressMinburst",
+    "egressBandwidth",
+    "egressBurst",
+    "egressPeakrate",
+    "egressMinburst",
+]];
 /// A pool's IP in IP (v1).
 pub(super) const IP_IN_IP: Known = &[&["enabled", "mode"]];
 

@@ -23,6 +23,8 @@ pub mod schema;
 mod setting;
 mod tree;
 
+pub(super) use endpoint::DSCP_ANNOTATION;
+
 use std::collections::BTreeSet;
 
 use ipnet::IpNet;
@@ -108,6 +110,8 @@ struct Metadata {
     namespace: Option<String>,
     labels: Labels,
     tags: Vec<String>,
+    /// What a host endpoint's traffic is marked with.
+    dscp: Option<u8>,
 }
 
 impl Reader<'_> {
@@ -164,6 +168,10 @@ impl Reader<'_> {
             namespace,
             labels: self.labels(fields.get("labels"))?,
             tags: self.list(fields.get("tags"), |tag| self.tag(tag))?,
+            dscp: match parts.kind {
+                Kind::Host => self.annotated_dscp(fields)?,
+                _ => None,
+            },
         })
     }
 }
@@ -252,7 +260,10 @@ impl Collection {
                 all.tiers.push(reader.tier(&parts, metadata.name.clone())?);
                 metadata.name
             }
-            Kind::Policy | Kind::NamespacedPolicy => {
+            Kind::Policy
+            | Kind::NamespacedPolicy
+            | Kind::StagedPolicy
+            | Kind::StagedNamespacedPolicy => {
                 let policy = reader.policy(&parts, &metadata)?;
                 let named = parts
                     .spec
@@ -287,6 +298,11 @@ impl Collection {
                 };
                 all.hosts.push(host);
                 id
+            }
+            Kind::Bgp => {
+                all.service_nets
+                    .push(reader.service_nets(&parts, &metadata)?);
+                metadata.name
             }
         };
         self.check_name(reader, &parts, id)

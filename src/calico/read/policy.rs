@@ -38,9 +38,17 @@ impl Reader<'_> {
             service_account_selector: self.selector(spec.get("serviceAccountSelector"))?,
             types: self.types(spec.get("types"))?,
             stage: self.stage(&spec)?,
+            staged: matches!(
+                parts.kind,
+                Kind::StagedPolicy | Kind::StagedNamespacedPolicy
+            ),
             ingress: self.rules(&spec, "ingress")?,
             egress: self.rules(&spec, "egress")?,
         };
+        if let Some(action) = spec.get("stagedAction") {
+            let actions = ["Set", "Delete", "Ignore", "Learn"].map(|word| (word, ()));
+            self.word(action, "staged action", &actions)?;
+        }
         self.check_pre_dnat(&spec, &policy)?;
         Ok(policy)
     }

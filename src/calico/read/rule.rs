@@ -5,8 +5,8 @@ use serde_saphyr::Location;
 
 use super::known;
 use super::tree::{Fields, Read, Reader, Tree, alternatives};
-use crate::calico::resources::{Api, Entity, Rule, ServiceAccounts};
-use crate::calico::rule::{IcmpMessage, Ports, RuleProtocol};
+use crate::calico::resources::{Api, Entity, Labels, Rule, ServiceAccounts};
+use crate::calico::rule::{IcmpMessage, Ports, RuleProtocol, ServiceName};
 use crate::calico::words;
 use crate::packet::{Family, Protocol};
 
@@ -59,7 +59,9 @@ impl Reader<'_> {
             not_icmp: self.icmp(fields.get("notICMP"))?,
             source: self.entity(fields.get("source"))?,
             destination: self.entity(fields.get("destination"))?,
+            notes: self.notes(fields.get("metadata"))?,
         };
+        self.check_services(&fields, &rule, direction)?;
         self.check_ports(&fields, &rule)?;
         self.check_icmp(&fields, &rule)?;
         self.check_families(&fields, &rule)?;
@@ -122,7 +124,69 @@ impl Reader<'_> {
             not_tag: tag("notTag")?,
             namespace_selector: self.namespace_selector(fields.get("namespaceSelector"))?,
             service_accounts: self.service_accounts(fields.get("serviceAccounts"))?,
+            service: self.service(fields.get("services"))?,
         })
+    }
+
+    /// What the author notes on a rule.
+    fn notes(&self, tree: Option<&Tree>) -> Read<Labels> {
+        let Some(tree) = tree else {
+            return Ok(Labels::new());
+        };
+        let fields = self.fields(tree, "a rule's metadata", known::RULE_METADATA)?;
+        let Some(notes) = fields.get("annotations") else {
+            return Ok(Labels::new());
+        };
+        let notes = self.any_fields(notes, "annotations")?;
+        let read = notes.all().map(|(key, value)| {
+            let value = self.text(value)?;
+            Ok((key.value.clone(), value.to_owned()))
+        });
+        read.collect()
+    }
+
+    fn service(&self, tree: Option<&Tree>) -> Read<Option<ServiceName>> {
+        let Some(tree) = tree else {
+            return Ok(None);
+        };
+        let fields = self.fields(tree, "a match of a service", known::SERVICE)?;
+        let namespace = fields.get("namespace").map(|name| self.name(name));
+        Ok(Some(ServiceName {
+            name: self.name_in(&fields, "name")?,
+            // A namespaced policy means its own namespace where it says none.
+            namespace: namespace.transpose()?.unwrap_or_default(),
+        }))
+    }
+
+    /// A service brings its addresses along, and as a destination its ports, too: nothing else may be
+    /// asked of that end (libcalico-go, lib/validator, `validateRule`). Who sends is known of what comes
+    /// in, who receives of what goes out.
+    fn check_services(&self, fields: &Fields<'_>, rule: &Rule, direction: &str) -> Read<()> {
+        let sides = [
+            ("source", &rule.source, "ingress"),
+            ("destination", &rule.destination, "egress"),
+        ];
+        for (side, entity, only) in sides {
+            if entity.service.is_none() {
+                continue;
+            }
+            let place = place_of(fields, &[side, "services"]);
+            if direction != only {
+                let problem = format!(
+                    "`services` of the {side} in an {direction} rule; expected it in {only} rules only"
+                );
+                return Err(self.wrong(place, problem));
+            }
+            let alone = Entity {
+                service: entity.service.clone(),
+                ..Entity::default()
+            };
+            if *entity != alone {
+                let problem = "`services` beside other fields; expected it alone";
+                return Err(self.wrong(place, problem));
+            }
+        }
+        Ok(())
     }
 
     /// The one prefix of API v1, or the list of v3.

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::known::{self, Known};
 use crate::calico::resources::Api;
 use crate::calico::resources::setting::Parameter;
+use crate::calico::resources::setting::modern::{ModernParameter, Number, Switch, Text};
 use crate::calico::words::{self, Kind, Words};
 
 /// The schema of one resource, a list of them, or a list as `calicoctl get -o yaml` prints it.
@@ -58,6 +59,10 @@ enum Part {
     FailsafePort,
     IpInIp,
     Bgp,
+    RuleMetadata,
+    Service,
+    ServiceNet,
+    Qos,
 }
 
 /// The shapes of one version of the API.
@@ -135,6 +140,10 @@ impl Shapes {
             Part::FailsafePort => known::FAILSAFE_PORT,
             Part::IpInIp => known::IP_IN_IP,
             Part::Bgp => known::bgp(self.api),
+            Part::RuleMetadata => known::RULE_METADATA,
+            Part::Service => known::SERVICE,
+            Part::ServiceNet => known::SERVICE_NET,
+            Part::Qos => known::QOS,
         }
     }
 
@@ -160,6 +169,8 @@ impl Shapes {
             (_, Part::Floating) => &["internalIP", "externalIP"],
             (_, Part::NamedPort) => &["name", "protocol", "port"],
             (_, Part::FailsafePort) => &["port"],
+            (_, Part::Service) => &["name"],
+            (_, Part::ServiceNet) => &["cidr"],
             _ => &[],
         }
     }
@@ -167,7 +178,31 @@ impl Shapes {
     /// The shape of a field; `None` where there is none of that name.
     fn field(self, part: Part, name: &str) -> Option<Value> {
         Some(match (part, name) {
-            (Part::Rule, "metadata") => read_over(),
+            (Part::Rule, "metadata") => self.part(Part::RuleMetadata, "what its author notes"),
+            (Part::RuleMetadata, "annotations") => labels("notes, by key"),
+            (Part::Service, "name") => text("the service's name"),
+            (Part::Service, "namespace") => text("its namespace; absent: the policy's"),
+            (Part::FailsafePort, "net") => text("the only addresses for which it stays open"),
+            (_, "services") => self.part(Part::Service, "it stands behind this service"),
+            (_, "stagedAction") => json!({
+                "description": "what becomes of the policy when it is enforced",
+                "enum": ["Set", "Delete", "Ignore", "Learn"],
+            }),
+            (_, "allowedUses") => list("what its addresses are for", &word(words::POOL_USES)),
+            (_, "serviceClusterIPs" | "serviceExternalIPs" | "serviceLoadBalancerIPs") => {
+                list("addresses of services", &self.object(Part::ServiceNet))
+            }
+            (_, "qosControls") => self.part(Part::Qos, "how its traffic is limited and marked"),
+            (Part::Qos, "dscp") => whole("the DSCP of what it sends", 0, 63),
+            (Part::Qos, name) if name.ends_with("Rate") || name.ends_with("Connections") => {
+                json!({ "description": "a limit; 0: none", "type": "integer", "minimum": 0 })
+            }
+            (Part::Qos, name) if name.ends_with("PacketBurst") => {
+                json!({ "description": "packets at once", "type": "integer", "minimum": 0 })
+            }
+            (Part::Qos, _) => read_over(),
+            (_, "ipv4VXLANTunnelAddr") => text("its address on vxlan.calico"),
+            (_, "ipv6VXLANTunnelAddr") => text("its address on vxlan-v6.calico"),
             (Part::NamedPort, "name") => text("the port's name, which rules may say"),
             (Part::Metadata(_), "name") => text("its name"),
             (Part::Metadata(_), "namespace") => text("its namespace; absent: default"),
@@ -277,6 +312,7 @@ impl Shapes {
             Parameter::MetadataAddress => text("where OpenStack's metadata service listens"),
             Parameter::MetadataPort => whole("and by which port", 0, 65535),
             Parameter::ClusterType => text("what kind of cluster this is"),
+            Parameter::Modern(parameter) => modern(parameter),
         }
     }
 
@@ -327,13 +363,14 @@ impl Shapes {
 }
 
 /// What the API accepts and no packet can tell.
-const READ_OVER: [&str; 29] = [
+const READ_OVER: [&str; 37] = [
     "activeInstanceID",
     "addresses",
-    "allowedUses",
     "annotations",
     "asNumber",
     "assignmentMode",
+    "bindMode",
+    "communities",
     "creationTimestamp",
     "deletionTimestamp",
     "disableBGPExport",
@@ -343,18 +380,25 @@ const READ_OVER: [&str; 29] = [
     "hostIP",
     "hostPort",
     "http",
+    "ignoredInterfaces",
     "ipv4Gateway",
-    "ipv4VXLANTunnelAddr",
     "ipv6Gateway",
+    "listenPort",
+    "logSeverityScreen",
     "mac",
     "managedFields",
+    "nodeMeshMaxRestartTime",
+    "nodeMeshPassword",
     "nodeSelector",
+    "nodeToNodeMeshEnabled",
     "orchRefs",
     "ownerReferences",
     "performanceHints",
+    "prefixAdvertisements",
     "resourceVersion",
     "routeReflectorClusterID",
     "selfLink",
+    "serviceLoadBalancerAggregation",
     "uid",
     "vxlanTunnelMACAddr",
 ];
@@ -367,6 +411,8 @@ fn about(kind: Kind) -> &'static str {
         Kind::Tier => "a tier of policies",
         Kind::Policy => "a policy for the endpoints that its selector selects",
         Kind::NamespacedPolicy => "a policy for endpoints of its namespace",
+        Kind::StagedPolicy => "a policy that is shown and not enforced",
+        Kind::StagedNamespacedPolicy => "a policy of its namespace, shown and not enforced",
         Kind::Profile => {
             "rules for the endpoints that name the profile, and that no policy decides on"
         }
@@ -374,6 +420,79 @@ fn about(kind: Kind) -> &'static str {
         Kind::NamespacedNetworkSet => "addresses that selectors of its namespace can select",
         Kind::Workload => "a workload's interface on its node",
         Kind::Host => "a node's own interface, governed by policies",
+        Kind::Bgp => "what BGP is told; Felix reads the addresses of services in it",
+    }
+}
+
+/// One of Felix's parameters that v1 has not.
+fn modern(parameter: ModernParameter) -> Value {
+    match parameter {
+        ModernParameter::Switch(switch) => {
+            let about = about_switch(switch);
+            match switch.is_worded() {
+                true => words(about, words::SWITCHES),
+                false => truth(about),
+            }
+        }
+        ModernParameter::Number(number) => {
+            let [least, most] = number.bounds().map(u32::from);
+            whole(about_number(number), least, most)
+        }
+        ModernParameter::Text(one) => text(about_text(one)),
+        ModernParameter::FilterAllow => words(
+            "what becomes of what policy allows, in filter",
+            words::ALLOW_ACTIONS,
+        ),
+        ModernParameter::MangleAllow => words(
+            "what becomes of what policy allows, in mangle",
+            words::ALLOW_ACTIONS,
+        ),
+        ModernParameter::FilterDeny => words("what becomes of what is denied", words::DENY_ACTIONS),
+        ModernParameter::NatPorts => port("the ports that outgoing NAT gives"),
+        ModernParameter::NatAddress => text("the address that outgoing NAT gives"),
+        ModernParameter::NatExclusions => {
+            words("where outgoing NAT does not apply", words::NAT_EXCLUSIONS)
+        }
+        ModernParameter::ServiceLoops => words(
+            "what becomes of packets to services that nothing translates",
+            words::SERVICE_LOOPS,
+        ),
+        ModernParameter::NodePorts => ports("the node's ports that stand for services"),
+        ModernParameter::LogRate => text("how often rules log, such as 10/minute"),
+    }
+}
+
+fn about_switch(switch: Switch) -> &'static str {
+    match switch {
+        Switch::DisableInvalidCheck => "whether invalid packets are judged like others",
+        Switch::Vxlan => "whether traffic of IPv4 between nodes is wrapped in VXLAN",
+        Switch::AllowVxlanFromWorkloads => "whether workloads may send VXLAN",
+        Switch::AllowIpInIpFromWorkloads => "whether workloads may send IP in IP",
+        Switch::Wireguard => "whether traffic of IPv4 between nodes is wrapped in WireGuard",
+        Switch::WireguardV6 => "whether traffic of IPv6 between nodes is wrapped in WireGuard",
+        Switch::WireguardHostEncryption => "whether the nodes' own traffic is, too",
+        Switch::FloatingAddresses => "whether floating addresses stand for all workloads",
+        Switch::FlowReporter => "whether the node is told of flows",
+        Switch::Istio => "whether connections to Istio's workloads are told by their DSCP",
+    }
+}
+
+fn about_number(number: Number) -> &'static str {
+    match number {
+        Number::VxlanPort => "the UDP port of VXLAN",
+        Number::WireguardPort => "the UDP port of IPv4's WireGuard",
+        Number::WireguardPortV6 => "the UDP port of IPv6's WireGuard",
+        Number::LogBurst => "how often rules log at once",
+        Number::IstioDscp => "the DSCP of connections to Istio's workloads",
+    }
+}
+
+fn about_text(text: Text) -> &'static str {
+    match text {
+        Text::NatInterface => "the interface by which a packet leaves to be translated",
+        Text::WireguardInterface => "the interface of IPv4's WireGuard",
+        Text::WireguardInterfaceV6 => "the interface of IPv6's WireGuard",
+        Text::FlowServer => "whom Felix tells of flows",
     }
 }
 
@@ -414,13 +533,17 @@ fn labels(about: &str) -> Value {
 }
 
 fn ports(about: &str) -> Value {
-    let one = json!({
+    list(about, &port("a port, a range, or a name"))
+}
+
+fn port(about: &str) -> Value {
+    json!({
+        "description": about,
         "anyOf": [
             { "type": "integer", "minimum": 0, "maximum": 65535 },
             { "type": "string" },
         ],
-    });
-    list(about, &one)
+    })
 }
 
 fn word<T>(words: Words<T>) -> Value {
@@ -454,6 +577,10 @@ mod tests {
                 Part::FailsafePort,
                 Part::IpInIp,
                 Part::Bgp,
+                Part::RuleMetadata,
+                Part::Service,
+                Part::ServiceNet,
+                Part::Qos,
             ];
             for part in of_kinds.chain(others) {
                 for name in shapes.known(part).iter().copied().flatten() {

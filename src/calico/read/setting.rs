@@ -5,9 +5,11 @@ use std::net::IpAddr;
 use super::tree::{Read, Reader, Tree, Value};
 use super::{Parts, known};
 use crate::calico::configuration::InterfacePrefix;
-use crate::calico::resources::setting::Parameter;
+use crate::calico::configuration::modern::{Failsafe, Rate};
+use crate::calico::resources::setting::modern::{Switch, Text};
+use crate::calico::resources::setting::{ModernParameter, ModernSetting, Parameter};
 use crate::calico::resources::{Api, FelixConfiguration, Setting};
-use crate::calico::rule::{NamedProtocol, RuleProtocol};
+use crate::calico::rule::{NamedProtocol, PortNumbers, Ports, RuleProtocol};
 use crate::calico::words;
 
 /// How many bits Felix 2.1 takes from its mask: accept, pass, from a workload.
@@ -88,6 +90,81 @@ impl Reader<'_> {
                 Setting::MetadataPort(self.whole(value, "a port", [0, u16::MAX])?)
             }
             Parameter::ClusterType => Setting::ClusterType(self.text(value)?.to_owned()),
+            Parameter::Modern(parameter) => Setting::Modern(self.modern(parameter, value)?),
+        })
+    }
+
+    /// A parameter that v1 has not.
+    fn modern(&self, parameter: ModernParameter, value: &Tree) -> Read<ModernSetting> {
+        let allow = || self.word(value, "action", words::ALLOW_ACTIONS);
+        Ok(match parameter {
+            ModernParameter::Switch(switch) => {
+                ModernSetting::Switch(switch, self.modern_switch(switch, value)?)
+            }
+            ModernParameter::Number(number) => {
+                ModernSetting::Number(number, self.whole(value, "a number", number.bounds())?)
+            }
+            ModernParameter::Text(text) => {
+                ModernSetting::Text(text, self.modern_text(text, value)?)
+            }
+            ModernParameter::FilterAllow => ModernSetting::FilterAllow(allow()?),
+            ModernParameter::MangleAllow => ModernSetting::MangleAllow(allow()?),
+            ModernParameter::FilterDeny => {
+                ModernSetting::FilterDeny(self.word(value, "action", words::DENY_ACTIONS)?)
+            }
+            ModernParameter::NatPorts => ModernSetting::NatPorts(self.port_numbers(value)?),
+            ModernParameter::NatAddress => ModernSetting::NatAddress(self.address(value)?),
+            ModernParameter::NatExclusions => ModernSetting::NatExclusions(self.word(
+                value,
+                "exclusion",
+                words::NAT_EXCLUSIONS,
+            )?),
+            ModernParameter::ServiceLoops => {
+                ModernSetting::ServiceLoops(self.word(value, "prevention", words::SERVICE_LOOPS)?)
+            }
+            ModernParameter::NodePorts => {
+                ModernSetting::NodePorts(self.list(Some(value), |one| self.port_numbers(one))?)
+            }
+            ModernParameter::LogRate => ModernSetting::LogRate(self.rate(value)?),
+        })
+    }
+
+    fn modern_switch(&self, switch: Switch, value: &Tree) -> Read<bool> {
+        match switch.is_worded() {
+            true => self.word(value, "setting", words::SWITCHES),
+            false => self.truth(Some(value)),
+        }
+    }
+
+    fn modern_text(&self, text: Text, value: &Tree) -> Read<String> {
+        let said = self.text(value)?;
+        let name = said.strip_suffix('+').unwrap_or(said);
+        let is_name = InterfacePrefix::new(name).is_some();
+        if !text.is_interface() || is_name {
+            return Ok(said.to_owned());
+        }
+        let problem = format!("`{said}` names no interface; expected up to 15 characters");
+        Err(self.wrong(value.referenced, problem))
+    }
+
+    fn port_numbers(&self, value: &Tree) -> Read<PortNumbers> {
+        match self.ports(value)? {
+            Ports::Numbers(numbers) => Ok(numbers),
+            Ports::Named(name) => {
+                let problem = format!("`{name}` is no number; expected ports such as 30000:32767");
+                Err(self.wrong(value.referenced, problem))
+            }
+        }
+    }
+
+    fn rate(&self, value: &Tree) -> Read<Rate> {
+        let text = self.text(value)?;
+        Rate::parse(text).ok_or_else(|| {
+            let problem = format!(
+                "`{text}` is no rate; expected 1 to 9999 in a second, minute, hour or day, such as \
+                 10/minute"
+            );
+            self.wrong(value.referenced, problem)
         })
     }
 
@@ -146,20 +223,21 @@ impl Reader<'_> {
         Err(self.wrong(tree.referenced, problem))
     }
 
-    /// Ports of TCP: in felix.cfg numbers between commas or `none`, in v3 a list.
-    fn failsafe_ports(&self, tree: &Tree) -> Read<Vec<u16>> {
+    /// Ports: in felix.cfg numbers of TCP between commas or `none`, in v3 a list.
+    fn failsafe_ports(&self, tree: &Tree) -> Read<Vec<Failsafe>> {
         if self.api == Api::V3 {
             return self.list(Some(tree), |port| self.failsafe_port(port));
         }
         if let Value::Whole(_) = tree.value {
-            return Ok(vec![self.whole(tree, "a port", [0, u16::MAX])?]);
+            let port = self.whole(tree, "a port", [0, u16::MAX])?;
+            return Ok(vec![Failsafe::tcp(port)]);
         }
         let text = self.text(tree)?;
         if text.eq_ignore_ascii_case("none") {
             return Ok(Vec::new());
         }
         let read = |word: &str| {
-            word.trim().parse().map_err(|_| {
+            word.trim().parse().map(Failsafe::tcp).map_err(|_| {
                 let problem = format!(
                     "`{word}` is no port; expected 0 to 65535, several with commas between, or none"
                 );
@@ -169,14 +247,23 @@ impl Reader<'_> {
         text.split(',').map(read).collect()
     }
 
-    fn failsafe_port(&self, tree: &Tree) -> Read<u16> {
+    fn failsafe_port(&self, tree: &Tree) -> Read<Failsafe> {
         let fields = self.fields(tree, "a failsafe port", known::FAILSAFE_PORT)?;
         let protocol = self.protocol(fields.get("protocol"))?;
-        let port = self.whole(self.required(&fields, "port")?, "a port", [0, u16::MAX])?;
-        match protocol {
-            None | Some(RuleProtocol::Named(NamedProtocol::Tcp)) => Ok(port),
-            Some(other) => {
-                let problem = format!("a failsafe port of `{other}`; expected one of TCP");
+        let net = fields.get("net").map(|net| self.net(net));
+        let failsafe = Failsafe {
+            protocol: protocol.unwrap_or(RuleProtocol::Named(NamedProtocol::Tcp)),
+            port: self.whole(self.required(&fields, "port")?, "a port", [0, u16::MAX])?,
+            net: net.transpose()?,
+        };
+        let known = [NamedProtocol::Tcp, NamedProtocol::Udp].map(RuleProtocol::Named);
+        match known.contains(&failsafe.protocol) {
+            true => Ok(failsafe),
+            false => {
+                let problem = format!(
+                    "a failsafe port of `{}`; expected one of TCP or UDP",
+                    failsafe.protocol
+                );
                 Err(self.wrong(tree.referenced, problem))
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::labels::{Addresses, Labelled};
 use crate::calico::resources::{Entity, Rule as Written, ServiceAccounts};
-use crate::calico::rule::{Rule, Side};
+use crate::calico::rule::{Rule, ServiceName, Side};
 use crate::calico::selector::{Comparison, Expression, NAMESPACE, SERVICE_ACCOUNT, Selector};
 use crate::calico::world::{Peers, PeersBy, PeersIndex};
 
@@ -44,11 +44,13 @@ impl Groups {
             not_icmp: rule.not_icmp,
             source: self.side(&rule.source, namespace),
             destination: self.side(&rule.destination, namespace),
+            notes: rule.notes.clone(),
         }
     }
 
     fn side(&mut self, entity: &Entity, namespace: Option<&str>) -> Side {
-        let selectors = [selector(entity, namespace), entity.not_selector.clone()];
+        let own = [selector(entity, namespace), entity.not_selector.clone()];
+        let selectors = own.clone();
         let tags = [&entity.tag, &entity.not_tag];
         let mut groups = selectors.into_iter().zip(tags).map(|(selector, tag)| {
             let selector = selector.map(Group::Selector);
@@ -58,6 +60,7 @@ impl Groups {
         });
         let (peers, not_peers) = (groups.next(), groups.next());
         drop(groups);
+        let [selector, not_selector] = own;
         Side {
             nets: entity.nets.clone(),
             not_nets: entity.not_nets.clone(),
@@ -65,6 +68,9 @@ impl Groups {
             not_ports: entity.not_ports.clone(),
             peers: peers.unwrap_or_default(),
             not_peers: not_peers.unwrap_or_default(),
+            selector,
+            not_selector,
+            service: entity.service.as_ref().map(|one| service(one, namespace)),
         }
     }
 
@@ -125,6 +131,15 @@ fn selector(entity: &Entity, namespace: Option<&str>) -> Option<Selector> {
         .chain(accounts)
         .chain(entity.selector.iter().map(|own| own.expression().clone()));
     Some(Selector::every(parts))
+}
+
+/// A service of the policy's own namespace, where it says none.
+fn service(service: &ServiceName, namespace: Option<&str>) -> ServiceName {
+    let mut service = service.clone();
+    if let (true, Some(own)) = (service.namespace.is_empty(), namespace) {
+        own.clone_into(&mut service.namespace);
+    }
+    service
 }
 
 /// What is in a namespace.

@@ -6,9 +6,11 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::calico::resources::{
-    Api, HostEndpoint, Labels as OwnLabels, NetworkSet, Profile, Resources, WorkloadEndpoint,
+    Api, HostEndpoint, Labels as OwnLabels, NamedPort, NetworkSet, Profile, Resources,
+    WorkloadEndpoint,
 };
 use crate::calico::selector::{Labels, NAMESPACE, ORCHESTRATOR, SERVICE_ACCOUNT};
+use crate::calico::world::Selectable;
 
 /// An endpoint or a set as selectors see it.
 pub(super) struct Labelled<'a> {
@@ -16,6 +18,7 @@ pub(super) struct Labelled<'a> {
     /// Labels that are there by themselves, before all others.
     given: [Option<(&'static str, &'a str)>; 3],
     profiles: Vec<&'a Profile>,
+    ports: &'a [NamedPort],
 }
 
 impl Labels for Labelled<'_> {
@@ -37,6 +40,27 @@ fn profile_label<'a>(profile: &'a Profile, key: &str) -> Option<&'a str> {
 }
 
 impl Labelled<'_> {
+    /// All its labels, with its addresses.
+    pub(super) fn resolved(&self, addresses: Addresses<'_>) -> Selectable {
+        let mut labels = OwnLabels::new();
+        // What wins is written last.
+        for profile in self.profiles.iter().rev() {
+            let tags = profile.tags.iter().map(|tag| (tag.clone(), String::new()));
+            labels.extend(tags);
+            labels.extend(profile.labels.clone());
+        }
+        labels.extend(self.own.clone());
+        let given = self.given.iter().flatten();
+        labels.extend(given.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        let mut nets = Vec::new();
+        addresses.put(&mut nets);
+        Selectable {
+            labels,
+            nets,
+            ports: self.ports.to_vec(),
+        }
+    }
+
     /// Whether one of its profiles has a tag.
     pub(super) fn has_tag(&self, tag: &str) -> bool {
         let mut profiles = self.profiles.iter();
@@ -77,6 +101,7 @@ impl<'a> Profiles<'a> {
                 ],
             },
             profiles: self.of(&workload.profiles),
+            ports: &workload.ports,
         }
     }
 
@@ -85,6 +110,7 @@ impl<'a> Profiles<'a> {
             own: &host.labels,
             given: [None; 3],
             profiles: self.of(&host.profiles),
+            ports: &host.ports,
         }
     }
 
@@ -98,6 +124,7 @@ impl<'a> Profiles<'a> {
                 None,
             ],
             profiles: Vec::new(),
+            ports: &[],
         }
     }
 

@@ -12,16 +12,18 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use self::groups::{Groups, in_namespace};
 use self::labels::Profiles;
 use super::configuration::Configuration;
 use super::resources::policy::{ADMIN_TIER, BASELINE_ADMIN_TIER, DEFAULT_TIER};
 use super::resources::{Api, HostEndpoint, IpInIp, Order, Resources, Types, WorkloadEndpoint};
 use super::rule::{Action, Rule};
-use super::selector::{Expression, Labels};
+use super::selector::{Expression, Labels, Selector};
 use super::world::{
-    self, Applied, DefaultAction, HostInterface, PeersIndex, Policy, Pool, Profile, Stage, Tier,
-    World,
+    self, Applied, DefaultAction, HostInterface, PeersIndex, Policy, PolicyId, PolicyKind, Pool,
+    Profile, Stage, Tier, World,
 };
 use super::{resources, rule};
 
@@ -46,7 +48,12 @@ pub fn resolve(resources: &Resources, node: &str) -> World {
         nodes: nodes(resources),
         ..World::default()
     };
-    let (peers, places) = groups.finish(&profiles.selectable(resources));
+    let selectable = profiles.selectable(resources);
+    let (peers, places) = groups.finish(&selectable);
+    world.selectable = selectable
+        .iter()
+        .map(|(labels, addresses)| labels.resolved(*addresses))
+        .collect();
     world.peers = peers;
     put_in_place(&mut world, &places);
     let applicants: Vec<Applicant<'_>> = applicants(&tiers);
@@ -83,6 +90,10 @@ fn configuration(resources: &Resources, node: &str) -> Configuration {
     if let Some(tunnel) = own.and_then(|node| node.tunnel) {
         configuration.tunnel_address = Some(tunnel.into());
     }
+    if let Some(own) = own {
+        configuration.modern.vxlan_addresses = (own.vxlan, own.vxlan_v6);
+    }
+    configuration.modern.service_nets = service_nets(resources);
     let (for_all, for_one): (Vec<_>, Vec<_>) = resources
         .configurations
         .iter()
@@ -92,6 +103,22 @@ fn configuration(resources: &Resources, node: &str) -> Configuration {
         one.apply(&mut configuration);
     }
     configuration
+}
+
+/// The addresses of services, each range once, as the API spells them in order.
+fn service_nets(resources: &Resources) -> Vec<IpNet> {
+    let read = resources
+        .service_nets
+        .iter()
+        .filter(|one| one.name == "default");
+    let nets = read.flat_map(|one| {
+        one.cluster
+            .iter()
+            .chain(&one.external)
+            .chain(&one.load_balancer)
+    });
+    let named: BTreeMap<String, IpNet> = nets.map(|net| (net.to_string(), *net)).collect();
+    named.into_values().collect()
 }
 
 /// Lower first, none last.
@@ -141,13 +168,19 @@ fn sorted_tiers(resources: &Resources) -> Vec<SortedTier<'_>> {
 /// byte, so that `a-b` comes before `a`.
 fn tie_breaker(policy: &resources::Policy, api: Api) -> impl Iterator<Item = u8> + '_ {
     let namespace = policy.namespace.as_deref();
-    let kind = match namespace {
-        Some(_) => "NetworkPolicy",
-        None => "GlobalNetworkPolicy",
-    };
+    let kind = policy_kind(policy).as_str();
     let parts = ["/", namespace.unwrap_or_default(), "/", kind];
     let parts = parts.into_iter().filter(move |_| api == Api::V3);
     policy.name.bytes().chain(parts.flat_map(str::bytes))
+}
+
+fn policy_kind(policy: &resources::Policy) -> PolicyKind {
+    match (&policy.namespace, policy.staged) {
+        (None, false) => PolicyKind::GlobalNetworkPolicy,
+        (Some(_), false) => PolicyKind::NetworkPolicy,
+        (None, true) => PolicyKind::StagedGlobalNetworkPolicy,
+        (Some(_), true) => PolicyKind::StagedNetworkPolicy,
+    }
 }
 
 impl<'a> SortedTier<'a> {
@@ -192,7 +225,22 @@ fn resolved_policy(policy: &resources::Policy, api: Api, groups: &mut Groups) ->
         ingress: groups.rules(&policy.ingress, namespace),
         egress: groups.rules(&policy.egress, namespace),
         stage: policy.stage,
+        id: PolicyId {
+            kind: policy_kind(policy),
+            namespace: policy.namespace.clone(),
+            name: policy.name.clone(),
+        },
+        staged: policy.staged,
+        selector: whole_selector(policy),
     }
+}
+
+/// The policy's own selector and what its namespace, its selectors of namespaces and of service accounts
+/// add, in the order in which Calico joins them (libcalico-go, backend/syncersv1/updateprocessors,
+/// networkpolicyprocessor.go and globalnetworkpolicyprocessor.go).
+fn whole_selector(policy: &resources::Policy) -> Selector {
+    let own = std::iter::once(policy.selector.expression().clone());
+    Selector::every(own.chain(besides(policy)))
 }
 
 fn resolved_profiles(resources: &Resources, groups: &mut Groups) -> BTreeMap<String, Profile> {
@@ -248,27 +296,26 @@ struct Applicant<'a> {
 fn applicants<'a>(tiers: &[SortedTier<'a>]) -> Vec<Applicant<'a>> {
     let of_tier = |(tier, sorted): (usize, &SortedTier<'a>)| {
         let policies = sorted.policies.clone().into_iter().enumerate();
-        policies.map(move |(place, policy)| {
-            let namespaces = policy.namespace_selector.iter();
-            let accounts = policy.service_account_selector.iter();
-            Applicant {
-                applied: Applied {
-                    tier,
-                    policy: place,
-                },
-                policy,
-                besides: policy
-                    .namespace
-                    .as_deref()
-                    .map(in_namespace)
-                    .into_iter()
-                    .chain(namespaces.map(|one| one.expression().of_namespace()))
-                    .chain(accounts.map(|one| one.expression().of_service_account()))
-                    .collect(),
-            }
+        policies.map(move |(place, policy)| Applicant {
+            applied: Applied {
+                tier,
+                policy: place,
+            },
+            policy,
+            besides: besides(policy).collect(),
         })
     };
     tiers.iter().enumerate().flat_map(of_tier).collect()
+}
+
+/// What endpoints must be besides what a policy's selector says.
+fn besides(policy: &resources::Policy) -> impl Iterator<Item = Expression> + '_ {
+    let own = policy.namespace.as_deref().map(in_namespace);
+    let namespaces = policy.namespace_selector.iter();
+    let accounts = policy.service_account_selector.iter();
+    own.into_iter()
+        .chain(namespaces.map(|one| one.expression().of_namespace()))
+        .chain(accounts.map(|one| one.expression().of_service_account()))
 }
 
 /// The policies that apply to an endpoint, of the stages at which it is asked.
@@ -296,6 +343,8 @@ fn workload(workload: &WorkloadEndpoint, policies: Vec<Applied>) -> world::Workl
         profiles: workload.profiles.clone(),
         floating: workload.floating.clone(),
         allowed_sources: workload.allowed_sources.clone(),
+        orchestrator: workload.id.orchestrator.clone(),
+        qos: workload.qos,
     }
 }
 
@@ -306,6 +355,7 @@ fn host(host: &HostEndpoint, policies: Vec<Applied>) -> world::HostEndpoint {
         expected_addresses: host.expected_addresses.clone(),
         policies,
         profiles: host.profiles.clone(),
+        dscp: host.dscp,
     }
 }
 
@@ -314,6 +364,8 @@ fn pools(resources: &Resources) -> Vec<Pool> {
         net: pool.net,
         nat_outgoing: pool.nat_outgoing,
         ip_in_ip: pool.ip_in_ip != IpInIp::Never,
+        vxlan: pool.vxlan != IpInIp::Never,
+        for_services: pool.for_services,
     });
     let mut pools: Vec<Pool> = resolved.collect();
     pools.sort_by_key(|pool| pool.net);

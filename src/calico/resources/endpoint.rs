@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::Labels;
 use crate::calico::rule::NamedProtocol;
-use crate::calico::world::{FloatingAddress, HostInterface};
+use crate::calico::world::{FloatingAddress, HostInterface, Qos};
 use crate::packet::InterfaceName;
 
 /// What tells a workload's endpoint from all others.
@@ -76,6 +76,8 @@ pub struct WorkloadEndpoint {
     pub service_account: Option<String>,
     /// Its named ports (v3).
     pub ports: Vec<NamedPort>,
+    /// How its traffic is limited and marked (v3, `qosControls`).
+    pub qos: Qos,
 }
 
 impl WorkloadEndpoint {
@@ -93,6 +95,7 @@ impl WorkloadEndpoint {
             allowed_sources: Vec::new(),
             service_account: None,
             ports: Vec::new(),
+            qos: Qos::default(),
         }
     }
 }
@@ -125,6 +128,9 @@ pub struct HostEndpoint {
     pub profiles: Vec<String>,
     /// Its named ports (v3).
     pub ports: Vec<NamedPort>,
+    /// The DSCP of what it sends out of the cluster, 0 to 63 (v3, the annotation
+    /// `qos.projectcalico.org/dscp`).
+    pub dscp: Option<u8>,
 }
 
 /// A set of addresses (v3).

@@ -76,6 +76,8 @@ pub struct Resources {
     pub workloads: Vec<WorkloadEndpoint>,
     /// The nodes' own endpoints.
     pub hosts: Vec<HostEndpoint>,
+    /// The addresses of services (v3, `BGPConfiguration`).
+    pub service_nets: Vec<ServiceNets>,
 }
 
 /// Where a tier or policy stands among others: a finite number, lower first.
@@ -134,6 +136,23 @@ pub struct Node {
     pub v6: Option<Ipv6Addr>,
     /// Its address on `tunl0` (v3; API v1 tells it to Felix, [`Setting::TunnelAddress`]).
     pub tunnel: Option<Ipv4Addr>,
+    /// Its address on `vxlan.calico` (v3).
+    pub vxlan: Option<Ipv4Addr>,
+    /// Its address on `vxlan-v6.calico` (v3).
+    pub vxlan_v6: Option<Ipv6Addr>,
+}
+
+/// The addresses of Kubernetes' services, as `BGPConfiguration` tells them to others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServiceNets {
+    /// The resource's name; Felix reads `default`.
+    pub name: String,
+    /// `serviceClusterIPs`.
+    pub cluster: Vec<IpNet>,
+    /// `serviceExternalIPs`.
+    pub external: Vec<IpNet>,
+    /// `serviceLoadBalancerIPs`.
+    pub load_balancer: Vec<IpNet>,
 }
 
 /// A pool of addresses for workloads.
@@ -145,9 +164,13 @@ pub struct Pool {
     pub nat_outgoing: bool,
     /// Whether traffic between nodes is wrapped in IP.
     pub ip_in_ip: IpInIp,
+    /// Whether it is wrapped in VXLAN (v3); never both.
+    pub vxlan: IpInIp,
+    /// Whether the addresses are for services alone (v3, `allowedUses`).
+    pub for_services: bool,
 }
 
-/// When traffic between nodes is wrapped in IP.
+/// When traffic between nodes is wrapped, in IP or in VXLAN.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum IpInIp {
     /// Never.

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 
 use super::{Api, Labels, Order};
 use crate::calico::Selector;
-use crate::calico::rule::{Action, IcmpMessage, Ports, RuleProtocol};
+use crate::calico::rule::{Action, IcmpMessage, Ports, RuleProtocol, ServiceName};
 use crate::calico::world::{DefaultAction, Stage};
 use crate::packet::Family;
 
@@ -51,6 +51,8 @@ pub struct Policy {
     pub types: Option<Types>,
     /// When it is asked (`applyOnForward`, `preDNAT`, `doNotTrack`; v1 has the last).
     pub stage: Stage,
+    /// Whether it is only staged: shown, and not enforced (v3).
+    pub staged: bool,
     /// Its rules for what endpoints receive.
     pub ingress: Vec<Rule>,
     /// Its rules for what endpoints send.
@@ -82,6 +84,7 @@ impl Policy {
             service_account_selector: None,
             types: None,
             stage: Stage::Normal,
+            staged: false,
             ingress: Vec::new(),
             egress: Vec::new(),
         }
@@ -135,6 +138,8 @@ pub struct Rule {
     pub source: Entity,
     /// Who receives.
     pub destination: Entity,
+    /// What its author notes on it (v3, `metadata.annotations`).
+    pub notes: Labels,
 }
 
 impl Rule {
@@ -150,6 +155,7 @@ impl Rule {
             not_icmp: None,
             source: Entity::default(),
             destination: Entity::default(),
+            notes: Labels::new(),
         }
     }
 }
@@ -177,6 +183,8 @@ pub struct Entity {
     pub namespace_selector: Option<Selector>,
     /// It runs under one of these accounts (v3).
     pub service_accounts: Option<ServiceAccounts>,
+    /// It stands behind this service (v3); then nothing else is asked of it.
+    pub service: Option<ServiceName>,
 }
 
 /// Service accounts: those of these names that are selected so.

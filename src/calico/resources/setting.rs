@@ -1,7 +1,12 @@
-//! What Felix is told, parameter by parameter.
+//! What Felix is told, parameter by parameter; [`modern`] has what the seed's era has not.
+
+pub mod modern;
 
 use std::net::IpAddr;
 
+pub use modern::{ModernParameter, ModernSetting};
+
+use crate::calico::configuration::modern::Failsafe;
 use crate::calico::configuration::{Configuration, EndpointToHost, InsertMode, InterfacePrefix};
 
 /// Parameters for every node, or for one.
@@ -39,10 +44,10 @@ pub enum Setting {
     InsertMode(InsertMode),
     /// [`Configuration::log_prefix`]
     LogPrefix(String),
-    /// [`Configuration::failsafe_inbound`]
-    FailsafeInbound(Vec<u16>),
-    /// [`Configuration::failsafe_outbound`]
-    FailsafeOutbound(Vec<u16>),
+    /// [`Configuration::failsafe_inbound`]; in the seed's era, those of TCP for everyone.
+    FailsafeInbound(Vec<Failsafe>),
+    /// [`Configuration::failsafe_outbound`]; in the seed's era, those of TCP for everyone.
+    FailsafeOutbound(Vec<Failsafe>),
     /// [`Configuration::ipv6`]
     Ipv6(bool),
     /// [`Configuration::metadata_address`]
@@ -51,6 +56,8 @@ pub enum Setting {
     MetadataPort(u16),
     /// [`Configuration::cluster_type`] (not in v3)
     ClusterType(String),
+    /// A parameter of [`Configuration::modern`] (not in v1)
+    Modern(ModernSetting),
 }
 
 /// Which parameter a [`Setting`] is about.
@@ -70,6 +77,7 @@ pub enum Parameter {
     MetadataAddress,
     MetadataPort,
     ClusterType,
+    Modern(ModernParameter),
 }
 
 impl Setting {
@@ -90,25 +98,45 @@ impl Setting {
             Self::MetadataAddress(_) => Parameter::MetadataAddress,
             Self::MetadataPort(_) => Parameter::MetadataPort,
             Self::ClusterType(_) => Parameter::ClusterType,
+            Self::Modern(setting) => Parameter::Modern(setting.parameter()),
         }
     }
 
     /// Puts it into a configuration.
     pub fn apply(self, configuration: &mut Configuration) {
+        let modern = &mut configuration.modern;
         match self {
             Self::InterfacePrefixes(prefixes) => configuration.interface_prefixes = prefixes,
-            Self::MarkMask(mask) => configuration.mark_mask = mask,
-            Self::IpInIp(enabled) => configuration.ip_in_ip = enabled,
+            Self::MarkMask(mask) => {
+                configuration.mark_mask = mask;
+                modern.mark_mask = mask;
+            }
+            Self::IpInIp(enabled) => {
+                configuration.ip_in_ip = enabled;
+                modern.ip_in_ip = Some(enabled);
+            }
             Self::TunnelAddress(address) => configuration.tunnel_address = Some(address),
             Self::EndpointToHost(action) => configuration.endpoint_to_host = action,
             Self::InsertMode(mode) => configuration.insert_mode = mode,
             Self::LogPrefix(prefix) => configuration.log_prefix = prefix,
-            Self::FailsafeInbound(ports) => configuration.failsafe_inbound = ports,
-            Self::FailsafeOutbound(ports) => configuration.failsafe_outbound = ports,
+            Self::FailsafeInbound(ports) => {
+                configuration.failsafe_inbound = of_the_seeds_era(&ports);
+                modern.failsafe_inbound = Some(ports);
+            }
+            Self::FailsafeOutbound(ports) => {
+                configuration.failsafe_outbound = of_the_seeds_era(&ports);
+                modern.failsafe_outbound = Some(ports);
+            }
             Self::Ipv6(enabled) => configuration.ipv6 = enabled,
             Self::MetadataAddress(address) => configuration.metadata_address = address,
             Self::MetadataPort(port) => configuration.metadata_port = port,
             Self::ClusterType(kind) => configuration.cluster_type = kind,
+            Self::Modern(setting) => setting.apply(modern),
         }
     }
+}
+
+/// The ports that the seed's era can say; worlds with others are refused for it (`era`).
+fn of_the_seeds_era(ports: &[Failsafe]) -> Vec<u16> {
+    ports.iter().filter_map(Failsafe::plain_tcp).collect()
 }

@@ -11,12 +11,13 @@ mod tree;
 use serde::ser::{Serialize, Serializer};
 
 use self::tree::{Map, Node};
+use super::read::DSCP_ANNOTATION;
 use super::resources::{
     Api, HostEndpoint, IpInIp, NamedPort, NetworkSet, Node as ClusterNode, Policy, Pool, Profile,
-    Resources, Tier, Types, WorkloadEndpoint,
+    Resources, ServiceNets, Tier, Types, WorkloadEndpoint,
 };
 use super::words::{self, Kind, word_for};
-use super::world::{HostInterface, Stage};
+use super::world::{HostInterface, Limits, Qos, Stage};
 
 /// One resource, ready to be written into other YAML; a document of a file of resources.
 #[derive(Debug)]
@@ -54,6 +55,7 @@ pub fn documents(resources: &Resources) -> Vec<Document> {
         sets,
         workloads,
         hosts,
+        service_nets,
     } = resources;
     let configurations = configurations
         .iter()
@@ -67,6 +69,7 @@ pub fn documents(resources: &Resources) -> Vec<Document> {
         .chain(sets.iter().map(|one| set(api, one)))
         .chain(workloads.iter().map(|one| workload(api, one)))
         .chain(hosts.iter().map(|one| host(api, one)))
+        .chain(service_nets.iter().map(|one| bgp(api, one)))
         .collect()
 }
 
@@ -91,14 +94,31 @@ fn node(api: Api, node: &ClusterNode) -> Document {
         .maybe("ipv4Address", node.v4.map(Node::text))
         .maybe("ipv6Address", node.v6.map(Node::text))
         .maybe("ipv4IPIPTunnelAddr", tunnel.map(Node::text));
-    let spec = Map::default().some("bgp", bgp);
+    let spec = Map::default()
+        .some("bgp", bgp)
+        .maybe("ipv4VXLANTunnelAddr", node.vxlan.map(Node::text))
+        .maybe("ipv6VXLANTunnelAddr", node.vxlan_v6.map(Node::text));
     document(api, Kind::Node, named(&node.name), spec)
+}
+
+fn bgp(api: Api, nets: &ServiceNets) -> Document {
+    let list = |nets: &[ipnet::IpNet]| -> Node {
+        let ranges = nets.iter();
+        let ranges = ranges.map(|net| Map::default().with("cidr", Node::text(net)).into());
+        ranges.collect()
+    };
+    let spec = Map::default()
+        .some("serviceClusterIPs", list(&nets.cluster))
+        .some("serviceExternalIPs", list(&nets.external))
+        .some("serviceLoadBalancerIPs", list(&nets.load_balancer));
+    document(api, Kind::Bgp, named(&nets.name), spec)
 }
 
 fn pool(api: Api, pool: &Pool) -> Document {
     let net = Node::text(pool.net);
-    let wrapped =
-        (pool.ip_in_ip != IpInIp::Never).then(|| word_for(words::ip_in_ip(api), &pool.ip_in_ip));
+    let mode =
+        |mode: IpInIp| (mode != IpInIp::Never).then(|| word_for(words::ip_in_ip(api), &mode));
+    let wrapped = mode(pool.ip_in_ip);
     let (metadata, spec) = match api {
         Api::V1 => {
             let enabled =
@@ -109,6 +129,8 @@ fn pool(api: Api, pool: &Pool) -> Document {
             (Map::default().with("cidr", net), spec)
         }
         Api::V3 => {
+            let for_services = pool.for_services.then_some("LoadBalancer");
+            let uses = Node::texts(for_services.as_slice());
             // A name of letters, digits and `-`: nothing else tells pools of values apart.
             let name = pool.net.to_string().replace(['.', ':', '/'], "-");
             // Room for a block: the default one is wider than the smallest pools.
@@ -122,7 +144,9 @@ fn pool(api: Api, pool: &Pool) -> Document {
                 .with("cidr", net)
                 .maybe("blockSize", (block > default).then_some(block))
                 .maybe("ipipMode", wrapped)
-                .flag("natOutgoing", pool.nat_outgoing);
+                .maybe("vxlanMode", mode(pool.vxlan))
+                .flag("natOutgoing", pool.nat_outgoing)
+                .some("allowedUses", uses);
             (named(&format!("pool-{name}")), spec)
         }
     };
@@ -138,9 +162,11 @@ fn tier(api: Api, tier: &Tier) -> Document {
 }
 
 fn policy(api: Api, policy: &Policy) -> Document {
-    let kind = match policy.namespace {
-        None => Kind::Policy,
-        Some(_) => Kind::NamespacedPolicy,
+    let kind = match (&policy.namespace, policy.staged) {
+        (None, false) => Kind::Policy,
+        (Some(_), false) => Kind::NamespacedPolicy,
+        (None, true) => Kind::StagedPolicy,
+        (Some(_), true) => Kind::StagedNamespacedPolicy,
     };
     let metadata = named(&policy.name).maybe("namespace", policy.namespace.as_deref());
     let spec = match api {
@@ -252,6 +278,7 @@ fn workload(api: Api, workload: &WorkloadEndpoint) -> Document {
         .some("profiles", Node::texts(&workload.profiles))
         .some("ports", named_ports(api, &workload.ports))
         .maybe("serviceAccountName", workload.service_account.as_deref())
+        .some("qosControls", qos(&workload.qos))
         .some(
             "allowSpoofedSourcePrefixes",
             Node::texts(&workload.allowed_sources),
@@ -260,12 +287,32 @@ fn workload(api: Api, workload: &WorkloadEndpoint) -> Document {
     document(api, Kind::Workload, metadata.some("labels", labels), spec)
 }
 
+fn qos(qos: &Qos) -> Map {
+    let limits = |map: Map, direction: &str, limits: Limits| {
+        let name = |what: &str| format!("{direction}{what}");
+        map.maybe(
+            &name("PacketRate"),
+            limits.packets.map(|rate| rate.per_second),
+        )
+        .maybe(&name("PacketBurst"), limits.packets.map(|rate| rate.burst))
+        .maybe(&name("MaxConnections"), limits.connections)
+    };
+    let map = limits(Map::default(), "ingress", qos.ingress);
+    limits(map, "egress", qos.egress).maybe("dscp", qos.dscp)
+}
+
 fn host(api: Api, host: &HostEndpoint) -> Document {
     let labels: Map = host.labels.iter().collect();
     let metadata = named(&host.name);
+    let dscp = host
+        .dscp
+        .map(|dscp| Map::default().with(DSCP_ANNOTATION, Node::text(dscp)));
     let (metadata, spec) = match api {
         Api::V1 => (metadata.with("node", host.node.as_str()), Map::default()),
-        Api::V3 => (metadata, Map::default().with("node", host.node.as_str())),
+        Api::V3 => (
+            metadata.maybe("annotations", dscp),
+            Map::default().with("node", host.node.as_str()),
+        ),
     };
     let interface = match &host.of {
         HostInterface::Named(name) => Some(name.as_str()),

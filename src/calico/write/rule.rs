@@ -2,7 +2,7 @@
 
 use super::tree::{Map, Node};
 use crate::calico::resources::{Api, Entity, Rule};
-use crate::calico::rule::{IcmpMessage, Ports, RuleProtocol};
+use crate::calico::rule::{IcmpMessage, Ports, RuleProtocol, ServiceName};
 use crate::calico::words::{self, word_for};
 use crate::packet::Family;
 
@@ -28,6 +28,14 @@ fn rule(api: Api, rule: &Rule) -> Map {
         .maybe("notICMP", rule.not_icmp.map(icmp))
         .some("source", entity(api, &rule.source))
         .some("destination", entity(api, &rule.destination))
+        .some("metadata", notes(api, rule))
+}
+
+fn notes(api: Api, rule: &Rule) -> Map {
+    match api {
+        Api::V1 => Map::default(),
+        Api::V3 => Map::default().some("annotations", rule.notes.iter().collect::<Map>()),
+    }
 }
 
 fn protocol(api: Api, protocol: RuleProtocol) -> Node {
@@ -62,12 +70,20 @@ fn entity(api: Api, entity: &Entity) -> Map {
                 .some("notNets", Node::texts(&entity.not_nets))
                 .maybe("namespaceSelector", namespaces.map(Node::text))
                 .maybe("serviceAccounts", accounts)
+                .maybe("services", entity.service.as_ref().map(service))
         }
     };
     map.maybe("selector", entity.selector.as_ref().map(Node::text))
         .maybe("notSelector", entity.not_selector.as_ref().map(Node::text))
         .some("ports", ports(&entity.ports))
         .some("notPorts", ports(&entity.not_ports))
+}
+
+fn service(service: &ServiceName) -> Map {
+    let namespace = Some(service.namespace.as_str()).filter(|name| !name.is_empty());
+    Map::default()
+        .with("name", service.name.as_str())
+        .maybe("namespace", namespace)
 }
 
 fn ports(ports: &[Ports]) -> Node {

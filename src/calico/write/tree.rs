@@ -87,6 +87,12 @@ impl From<u16> for Node {
     }
 }
 
+impl From<u32> for Node {
+    fn from(number: u32) -> Self {
+        Self::Whole(number.into())
+    }
+}
+
 impl From<Order> for Node {
     fn from(order: Order) -> Self {
         let number = order.number();

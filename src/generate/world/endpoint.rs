@@ -308,6 +308,7 @@ impl<B: Bits> Maker<'_, B> {
             expected_addresses: expected,
             profiles: self.some_profiles(profiles),
             ports: Vec::new(),
+            dscp: None,
         }
     }
 }

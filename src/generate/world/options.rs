@@ -2,6 +2,7 @@
 
 use super::site::{OWN_V4, TUNNEL};
 use super::{Feature, Maker};
+use crate::calico::configuration::modern::Failsafe;
 use crate::calico::configuration::{EndpointToHost, InsertMode, InterfacePrefix};
 use crate::calico::resources::Setting;
 use crate::generate::bits::Bits;
@@ -109,9 +110,9 @@ impl<B: Bits> Maker<'_, B> {
         letters.chars().take(length).collect()
     }
 
-    fn failsafe_ports(&mut self) -> Vec<u16> {
+    fn failsafe_ports(&mut self) -> Vec<Failsafe> {
         let count = self.bits.one([0, 0, 1, 2, 4]);
-        (0..count).map(|_| self.port()).collect()
+        (0..count).map(|_| Failsafe::tcp(self.port())).collect()
     }
 
     /// Where OpenStack's metadata service listens: nowhere, on the node itself, or elsewhere.

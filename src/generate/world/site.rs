@@ -266,6 +266,8 @@ impl<B: Bits> Maker<'_, B> {
                 true => self.bits.one([IpInIp::Always, IpInIp::CrossSubnet]),
                 false => IpInIp::Never,
             },
+            vxlan: IpInIp::Never,
+            for_services: false,
         }
     }
 
@@ -277,6 +279,8 @@ impl<B: Bits> Maker<'_, B> {
             v4: Some(v4),
             v6,
             tunnel: None,
+            vxlan: None,
+            vxlan_v6: None,
         };
         let mut nodes = vec![node(NAME, OWN_V4, v6.then_some(OWN_V6))];
         if self.has(Feature::OtherNode) {

@@ -15,6 +15,7 @@ fn by_address(name: &str, addresses: &[&str]) -> HostEndpoint {
             .collect(),
         policies: Vec::new(),
         profiles: Vec::new(),
+        dscp: None,
     }
 }
 

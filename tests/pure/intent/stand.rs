@@ -1,10 +1,11 @@
 //! Something to judge: a node with two workloads, one interface that belongs to nobody, two uplinks.
 
+use calidiff::calico::Selector;
 use calidiff::calico::configuration::Configuration;
 use calidiff::calico::rule::{PortNumbers, Ports, RuleProtocol};
 use calidiff::calico::world::{
     Applied, DefaultAction, HostEndpoint, HostInterface, Peers, PeersBy, PeersIndex, Policy,
-    Profile, Stage, Tier, WorkloadEndpoint,
+    PolicyId, Profile, Stage, Tier, WorkloadEndpoint,
 };
 use calidiff::calico::{Action, Rule, World};
 use calidiff::intent::{Clause, Connections, Era, Judge, Opinion};
@@ -107,6 +108,9 @@ impl Stand {
             ingress,
             egress,
             stage,
+            id: PolicyId::global(name),
+            staged: false,
+            selector: Selector::all(),
         });
         Applied {
             tier,
@@ -122,6 +126,7 @@ impl Stand {
             expected_addresses: Vec::new(),
             policies,
             profiles: Vec::new(),
+            dscp: None,
         });
     }
 
@@ -190,6 +195,8 @@ pub fn workload(name: &str, interface: &str, addresses: &[&str]) -> WorkloadEndp
         profiles: vec!["open".to_owned()],
         floating: Vec::new(),
         allowed_sources: Vec::new(),
+        orchestrator: "k8s".to_owned(),
+        qos: Default::default(),
     }
 }
 

@@ -34,6 +34,8 @@ fn pool(net: &str, nat_outgoing: bool) -> Pool {
         net: net.parse().expect("a net"),
         nat_outgoing,
         ip_in_ip: false,
+        vxlan: false,
+        for_services: false,
     }
 }
 

@@ -68,6 +68,8 @@ const CHANGES: [Change; 20] = [
             net: net("10.0.0.0/16"),
             nat_outgoing: true,
             ip_in_ip: true,
+            vxlan: false,
+            for_services: false,
         });
     }),
     ("a floating address", |world| {

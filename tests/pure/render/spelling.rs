@@ -137,6 +137,7 @@ fn side() -> impl Strategy<Value = Side> {
             not_ports,
             peers,
             not_peers,
+            ..Side::default()
         },
     )
 }
@@ -173,6 +174,7 @@ fn rule() -> impl Strategy<Value = Rule> {
             not_icmp,
             source,
             destination,
+            ..Rule::bare(action)
         },
     )
 }

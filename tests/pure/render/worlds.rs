@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 
+use calidiff::calico::Selector;
 use calidiff::calico::configuration::{Configuration, EndpointToHost, InsertMode, InterfacePrefix};
 use calidiff::calico::rule::{
     Action, IcmpMessage, NamedProtocol, PortNumbers, Ports, Rule, RuleProtocol, Side,
 };
 use calidiff::calico::world::{
     Applied, FloatingAddress, HostEndpoint, HostInterface, Peers, PeersBy, PeersIndex, Policy,
-    Pool, Profile, Stage, Tier, WorkloadEndpoint, World,
+    PolicyId, Pool, Profile, Stage, Tier, WorkloadEndpoint, World,
 };
 use calidiff::node::{Interface, Node, ReversePath};
 use calidiff::packet::{Family, InterfaceName};
@@ -61,6 +62,9 @@ pub fn policy(name: &str, stage: Stage, ingress: Vec<Rule>, egress: Vec<Rule>) -
         ingress,
         egress,
         stage,
+        id: PolicyId::global(name),
+        staged: false,
+        selector: Selector::all(),
     }
 }
 
@@ -95,6 +99,8 @@ pub fn workload(name: &str, interface_name: &str, addresses: &[&str]) -> Workloa
         profiles: Vec::new(),
         floating: Vec::new(),
         allowed_sources: Vec::new(),
+        orchestrator: "cni".to_owned(),
+        qos: Default::default(),
     }
 }
 
@@ -106,6 +112,7 @@ pub fn host(name: &str, of: HostInterface, policies: &[usize], profiles: &[&str]
         expected_addresses: Vec::new(),
         policies: applied(policies),
         profiles: profiles.iter().map(|name| (*name).to_owned()).collect(),
+        dscp: None,
     }
 }
 
@@ -194,6 +201,8 @@ fn of_the_seed(workloads: Vec<WorkloadEndpoint>) -> World {
             net: net("172.16.0.0/16"),
             nat_outgoing: false,
             ip_in_ip: false,
+            vxlan: false,
+            for_services: false,
         }],
         nodes: vec![address("192.168.40.11"), address("192.168.40.12")],
         ..World::default()
@@ -410,6 +419,8 @@ pub fn special() -> World {
         net: net(text),
         nat_outgoing,
         ip_in_ip,
+        vxlan: false,
+        for_services: false,
     };
     let mut workloads = crowd(&["tap1", "cali1"]);
     workloads[0].floating = vec![
@@ -426,6 +437,7 @@ pub fn special() -> World {
                 .collect(),
             mark_mask: 0x8101_0000,
             ip_in_ip: true,
+            modern: Default::default(),
             tunnel_address: Some(address("10.0.0.0")),
             endpoint_to_host: EndpointToHost::Accept,
             insert_mode: InsertMode::Append,

@@ -2,15 +2,18 @@
 
 use std::net::IpAddr;
 
+use calidiff::calico::configuration::modern::Failsafe;
 use calidiff::calico::configuration::{EndpointToHost, InsertMode, InterfacePrefix};
 use calidiff::calico::resources::endpoint::WorkloadId;
 use calidiff::calico::resources::{
     Api, Entity, FelixConfiguration, HostEndpoint, IpInIp, Labels, NamedPort, NetworkSet, Node,
-    Order, Policy, Pool, Profile, Resources, Rule, ServiceAccounts, Setting, Tier, Types,
-    WorkloadEndpoint,
+    Order, Policy, Pool, Profile, Resources, Rule, ServiceAccounts, ServiceNets, Setting, Tier,
+    Types, WorkloadEndpoint,
 };
 use calidiff::calico::rule::{IcmpMessage, NamedProtocol, PortNumbers, Ports, RuleProtocol};
-use calidiff::calico::world::{DefaultAction, FloatingAddress, HostInterface, Stage};
+use calidiff::calico::world::{
+    DefaultAction, FloatingAddress, HostInterface, Limits, PacketRate, Qos, Stage,
+};
 use calidiff::calico::{Action, Selector};
 use calidiff::packet::{Family, InterfaceName};
 use ipnet::IpNet;
@@ -18,6 +21,8 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
+
+use super::modern;
 
 /// Something of API v3 only.
 fn of_v3<T: Clone + std::fmt::Debug + 'static>(
@@ -147,6 +152,7 @@ fn entity(api: Api, family: Family) -> impl Strategy<Value = Entity> {
                 not_tag: who.3,
                 namespace_selector,
                 service_accounts,
+                service: None,
             },
         )
 }
@@ -161,35 +167,41 @@ fn rule(api: Api) -> impl Strategy<Value = Rule> {
             option::of(protocol()),
             option::of(protocol()),
             (option::of(icmp()), option::of(icmp())),
-            (entity(api, family), entity(api, family)),
+            (
+                (entity(api, family), entity(api, family)),
+                of_v3(api, Labels::new(), labels()),
+            ),
         )
-            .prop_map(move |(action, said, protocol, not_protocol, icmps, ends)| {
-                let icmp_family = match protocol.map(|one| one.protocol().0) {
-                    Some(1) => Some(Family::V4),
-                    Some(58) => Some(Family::V6),
-                    _ => None,
-                };
-                let mut rule = Rule {
-                    action,
-                    family: said,
-                    protocol: protocol.filter(|_| icmp_family.is_none_or(|one| one == family)),
-                    not_protocol,
-                    icmp: icmps.0,
-                    not_icmp: icmps.1,
-                    source: ends.0,
-                    destination: ends.1,
-                };
-                if icmp_family != Some(family) {
-                    (rule.icmp, rule.not_icmp) = (None, None);
-                }
-                let number = rule.protocol.map(|one| one.protocol().0);
-                if !matches!(number, Some(6 | 17 | 132 | 136)) {
-                    for entity in [&mut rule.source, &mut rule.destination] {
-                        (entity.ports, entity.not_ports) = (Vec::new(), Vec::new());
+            .prop_map(
+                move |(action, said, protocol, not_protocol, icmps, (ends, notes))| {
+                    let icmp_family = match protocol.map(|one| one.protocol().0) {
+                        Some(1) => Some(Family::V4),
+                        Some(58) => Some(Family::V6),
+                        _ => None,
+                    };
+                    let mut rule = Rule {
+                        action,
+                        family: said,
+                        protocol: protocol.filter(|_| icmp_family.is_none_or(|one| one == family)),
+                        not_protocol,
+                        icmp: icmps.0,
+                        not_icmp: icmps.1,
+                        source: ends.0,
+                        destination: ends.1,
+                        notes,
+                    };
+                    if icmp_family != Some(family) {
+                        (rule.icmp, rule.not_icmp) = (None, None);
                     }
-                }
-                rule
-            })
+                    let number = rule.protocol.map(|one| one.protocol().0);
+                    if !matches!(number, Some(6 | 17 | 132 | 136)) {
+                        for entity in [&mut rule.source, &mut rule.destination] {
+                            (entity.ports, entity.not_ports) = (Vec::new(), Vec::new());
+                        }
+                    }
+                    rule
+                },
+            )
     })
 }
 
@@ -234,27 +246,30 @@ fn policy(api: Api) -> impl Strategy<Value = Policy> {
         of_v3(api, None, option::of(selector())),
         of_v3(api, None, option::of(selector())),
         of_v3(api, None, option::of(types)),
-        select(stages),
+        (select(stages), of_v3(api, false, any::<bool>())),
         (rules(api), rules(api)),
     )
-        .prop_map(|(named, namespaces, accounts, types, stage, rules)| {
-            let global = named.1.is_none();
-            let stage = if global { stage } else { Stage::Normal };
-            let early = stage == Stage::PreDnat;
-            Policy {
-                name: named.0,
-                namespace: named.1,
-                tier: "default".to_owned(),
-                order: named.2,
-                selector: named.3,
-                namespace_selector: namespaces.filter(|_| global),
-                service_account_selector: accounts,
-                types: types.filter(|types| !early || *types == Types::Ingress),
-                stage,
-                ingress: rules.0,
-                egress: if early { Vec::new() } else { rules.1 },
-            }
-        })
+        .prop_map(
+            |(named, namespaces, accounts, types, (stage, staged), rules)| {
+                let global = named.1.is_none();
+                let stage = if global { stage } else { Stage::Normal };
+                let early = stage == Stage::PreDnat;
+                Policy {
+                    name: named.0,
+                    namespace: named.1,
+                    tier: "default".to_owned(),
+                    order: named.2,
+                    selector: named.3,
+                    namespace_selector: namespaces.filter(|_| global),
+                    service_account_selector: accounts,
+                    types: types.filter(|types| !early || *types == Types::Ingress),
+                    stage,
+                    staged,
+                    ingress: rules.0,
+                    egress: if early { Vec::new() } else { rules.1 },
+                }
+            },
+        )
 }
 
 fn profile(api: Api) -> impl Strategy<Value = Profile> {
@@ -316,20 +331,23 @@ fn workload(api: Api) -> impl Strategy<Value = WorkloadEndpoint> {
         vec(name(), 0..3),
         of_v3(api, Vec::new(), vec(any_net(), 0..3)),
         of_v3(api, None, option::of(name())),
-        named_ports(api),
+        (named_ports(api), of_v3(api, Qos::default(), qos())),
     )
         .prop_map(
-            |(head, addresses, profiles, allowed_sources, account, ports)| WorkloadEndpoint {
-                id: head.0,
-                labels: head.1,
-                interface: head.2,
-                up: head.3,
-                addresses: addresses.0,
-                floating: addresses.1,
-                profiles,
-                allowed_sources,
-                service_account: account,
-                ports,
+            |(head, addresses, profiles, allowed_sources, account, (ports, qos))| {
+                WorkloadEndpoint {
+                    id: head.0,
+                    labels: head.1,
+                    interface: head.2,
+                    up: head.3,
+                    addresses: addresses.0,
+                    floating: addresses.1,
+                    profiles,
+                    allowed_sources,
+                    service_account: account,
+                    ports,
+                    qos,
+                }
             },
         )
 }
@@ -348,20 +366,53 @@ fn host(api: Api) -> impl Strategy<Value = HostEndpoint> {
         (name(), name(), labels(), of, by_address),
         vec(any_address(), 0..3),
         vec(name(), 0..3),
-        named_ports(api),
+        (named_ports(api), of_v3(api, None, option::of(0..64_u8))),
     )
-        .prop_map(|(head, expected_addresses, profiles, ports)| HostEndpoint {
-            name: head.0,
-            node: head.1,
-            labels: head.2,
-            of: match head.4 && !expected_addresses.is_empty() {
-                true => HostInterface::ByAddress,
-                false => head.3,
+        .prop_map(
+            |(head, expected_addresses, profiles, (ports, dscp))| HostEndpoint {
+                name: head.0,
+                node: head.1,
+                labels: head.2,
+                of: match head.4 && !expected_addresses.is_empty() {
+                    true => HostInterface::ByAddress,
+                    false => head.3,
+                },
+                expected_addresses,
+                profiles,
+                ports,
+                dscp,
             },
-            expected_addresses,
-            profiles,
-            ports,
+        )
+}
+
+fn qos() -> impl Strategy<Value = Qos> {
+    let rate = (1..=u32::MAX, 1..=u32::MAX)
+        .prop_map(|(per_second, burst)| PacketRate { per_second, burst });
+    let limits = || {
+        (option::of(rate.clone()), option::of(1..=u32::MAX)).prop_map(|(packets, connections)| {
+            Limits {
+                packets,
+                connections,
+            }
         })
+    };
+    (limits(), limits(), option::of(0..64_u8)).prop_map(|(ingress, egress, dscp)| Qos {
+        ingress,
+        egress,
+        dscp,
+    })
+}
+
+fn service_nets() -> impl Strategy<Value = ServiceNets> {
+    let nets = || vec(any_net(), 0..3);
+    (name(), nets(), nets(), nets()).prop_map(|(name, cluster, external, load_balancer)| {
+        ServiceNets {
+            name,
+            cluster,
+            external,
+            load_balancer,
+        }
+    })
 }
 
 fn set() -> impl Strategy<Value = NetworkSet> {
@@ -375,28 +426,37 @@ fn set() -> impl Strategy<Value = NetworkSet> {
     )
 }
 
-fn pool() -> impl Strategy<Value = Pool> {
+fn pool(api: Api) -> impl Strategy<Value = Pool> {
     let modes = [IpInIp::Never, IpInIp::Always, IpInIp::CrossSubnet];
     let nets = select(vec!["10.0.0.0/8", "10.1.0.0/26", "fd00::/64", "fd01::/122"]);
-    (nets, any::<bool>(), select(modes.to_vec())).prop_map(|(net, nat_outgoing, mode)| {
+    let uses = of_v3(api, false, any::<bool>());
+    let vxlan = of_v3(api, false, any::<bool>());
+    let modes = (select(modes.to_vec()), vxlan);
+    (nets, any::<bool>(), modes, uses).prop_map(|(net, nat_outgoing, (mode, vxlan), uses)| {
         let net: IpNet = net.parse().expect("a prefix");
         let v4 = net.addr().is_ipv4();
         Pool {
             net,
             nat_outgoing,
-            ip_in_ip: if v4 { mode } else { IpInIp::Never },
+            ip_in_ip: if v4 && !vxlan { mode } else { IpInIp::Never },
+            vxlan: if vxlan { mode } else { IpInIp::Never },
+            for_services: uses,
         }
     })
 }
 
 fn node(api: Api) -> impl Strategy<Value = Node> {
     let v4 = || option::of(any::<u32>()).prop_map(|bits| bits.map(Into::into));
-    let v6 = option::of(any::<u128>()).prop_map(|bits| bits.map(Into::into));
-    (name(), v4(), v6, of_v3(api, None, v4())).prop_map(|(name, v4, v6, tunnel)| Node {
+    let v6 = || option::of(any::<u128>()).prop_map(|bits| bits.map(Into::into));
+    let own = (of_v3(api, None, v4()), of_v3(api, None, v4()));
+    let own = (own, of_v3(api, None, v6()));
+    (name(), v4(), v6(), own).prop_map(|(name, v4, v6, ((tunnel, vxlan), vxlan_v6))| Node {
         name,
         v4,
         v6,
         tunnel,
+        vxlan,
+        vxlan_v6,
     })
 }
 
@@ -409,7 +469,23 @@ fn tier() -> impl Strategy<Value = Tier> {
     })
 }
 
-fn setting() -> impl Strategy<Value = Setting> {
+fn failsafe(api: Api) -> impl Strategy<Value = Failsafe> {
+    let protocols = select(vec![NamedProtocol::Tcp, NamedProtocol::Udp]);
+    let other =
+        (protocols, any::<u16>(), option::of(any_net())).prop_map(|(protocol, port, net)| {
+            Failsafe {
+                net,
+                ..Failsafe::new(protocol, port)
+            }
+        });
+    let plain = any::<u16>().prop_map(Failsafe::tcp);
+    match api {
+        Api::V1 => plain.boxed(),
+        Api::V3 => other.boxed(),
+    }
+}
+
+fn setting(api: Api) -> impl Strategy<Value = Setting> {
     let prefix = "[a-z]{1,6}".prop_map(|text| InterfacePrefix::new(&text).expect("a prefix"));
     let actions = [
         EndpointToHost::Drop,
@@ -417,7 +493,7 @@ fn setting() -> impl Strategy<Value = Setting> {
         EndpointToHost::Accept,
     ];
     let modes = [InsertMode::Insert, InsertMode::Append];
-    let ports = || vec(any::<u16>(), 0..4);
+    let ports = move || vec(failsafe(api), 0..4);
     let words = || {
         select(vec![
             "",
@@ -444,17 +520,22 @@ fn setting() -> impl Strategy<Value = Setting> {
         words().prop_map(|text| Setting::MetadataAddress(text.to_owned())),
         any::<u16>().prop_map(Setting::MetadataPort),
         words().prop_map(|text| Setting::ClusterType(text.to_owned())),
+        modern::setting().prop_map(Setting::Modern),
     ]
 }
 
 fn configuration(api: Api) -> impl Strategy<Value = FelixConfiguration> {
-    (option::of(name()), vec(setting(), 0..8)).prop_map(move |(node, mut settings)| {
+    (option::of(name()), vec(setting(api), 0..12)).prop_map(move |(node, mut settings)| {
         settings.sort_by_key(Setting::parameter);
         settings.dedup_by_key(|setting| setting.parameter());
         let only_v1 = |setting: &Setting| {
             matches!(setting, Setting::TunnelAddress(_) | Setting::ClusterType(_))
         };
-        settings.retain(|setting| api == Api::V1 || !only_v1(setting));
+        let only_v3 = |setting: &Setting| matches!(setting, Setting::Modern(_));
+        settings.retain(|setting| match api {
+            Api::V1 => !only_v3(setting),
+            Api::V3 => !only_v1(setting),
+        });
         FelixConfiguration { node, settings }
     })
 }
@@ -466,7 +547,7 @@ pub fn resources() -> impl Strategy<Value = Resources> {
             (
                 vec(configuration(api), 0..3),
                 vec(node(api), 0..3),
-                vec(pool(), 3),
+                vec(pool(api), 3),
                 of_v3(api, Vec::new(), vec(tier(), 0..3)),
             ),
             (
@@ -474,12 +555,15 @@ pub fn resources() -> impl Strategy<Value = Resources> {
                 vec(profile(api), 0..3),
                 of_v3(api, Vec::new(), vec(set(), 0..3)),
                 vec(workload(api), 0..3),
-                vec(host(api), 0..3),
+                (
+                    vec(host(api), 0..3),
+                    of_v3(api, Vec::new(), vec(service_nets(), 0..2)),
+                ),
             ),
         )
             .prop_map(move |(cluster, inside)| {
                 let (configurations, nodes, pools, tiers) = cluster;
-                let (policies, profiles, sets, workloads, hosts) = inside;
+                let (policies, profiles, sets, workloads, (hosts, service_nets)) = inside;
                 once(Resources {
                     api,
                     configurations,
@@ -491,6 +575,7 @@ pub fn resources() -> impl Strategy<Value = Resources> {
                     sets,
                     workloads,
                     hosts,
+                    service_nets,
                 })
             })
     })
@@ -514,6 +599,7 @@ fn once(mut all: Resources) -> Resources {
     keep_first(&mut all.policies, |one| {
         (one.name.clone(), one.namespace.clone())
     });
+    keep_first(&mut all.service_nets, |one| one.name.clone());
     keep_first(&mut all.profiles, |one| one.name.clone());
     keep_first(&mut all.sets, |one| {
         (one.name.clone(), one.namespace.clone())

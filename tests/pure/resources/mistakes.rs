@@ -413,10 +413,10 @@ fn mistakes_are_told_with_their_place() {
             configuration_v1("FailsafeInboundHostPorts: '22,ssh'"),
         ),
         (
-            "a failsafe port of UDP",
+            "a failsafe port of SCTP",
             v3(
                 "FelixConfiguration",
-                "failsafeInboundHostPorts: [{protocol: UDP, port: 53}]",
+                "failsafeInboundHostPorts: [{protocol: SCTP, port: 53}]",
             )
             .replace("name: x", "name: default"),
         ),

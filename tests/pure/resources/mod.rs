@@ -5,6 +5,7 @@ mod era;
 mod kubernetes;
 pub mod made;
 mod mistakes;
+mod modern;
 mod world;
 mod written;
 
