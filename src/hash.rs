@@ -7,6 +7,8 @@
 //!
 //! What is hashed is Felix's own spelling of a rule; iptables-save prints another one.
 
+pub mod keccak;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha224, Sha256};
@@ -43,7 +45,8 @@ impl ChainHasher {
     }
 
     /// The hash of the next rule: its comments without the hash's own, and its match and action in
-    /// Felix's spelling (`--in-interface cali+ --jump cali-from-wl-dispatch`).
+    /// Felix's spelling (`--in-interface cali+ --jump cali-from-wl-dispatch`), empty where it has
+    /// neither.
     pub fn next<'a>(
         &mut self,
         comments: impl IntoIterator<Item = &'a str>,
@@ -61,8 +64,6 @@ impl ChainHasher {
             digest.update(comment);
             digest.update("\"");
         }
-        // Felix joins the parts that there are: a rule that neither asks nor does anything ends with
-        // its comments.
         if !fragments.is_empty() {
             digest.update(" ");
             digest.update(fragments);
@@ -91,6 +92,21 @@ pub fn chain_name(prefix: &str, suffix: &str) -> String {
     );
     name.truncate(CHAIN_NAME_LENGTH);
     name
+}
+
+/// The name under which rules are hashed that Felix appends to one of the kernel's chains
+/// (felix, iptables/table.go).
+#[must_use]
+pub fn appended_to(chain: &str) -> String {
+    format!("{chain}*appends*")
+}
+
+/// The id of a group of policies: a hash over lines, the first characters of which end the name of the
+/// group's chain (felix, rules/endpoints.go, `PolicyGroup.UniqueID`).
+#[must_use]
+pub fn group_id<'a>(lines: impl IntoIterator<Item = &'a str>) -> String {
+    let text: String = lines.into_iter().flat_map(|line| [line, "\n"]).collect();
+    URL_SAFE_NO_PAD.encode(keccak::sha3_224(text.as_bytes()))
 }
 
 /// A set's id: of kind `s` for a canonical selector, `n` for a named port, `svc` and `svcnoport` for a

@@ -5,22 +5,25 @@
 //! match and target that the tools make of it (felix 2.1.1, iptables/match_builder.go and
 //! iptables/actions.go).
 
+mod action;
+
 use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+
+pub use action::Action;
 
 use super::ports::PortList;
 use crate::calico::rule::{IcmpMessage, PortNumbers, RuleProtocol};
 use crate::mark::MarkMask;
 use crate::packet::Family;
 use crate::xtables::matches::{
-    AddressTypes, AddrtypeTest, Conntrack, IcmpTest, MaskedMark, PortRange, PortSide, RpfilterTest,
-    SetSide, SetTest, States,
+    AddressTypes, AddrtypeTest, Conntrack, FlagsTest, IcmpTest, MaskedMark, PortRange, PortSide,
+    RpfilterTest, SetSide, SetTest, StatefulKind, StatefulTest, States, TcpTest, UdpTest,
 };
 use crate::xtables::ruleset::{AddressMask, InterfacePattern};
-use crate::xtables::target::{Log, NatRange, Xmark};
-use crate::xtables::{Match, Not, Rule, Target};
+use crate::xtables::{Match, Not, Rule};
 
 /// One of the two ends of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -96,6 +99,37 @@ pub enum Fragment {
     SourceIsLocal,
     /// Its source is no address of the interface by which it leaves.
     SourceIsNotOfOutInterface,
+    /// Its destination is an address of this node.
+    DestinationIsLocal,
+    /// The same as [`Fragment::ReversePathFails`], routed with its mark.
+    ReversePathFailsByMark,
+    /// These bits of its mark are this number.
+    Mark(Not<u32>, MarkMask),
+    /// Its state in connection tracking is none of these.
+    NotStates(States),
+    /// Its address and port are in the set of this name.
+    PortSet(End, Not<String>),
+    /// Its destination port, of UDP, as the protocol's own match asks it.
+    UdpPort(u16),
+    /// It would begin a TCP connection.
+    BeginsTcp,
+    /// There are more connections than these.
+    ConnectionsAbove(u32),
+    /// There are no more of these than so many in a time.
+    Limit(Limit),
+}
+
+/// How often a rule may match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// How many times.
+    pub times: u32,
+    /// In which time, as Felix spells it.
+    pub unit: &'static str,
+    /// How many seconds that is.
+    pub seconds: u32,
+    /// How many times at once, if that is said.
+    pub burst: Option<u32>,
 }
 
 fn bang(negated: bool) -> &'static str {
@@ -140,6 +174,39 @@ impl fmt::Display for Fragment {
             Self::SourceIsNotOfOutInterface => {
                 f.write_str("-m addrtype ! --src-type LOCAL --limit-iface-out")
             }
+            Self::DestinationIsLocal => f.write_str("-m addrtype --dst-type LOCAL"),
+            Self::ReversePathFailsByMark => f.write_str("-m rpfilter --invert --validmark"),
+            Self::Mark(not, mask) if not.value == 0 => {
+                write!(f, "-m mark {}--mark 0/{mask}", bang(not.negated))
+            }
+            Self::Mark(not, mask) => {
+                let (bang, value) = (bang(not.negated), not.value);
+                write!(f, "-m mark {bang}--mark {value:#x}/{mask}")
+            }
+            Self::NotStates(states) => {
+                write!(f, "-m conntrack ! --ctstate {}", StateNames(*states))
+            }
+            Self::PortSet(end, not) => {
+                let (bang, name) = (bang(not.negated), &not.value);
+                let sides = match end {
+                    End::Source => "src,src",
+                    End::Destination => "dst,dst",
+                };
+                write!(f, "-m set {bang}--match-set {name} {sides}")
+            }
+            Self::UdpPort(port) => write!(f, "--dport {port}"),
+            Self::BeginsTcp => f.write_str("-m tcp --tcp-flags FIN,SYN,RST,ACK SYN"),
+            Self::ConnectionsAbove(most) => {
+                write!(
+                    f,
+                    "-m connlimit --connlimit-above {most} --connlimit-mask 0"
+                )
+            }
+            Self::Limit(limit) => {
+                write!(f, "-m limit --limit {}/{}", limit.times, limit.unit)?;
+                let burst = limit.burst;
+                burst.map_or(Ok(()), |burst| write!(f, " --limit-burst {burst}"))
+            }
         }
     }
 }
@@ -181,6 +248,12 @@ pub enum Refusal {
     /// It takes names of interfaces, their `+` included, up to 15 bytes.
     #[error("interface name `{0}+' must be shorter than IFNAMSIZ (15)")]
     LongInterface(String),
+    /// It takes rates up to 10000 a second.
+    #[error("Rate too fast `{0}'")]
+    Rate(String),
+    /// It takes up to 10000 at once.
+    #[error("limit: bad value for option \"--limit-burst\", or out of range (0-10000)")]
+    Burst,
 }
 
 fn once<T>(place: &mut Option<T>, option: &'static str, value: T) -> Result<(), Refusal> {
@@ -242,9 +315,100 @@ impl Fragment {
                 limit_out: true,
                 ..AddrtypeTest::default()
             }),
+            Self::DestinationIsLocal => Match::Addrtype(AddrtypeTest {
+                destination: Some(Not::is(local())),
+                ..AddrtypeTest::default()
+            }),
+            Self::ReversePathFailsByMark => Match::Rpfilter(RpfilterTest {
+                invert: true,
+                valid_mark: true,
+                ..RpfilterTest::default()
+            }),
+            Self::Mark(not, mask) => Match::Mark(Not {
+                negated: not.negated,
+                value: MaskedMark {
+                    value: not.value,
+                    mask: mask.bits(),
+                },
+            }),
+            Self::NotStates(states) => Match::Conntrack(Box::new(Conntrack {
+                states: Some(Not::negated(*states)),
+                ..Conntrack::default()
+            })),
+            Self::PortSet(end, not) => {
+                let test = set_test(*end, not);
+                Match::Set(SetTest {
+                    sides: test.sides.repeat(2),
+                    ..test
+                })
+            }
+            Self::UdpPort(port) => Match::Udp(UdpTest {
+                destination: Some(Not::is(PortRange {
+                    first: *port,
+                    last: *port,
+                })),
+                ..UdpTest::default()
+            }),
+            Self::BeginsTcp => Match::Tcp(TcpTest {
+                flags: Some(Not::is(FlagsTest {
+                    mask: FIN | SYN | RST | ACK,
+                    compare: SYN,
+                })),
+                ..TcpTest::default()
+            }),
+            Self::ConnectionsAbove(most) => stateful(
+                StatefulKind::Connlimit,
+                // What the mask leaves of a source address is counted, by default
+                // (libxt_connlimit.c, `connlimit_save`).
+                &format!("--connlimit-above {most} --connlimit-mask 0 --connlimit-saddr"),
+            ),
+            Self::Limit(limit) => stateful(StatefulKind::Limit, &limit.saved()?),
         };
         rule.matches.push(one_more);
         Ok(())
+    }
+}
+
+/// TCP's flags (RFC 9293, 3.1).
+const FIN: u8 = 0x01;
+const SYN: u8 = 0x02;
+const RST: u8 = 0x04;
+const ACK: u8 = 0x10;
+
+fn stateful(kind: StatefulKind, words: &str) -> Match {
+    Match::Stateful(StatefulTest {
+        kind,
+        words: words.split(' ').map(str::to_owned).collect(),
+    })
+}
+
+/// What a second has of the kernel's units (include/uapi/linux/netfilter/xt_limit.h,
+/// `XT_LIMIT_SCALE`).
+const LIMIT_SCALE: u32 = 10_000;
+/// How many may come at once where nothing is said (libxt_limit.c, `XT_LIMIT_BURST`).
+const LIMIT_BURST: u32 = 5;
+/// The units of time in which the tools print rates, with their seconds (libxt_limit.c, `rates`).
+const LIMIT_UNITS: [(&str, u32); 4] = [("day", 86_400), ("hour", 3600), ("min", 60), ("sec", 1)];
+
+impl Limit {
+    /// The words in which the tools print it: they keep the time between two as a whole number of units
+    /// (libxt_limit.c, `parse_rate` and `print_rate`).
+    fn saved(&self) -> Result<String, Refusal> {
+        let too_fast = || Refusal::Rate(format!("{}/{}", self.times, self.unit));
+        let period = (LIMIT_SCALE * self.seconds).checked_div(self.times);
+        let period = period.filter(|period| *period > 0).ok_or_else(too_fast)?;
+        let finer = LIMIT_UNITS[1..].iter().position(|(_, seconds)| {
+            let unit = seconds * LIMIT_SCALE;
+            period > unit || unit / period < unit % period
+        });
+        let (unit, seconds) = LIMIT_UNITS[finer.unwrap_or(LIMIT_UNITS.len() - 1)];
+        let mut words = format!("--limit {}/{unit}", seconds * LIMIT_SCALE / period);
+        match self.burst {
+            Some(burst) if burst > LIMIT_SCALE => return Err(Refusal::Burst),
+            Some(burst) if burst != LIMIT_BURST => words += &format!(" --limit-burst {burst}"),
+            _ => {}
+        }
+        Ok(words)
     }
 }
 
@@ -325,106 +489,4 @@ fn mark_test(value: u32, mask: MarkMask) -> Match {
 /// `RTN_LOCAL` (include/uapi/linux/rtnetlink.h).
 fn local() -> AddressTypes {
     AddressTypes::one(2)
-}
-
-/// What a rule does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Accepts the packet.
-    Accept,
-    /// Drops it.
-    Drop,
-    /// Returns to the calling chain.
-    Return,
-    /// Asks another chain.
-    Jump(String),
-    /// Leaves it to another chain.
-    Goto(String),
-    /// Sets bits of its mark.
-    SetMark(MarkMask),
-    /// Clears bits of its mark.
-    ClearMark(MarkMask),
-    /// Keeps it from connection tracking.
-    Notrack,
-    /// Writes it to the log, with this before it.
-    Log(String),
-    /// Translates its destination.
-    Dnat(IpAddr, Option<u16>),
-    /// Translates its source.
-    Snat(IpAddr),
-    /// Translates its source to the node's address.
-    Masquerade,
-}
-
-/// The log level `notice`, which Felix writes as a number.
-const NOTICE: u8 = 5;
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Accept => f.write_str("--jump ACCEPT"),
-            Self::Drop => f.write_str("--jump DROP"),
-            Self::Return => f.write_str("--jump RETURN"),
-            Self::Jump(chain) => write!(f, "--jump {chain}"),
-            Self::Goto(chain) => write!(f, "--goto {chain}"),
-            Self::SetMark(mask) => write!(f, "--jump MARK --set-mark {mask}/{mask}"),
-            Self::ClearMark(mask) => write!(f, "--jump MARK --set-mark 0/{mask}"),
-            Self::Notrack => f.write_str("--jump NOTRACK"),
-            Self::Log(prefix) => {
-                write!(
-                    f,
-                    "--jump LOG --log-prefix \"{prefix}\" --log-level {NOTICE}"
-                )
-            }
-            Self::Dnat(to, None) => write!(f, "--jump DNAT --to-destination {to}"),
-            Self::Dnat(to, Some(port)) => write!(f, "--jump DNAT --to-destination {to}:{port}"),
-            Self::Snat(to) => write!(f, "--jump SNAT --to-source {to}"),
-            Self::Masquerade => f.write_str("--jump MASQUERADE"),
-        }
-    }
-}
-
-impl Action {
-    /// The target that the tools make of it.
-    #[must_use]
-    pub fn target(&self) -> Target {
-        match self {
-            Self::Accept => Target::Accept,
-            Self::Drop => Target::Drop,
-            Self::Return => Target::Return,
-            Self::Jump(chain) => Target::Jump(chain.clone()),
-            Self::Goto(chain) => Target::Goto(chain.clone()),
-            Self::SetMark(mask) => xmark(mask.bits(), *mask),
-            Self::ClearMark(mask) => xmark(0, *mask),
-            Self::Notrack => Target::Notrack,
-            Self::Log(prefix) => Target::Log(Log {
-                prefix: Some(prefix.clone()),
-                level: Some(NOTICE),
-                ..Log::default()
-            }),
-            Self::Dnat(to, port) => Target::Dnat(NatRange {
-                ports: port.map(|port| PortRange {
-                    first: port,
-                    last: port,
-                }),
-                ..to_address(*to)
-            }),
-            Self::Snat(to) => Target::Snat(to_address(*to)),
-            Self::Masquerade => Target::Masquerade(NatRange::default()),
-        }
-    }
-}
-
-fn xmark(value: u32, mask: MarkMask) -> Target {
-    Target::Mark(Xmark {
-        value,
-        mask: mask.bits(),
-    })
-}
-
-fn to_address(to: IpAddr) -> NatRange {
-    NatRange {
-        addresses: Some((to, to)),
-        ..NatRange::default()
-    }
 }

@@ -1,10 +1,11 @@
 //! Felix's rules, chains and tables, and their way into a firewall.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::fragment::{Action, Fragment, Refusal};
 use crate::calico::configuration::InsertMode;
-use crate::hash::{ChainHasher, RULE_PREFIX};
+use crate::hash::{self, ChainHasher, RULE_PREFIX};
 use crate::packet::Family;
 use crate::verdict::NotProgrammed;
 use crate::xtables::ruleset::AddressMask;
@@ -19,7 +20,7 @@ pub struct FelixRule {
     /// What it does.
     pub action: Action,
     /// What it says behind its hash.
-    pub comment: Option<&'static str>,
+    pub comments: Vec<Cow<'static, str>>,
 }
 
 impl FelixRule {
@@ -29,7 +30,7 @@ impl FelixRule {
         Self {
             asks: asks.into(),
             action,
-            comment: None,
+            comments: Vec::new(),
         }
     }
 
@@ -39,13 +40,11 @@ impl FelixRule {
         Self::when([], action)
     }
 
-    /// The same with a comment.
+    /// The same with a comment more.
     #[must_use]
-    pub fn saying(self, comment: &'static str) -> Self {
-        Self {
-            comment: Some(comment),
-            ..self
-        }
+    pub fn saying(mut self, comment: impl Into<Cow<'static, str>>) -> Self {
+        self.comments.push(comment.into());
+        self
     }
 
     /// Writes match and action as they are hashed.
@@ -55,21 +54,22 @@ impl FelixRule {
             let _ = write!(text, "{fragment} ");
         }
         let _ = write!(text, "{}", self.action);
+        // A rule without a target ends with what it asks.
+        text.truncate(text.trim_end().len());
     }
 
     /// The rule that the tools make of it, its comments first, as Felix writes them.
     fn program(&self, hash: &str, family: Family) -> Result<Rule, Refusal> {
         let mut rule = Rule {
-            target: self.action.target(),
+            target: self.action.target(family),
             ..Rule::default()
         };
-        rule.matches.reserve(2 + self.asks.len());
+        let comments = self.comments.iter();
+        rule.matches.reserve(1 + comments.len() + self.asks.len());
         let hash = Match::Comment(format!("{RULE_PREFIX}{hash}"));
         rule.matches.push(hash);
-        let comment = self
-            .comment
-            .map(|comment| Match::Comment(comment.to_owned()));
-        rule.matches.extend(comment);
+        let comments = comments.map(|comment| Match::Comment(comment.clone().into_owned()));
+        rule.matches.extend(comments);
         for fragment in &self.asks {
             fragment.add_to(&mut rule, family)?;
         }
@@ -109,37 +109,63 @@ impl FelixChain {
             name: self.name.clone(),
             policy: None,
             counters: None,
-            rules: program_rules(&self.name, &self.rules, table, family)?,
+            rules: program_rules(Place::In(&self.name), &self.rules, table, family)?,
         })
     }
 }
 
-/// Calls with each rule, its hash and its spelling: rules of the same chain are hashed one over the
+/// Where rules stand: in a chain of their own, among others at the beginning of one of the kernel's (or
+/// as a whole at its end), or always behind others there.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    In(&'a str),
+    Behind(Hook),
+}
+
+impl Place<'_> {
+    /// The chain.
+    fn chain(&self) -> &str {
+        match self {
+            Self::In(chain) => chain,
+            Self::Behind(hook) => hook.chain(),
+        }
+    }
+
+    fn hasher(self) -> ChainHasher {
+        match self {
+            Self::In(chain) => ChainHasher::new(chain),
+            Self::Behind(hook) => ChainHasher::new(&hash::appended_to(hook.chain())),
+        }
+    }
+}
+
+/// Calls with each rule, its hash and its spelling: rules of the same place are hashed one over the
 /// other.
 fn hashed<E>(
-    chain: &str,
+    place: Place<'_>,
     rules: &[FelixRule],
     mut call: impl FnMut(&FelixRule, &str, &str) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut hasher = ChainHasher::new(chain);
+    let mut hasher = place.hasher();
     let mut spelling = String::new();
     for rule in rules {
         spelling.clear();
         rule.spell(&mut spelling);
-        let hash = hasher.next(rule.comment, &spelling);
+        let hash = hasher.next(rule.comments.iter().map(Cow::as_ref), &spelling);
         call(rule, &hash, &spelling)?;
     }
     Ok(())
 }
 
 fn program_rules(
-    chain: &str,
+    place: Place<'_>,
     rules: &[FelixRule],
     table: TableName,
     family: Family,
 ) -> Result<Vec<Rule>, NotProgrammed> {
     let mut programmed = Vec::with_capacity(rules.len());
-    hashed(chain, rules, |rule, hash, _| {
+    let chain = place.chain();
+    hashed(place, rules, |rule, hash, _| {
         let number = programmed.len() + 1;
         let rule = rule
             .program(hash, family)
@@ -169,6 +195,8 @@ pub struct FelixTable {
     pub name: TableName,
     /// The rules that it puts into each of the kernel's chains.
     pub hooks: Vec<(Hook, Vec<FelixRule>)>,
+    /// The rules that it puts at the end of each, wherever the others go.
+    pub appends: Vec<(Hook, Vec<FelixRule>)>,
     /// Its chains, in the order of their names.
     pub chains: Vec<FelixChain>,
 }
@@ -185,19 +213,40 @@ impl FelixTable {
         Self {
             name,
             hooks: hooks.collect(),
+            appends: Vec::new(),
             chains,
         }
     }
 
+    /// The same with rules at the end of one of the kernel's chains.
+    #[must_use]
+    pub fn appending(mut self, hook: Hook, rules: Vec<FelixRule>) -> Self {
+        self.appends.push((hook, rules));
+        self
+    }
+
+    /// All its rules.
+    fn rules(&self) -> impl Iterator<Item = &FelixRule> {
+        let hooks = self.hooks.iter().chain(&self.appends);
+        let hooks = hooks.map(|(_, rules)| rules);
+        let chains = self.chains.iter().map(|chain| &chain.rules);
+        hooks.chain(chains).flatten()
+    }
+
     fn program(&self, family: Family) -> Result<RenderedTable, NotProgrammed> {
         let hooks = self.hooks.iter().map(|(hook, rules)| {
-            let rules = program_rules(hook.chain(), rules, self.name, family)?;
+            let rules = program_rules(Place::In(hook.chain()), rules, self.name, family)?;
+            Ok((*hook, rules))
+        });
+        let appends = self.appends.iter().map(|(hook, rules)| {
+            let rules = program_rules(Place::Behind(*hook), rules, self.name, family)?;
             Ok((*hook, rules))
         });
         let chains = self.chains.iter();
         Ok(RenderedTable {
             name: self.name,
             hooks: hooks.collect::<Result<_, _>>()?,
+            appends: appends.collect::<Result<_, _>>()?,
             chains: chains
                 .map(|chain| chain.program(self.name, family))
                 .collect::<Result<_, _>>()?,
@@ -212,23 +261,28 @@ impl FelixTable {
             let _ = writeln!(text, ":{} - -", chain.name);
         }
         for chain in &self.chains {
-            write_rules(text, &chain.name, &chain.rules);
+            write_rules(text, Place::In(&chain.name), &chain.rules);
         }
         for (hook, rules) in &self.hooks {
-            write_rules(text, hook.chain(), rules);
+            write_rules(text, Place::In(hook.chain()), rules);
+        }
+        for (hook, rules) in &self.appends {
+            write_rules(text, Place::Behind(*hook), rules);
         }
         text.push_str("COMMIT\n");
     }
 }
 
-fn write_rules(text: &mut String, chain: &str, rules: &[FelixRule]) {
-    let wrote: Result<(), std::fmt::Error> = hashed(chain, rules, |rule, hash, spelling| {
+fn write_rules(text: &mut String, place: Place<'_>, rules: &[FelixRule]) {
+    let chain = place.chain();
+    let wrote: Result<(), std::fmt::Error> = hashed(place, rules, |rule, hash, spelling| {
         let hash = format!("-m comment --comment \"{RULE_PREFIX}{hash}\"");
         write!(text, "-A {chain} {hash}")?;
-        if let Some(comment) = rule.comment {
+        for comment in &rule.comments {
             write!(text, " -m comment --comment \"{comment}\"")?;
         }
-        writeln!(text, " {spelling}")
+        let space = if spelling.is_empty() { "" } else { " " };
+        writeln!(text, "{space}{spelling}")
     });
     // Writing to a String does not fail.
     let _ = wrote;
@@ -271,11 +325,7 @@ impl Draft {
             Family::V4 => &self.v4,
             Family::V6 => &self.v6,
         };
-        let mut rules = tables.iter().flat_map(|table| {
-            let hooks = table.hooks.iter().map(|(_, rules)| rules);
-            let chains = table.chains.iter().map(|chain| &chain.rules);
-            hooks.chain(chains).flatten()
-        });
+        let mut rules = tables.iter().flat_map(FelixTable::rules);
         let refused = |rule: &&FelixRule| rule.program("", family).is_err();
         rules.find(refused).map(|rule| {
             let mut spelling = String::new();
@@ -319,6 +369,8 @@ pub struct RenderedTable {
     pub name: TableName,
     /// The rules that go into each of the kernel's chains.
     pub hooks: Vec<(Hook, Vec<Rule>)>,
+    /// The rules that go to the end of each, wherever the others go.
+    pub appends: Vec<(Hook, Vec<Rule>)>,
     /// Calico's chains, in the order of their names.
     pub chains: Vec<Chain>,
 }
@@ -365,6 +417,9 @@ fn install_table(rendered: RenderedTable, ruleset: &mut Ruleset, mode: InsertMod
             InsertMode::Append => chain.rules.len(),
         };
         chain.rules.splice(at..at, rules);
+    }
+    for (hook, rules) in rendered.appends {
+        built_in(table, hook).rules.extend(rules);
     }
     table.chains.extend(rendered.chains);
     table
