@@ -5,6 +5,7 @@
 //! * [`tally`]: what is counted on the way;
 //! * [`parting`]: the two readings of the rules, and where they part;
 //! * [`finding`]: a divergence with both rule paths beside it;
+//! * [`versus`]: two rulesets on one node, against each other;
 //! * [`mod@run`]: generated scenarios before all judges;
 //! * [`trial`]: one plan before all judges; [`shrink`]: a divergence of it made small.
 //!
@@ -22,6 +23,7 @@ pub mod shrink;
 mod source;
 pub mod tally;
 pub mod trial;
+pub mod versus;
 
 use crate::arm::{Arm, Failure, Judge};
 use crate::node::Node;

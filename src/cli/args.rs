@@ -1,4 +1,8 @@
 //! Every command's options and help: the one definition that parsing, help and documents share.
+//!
+//! * `dumps`: those of the commands about dumps of strangers' nodes.
+
+mod dumps;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -12,6 +16,8 @@ use crate::diff::ledger::FOLDER;
 use crate::render::Layout;
 use crate::verdict::ArmName;
 use crate::xtables::Backend;
+
+pub use dumps::{BesideDumps, Diff, Hashes};
 
 /// Holds what Calico's iptables rules do against what they should.
 #[derive(Debug, Parser)]
@@ -46,6 +52,8 @@ pub enum Command {
     Claims(Claims),
     /// Show one packet's way: chain by chain, rule by rule, mark by mark
     Explain(Explain),
+    /// Judge two rulesets against each other: which packets end differently
+    Diff(Diff),
     /// Say whether a dump still holds the rules that Felix wrote
     Hashes(Hashes),
     /// Print the rules and sets that Felix makes of Calico's resources
@@ -166,19 +174,6 @@ pub struct Ground {
     /// Which Felix's way of writing rules, where a scenario has Calico's resources
     #[arg(long, value_name = "NAME", value_enum, default_value_t)]
     pub layout: Layout,
-}
-
-/// Calico's resources beside dumps.
-#[derive(Args, Clone, Debug)]
-pub struct BesideDumps {
-    /// Calico's resources in YAML, a file or a folder of them: which policy, profile or endpoint each chain of a dump stands for is said
-    #[arg(
-        id = "resources",
-        long = "resources",
-        value_name = "PATH",
-        requires = "dumps"
-    )]
-    pub path: Option<PathBuf>,
 }
 
 /// `calidiff check`.
@@ -367,32 +362,6 @@ pub struct Claims {
     #[command(flatten)]
     /// By which backends.
     pub backends: Backends,
-    /// Print the findings as JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `calidiff hashes`.
-#[derive(Args, Clone, Debug)]
-#[command(after_help = "\
-Felix, Calico's agent, hashes each of its rules over the rule's text and all rules above it, and leaves the
-hash in a comment. Recomputed, they name every rule that was added, lost, moved or altered since; only
-what is gone from a chain's end leaves no trace. Neither a kernel nor privileges are needed.
-
-Examples:
-  iptables-save > mine.save
-  calidiff hashes mine.save
-      exit status 1 where a rule is not as Felix wrote it
-  calidiff hashes mine.save mine.save6 --json
-  calidiff hashes mine.save --resources policies/
-      with the policies, profiles and endpoints that the chains stand for")]
-pub struct Hashes {
-    /// What iptables-save or ip6tables-save printed
-    #[arg(value_name = "FILE", required = true)]
-    pub dumps: Vec<PathBuf>,
-    #[command(flatten)]
-    /// What the chains stand for.
-    pub resources: BesideDumps,
     /// Print the findings as JSON
     #[arg(long)]
     pub json: bool,

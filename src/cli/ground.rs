@@ -79,8 +79,8 @@ pub fn read(ground: &Ground) -> Result<Vec<Subject>, Ending> {
         let plan = plan(ground, &scenario)?;
         return Ok(vec![planned(&scenario, &plan)]);
     }
-    let seeds = seed_subjects()?;
     if ground.dumps.is_empty() {
+        let seeds = seed_subjects()?;
         return match &ground.node {
             None => Ok(seeds),
             Some(name) => named(seeds, name).map(|subject| vec![subject]).ok_or_else(|| {
@@ -91,16 +91,9 @@ pub fn read(ground: &Ground) -> Result<Vec<Subject>, Ending> {
             }),
         };
     }
-    let mut firewall = Firewall::default();
-    for (name, ruleset) in dumps(&ground.dumps)? {
-        place(&mut firewall, ruleset, &name)?;
-    }
-    if let Some(path) = &ground.sets {
-        let (name, text) = text_of(path)?;
-        firewall.sets = ipset::parse(&name, &text).map_err(Ending::bad_input)?;
-    }
+    let mut firewall = firewall(ground)?;
     let mut assumptions = Vec::new();
-    let node = node_of(ground, seeds, &firewall, &mut assumptions)?;
+    let node = node_of(ground.node.as_deref(), &firewall, &mut assumptions)?;
     let (sets, assumed) = node::infer::infer_sets(&firewall, &node);
     firewall.sets.extend(sets);
     assumptions.extend(assumed);
@@ -115,6 +108,23 @@ pub fn read(ground: &Ground) -> Result<Vec<Subject>, Ending> {
         assumptions,
         planted: None,
     }])
+}
+
+/// Reads the rules and sets of one node.
+///
+/// # Errors
+///
+/// Bad input, with its place.
+pub fn firewall(ground: &Ground) -> Result<Firewall, Ending> {
+    let mut firewall = Firewall::default();
+    for (name, ruleset) in dumps(&ground.dumps)? {
+        place(&mut firewall, ruleset, &name)?;
+    }
+    if let Some(path) = &ground.sets {
+        let (name, text) = text_of(path)?;
+        firewall.sets = ipset::parse(&name, &text).map_err(Ending::bad_input)?;
+    }
+    Ok(firewall)
 }
 
 /// Reads dumps, each with the name of its file.
@@ -147,18 +157,22 @@ fn named(subjects: Vec<Subject>, name: &str) -> Option<Subject> {
     subjects.into_iter().find(|subject| subject.name == name)
 }
 
-fn node_of(
-    ground: &Ground,
-    seeds: Vec<Subject>,
+/// The node of a name or file; without any, one that is inferred from the rules.
+///
+/// # Errors
+///
+/// Bad input, with its place.
+pub fn node_of(
+    name: Option<&str>,
     firewall: &Firewall,
     assumptions: &mut Vec<String>,
 ) -> Result<Node, Ending> {
-    let Some(name) = &ground.node else {
+    let Some(name) = name else {
         let inferred = node::infer::infer(firewall);
         assumptions.extend(inferred.assumptions);
         return Ok(inferred.node);
     };
-    if let Some(seed) = named(seeds, name) {
+    if let Some(seed) = named(seed_subjects()?, name) {
         return Ok(seed.node);
     }
     let (name, text) = text_of(Path::new(name))?;

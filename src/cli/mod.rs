@@ -1,7 +1,7 @@
 //! The commands: what they take, and how they end.
 //!
 //! * [`args`]: every command's options and help;
-//! * [`mod@run`], [`mutants`], [`check`], [`claims`], [`explain`], [`hashes`], [`render`], [`replay`], [`shrink`], [`schema`], [`bench`],
+//! * [`mod@run`], [`mutants`], [`check`], [`claims`], [`diff`], [`explain`], [`hashes`], [`render`], [`replay`], [`shrink`], [`schema`], [`bench`],
 //!   [`doctor`]: one file a command;
 //! * [`ground`]: the rulesets that a command is asked about;
 //! * [`resources`]: Calico's resources beside a dump;
@@ -15,6 +15,7 @@ pub mod args;
 pub mod bench;
 pub mod check;
 pub mod claims;
+pub mod diff;
 pub mod doctor;
 pub mod explain;
 pub mod ground;
@@ -64,6 +65,7 @@ fn dispatch(command: &Command) -> Result<Status, Ending> {
         Command::Doctor(options) => doctor::run(options),
         Command::Claims(options) => claims::run(options),
         Command::Explain(options) => explain::run(options),
+        Command::Diff(options) => diff::run(options),
         Command::Hashes(options) => hashes::run(options),
         Command::Render(options) => render::run(options),
         Command::Replay(options) => replay::run(options),

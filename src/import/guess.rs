@@ -16,6 +16,10 @@ const DEFAULT_BITS: [u32; 9] = [
     0x800_0000,
 ];
 
+/// How many rules are thought of at the most that may be gone: of a large dump, Felix's usual ones and
+/// the first of its own.
+const MOST_WRITTEN: usize = 3000;
+
 /// What was done to a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -249,7 +253,7 @@ fn written(ruleset: &Ruleset, bits: &BTreeSet<u32>) -> Vec<Written> {
     let mut add = |comments: &[&str], fragments: &str| {
         let comments = comments.iter().map(|comment| (*comment).to_owned());
         let written = (comments.collect(), fragments.to_owned());
-        if known.insert(written.clone()) {
+        if all.len() < MOST_WRITTEN && known.insert(written.clone()) {
             all.push(written);
         }
     };

@@ -295,7 +295,8 @@ fn matched(step: &Step) -> bool {
     step.matched.is_ok()
 }
 
-fn step_line(step: &Step) -> String {
+/// A step that matched, in a line: where, and what it did.
+pub(super) fn step_line(step: &Step) -> String {
     let place = match step.rule {
         Some(index) => format!("{} rule {}", step.chain, index + 1),
         None => format!("{} end", step.chain),
@@ -312,7 +313,8 @@ fn step_rule_text(firewall: &Firewall, step: &Step) -> String {
         .unwrap_or_default()
 }
 
-fn rule_text(firewall: &Firewall, id: &crate::xtables::RuleId) -> String {
+/// The text of a rule; empty where there is none.
+pub(super) fn rule_text(firewall: &Firewall, id: &crate::xtables::RuleId) -> String {
     firewall
         .rule(id)
         .map(|rule| crate::xtables::save::print_rule(&id.chain, rule, id.family))

@@ -10,6 +10,7 @@
 //! * [`render`]: what is programmed, as the tools' own text;
 //! * [`script`]: the same for a shell, without this program;
 //! * [`keep`]: a new class, fired again, made small and saved for review;
+//! * [`versus`]: two rulesets against each other;
 //! * [`replay`]: scenarios judged again;
 //! * [`palette`]: colours, sparingly;
 //! * [`run`]: what a campaign came to;
@@ -31,3 +32,4 @@ pub mod render;
 pub mod replay;
 pub mod run;
 pub mod script;
+pub mod versus;

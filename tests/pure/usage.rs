@@ -1,5 +1,6 @@
 //! What people see who type something wrong: the message, and exit status 2.
 
+mod diff;
 mod hashes;
 mod names;
 
@@ -41,8 +42,8 @@ fn no_command() {
     let folder = folder_with(&[]);
     let said = refusal(folder.path(), &[]);
     for command in [
-        "check", "claims", "explain", "hashes", "render", "replay", "shrink", "schema", "bench",
-        "doctor",
+        "check", "claims", "diff", "explain", "hashes", "render", "replay", "shrink", "schema",
+        "bench", "doctor",
     ] {
         assert!(said.contains(&format!("\n  {command} ")), "{said}");
     }
