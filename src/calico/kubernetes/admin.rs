@@ -1,18 +1,21 @@
-//! `policy.networking.k8s.io/v1alpha1` AdminNetworkPolicy and BaselineAdminNetworkPolicy
+//! `policy.networking.k8s.io`: AdminNetworkPolicy and BaselineAdminNetworkPolicy of `v1alpha1`
 //! (conversion.go, `K8sAdminNetworkPolicyToCalico` and `K8sBaselineAdminNetworkPolicyToCalico`, Calico
-//! 3.30).
+//! 3.30), and ClusterNetworkPolicy of `v1alpha2`, which took the place of both.
 //!
 //! Calico 3.29 brought the first kind and 3.30 the second, with tiers of the kinds' names. By August 2026
-//! the tiers that are there are called `kube-admin` and `kube-baseline`; whether the policies of
-//! `v1alpha1` moved into them under new names, or went when the kind of `v1alpha2` took their place, is
-//! not sure, so they are kept where they are known to have been.
+//! (3.32) the tiers that are there are called `kube-admin` and `kube-baseline`, and chains are named
+//! `kcnp/NAME` after the third kind. Each kind is kept in the tiers that came with it. Not sure is whether
+//! 3.32 reads the kinds of `v1alpha1` at all, and if so, into which of the tiers; nor what stands before
+//! the name of a ClusterNetworkPolicy in the resource that it becomes: it is taken to follow the others.
 
 use ipnet::IpNet;
 
 use super::labels::LabelSelector;
 use super::rule::{self, Direction, PolicyPort};
 use crate::calico::Selector;
-use crate::calico::resources::policy::{ADMIN_TIER, BASELINE_ADMIN_TIER};
+use crate::calico::resources::policy::{
+    ADMIN_TIER, BASELINE_ADMIN_TIER, KUBE_ADMIN_TIER, KUBE_BASELINE_TIER,
+};
 use crate::calico::resources::{Entity, Order, Policy, Rule, Types};
 use crate::calico::rule::Action;
 use crate::packet::Family;
@@ -45,6 +48,16 @@ pub enum Level {
     },
     /// Behind them: BaselineAdminNetworkPolicy.
     Baseline,
+    /// Before them: ClusterNetworkPolicy of the tier `Admin`.
+    ClusterAdmin {
+        /// Lower is asked first, 0 to 1000.
+        priority: u16,
+    },
+    /// Behind them: ClusterNetworkPolicy of the tier `Baseline`.
+    ClusterBaseline {
+        /// Lower is asked first, 0 to 1000.
+        priority: u16,
+    },
 }
 
 impl Level {
@@ -54,6 +67,8 @@ impl Level {
         match self {
             Self::Admin { .. } => ADMIN_TIER,
             Self::Baseline => BASELINE_ADMIN_TIER,
+            Self::ClusterAdmin { .. } => KUBE_ADMIN_TIER,
+            Self::ClusterBaseline { .. } => KUBE_BASELINE_TIER,
         }
     }
 
@@ -63,12 +78,16 @@ impl Level {
         match self {
             Self::Admin { .. } => "kanp.adminnetworkpolicy.",
             Self::Baseline => "kbanp.baselineadminnetworkpolicy.",
+            Self::ClusterAdmin { .. } => "kcnp.kube-admin.",
+            Self::ClusterBaseline { .. } => "kcnp.kube-baseline.",
         }
     }
 
     fn order(self) -> Order {
         Order::from(i32::from(match self {
-            Self::Admin { priority } => priority,
+            Self::Admin { priority }
+            | Self::ClusterAdmin { priority }
+            | Self::ClusterBaseline { priority } => priority,
             Self::Baseline => BASELINE_ORDER,
         }))
     }

@@ -10,8 +10,10 @@
 //! | `NetworkPolicy` ([`policy`]) | NetworkPolicy `knp.default.NAME`, tier `default`, order 1000 |
 //! | `AdminNetworkPolicy` ([`admin`]) | GlobalNetworkPolicy `kanp.adminnetworkpolicy.NAME` in a tier before `default` |
 //! | `BaselineAdminNetworkPolicy` ([`admin`]) | GlobalNetworkPolicy `kbanp.baselineadminnetworkpolicy.default` in a tier behind it |
+//! | `ClusterNetworkPolicy` ([`admin`]) | GlobalNetworkPolicy in the tier `kube-admin` or `kube-baseline` |
 //! | `Namespace` ([`cluster`]) | Profile `kns.NAME`, which allows everything |
 //! | `ServiceAccount` ([`cluster`]) | Profile `ksa.NAMESPACE.NAME`, without rules |
+//! | `Pod` ([`pod`]) | WorkloadEndpoint with the profiles of its namespace and service account |
 //!
 //! [`labels`] turns label selectors into Calico's, [`rule`] peers and ports into rules. All of them are of
 //! API v3: Calico 2.1, too, enforced Kubernetes' policies, but by another program's hand, under API v1.
@@ -19,10 +21,13 @@
 pub mod admin;
 pub mod cluster;
 pub mod labels;
+pub mod pod;
 pub mod policy;
 pub mod rule;
+mod sha1;
 
 pub use admin::AdminPolicy;
 pub use cluster::{Namespace, ServiceAccount};
 pub use labels::LabelSelector;
+pub use pod::Pod;
 pub use policy::NetworkPolicy;

@@ -32,7 +32,9 @@ use serde::{Deserialize, Deserializer};
 use serde_saphyr::Location;
 
 use self::tree::{Fields, Read, Reader, Tree, Value, alternatives};
-use super::resources::policy::{ADMIN_TIER, BASELINE_ADMIN_TIER, DEFAULT_TIER};
+use super::resources::policy::{
+    ADMIN_TIER, BASELINE_ADMIN_TIER, DEFAULT_TIER, KUBE_ADMIN_TIER, KUBE_BASELINE_TIER,
+};
 use super::resources::{Api, Labels, Resources};
 use super::words::{self, Kind};
 use crate::node::yaml::{WrongYaml, Yaml};
@@ -41,8 +43,8 @@ use crate::node::yaml::{WrongYaml, Yaml};
 /// before.
 const BUILT_IN_TIERS: [&str; 5] = [
     DEFAULT_TIER,
-    "kube-admin",
-    "kube-baseline",
+    KUBE_ADMIN_TIER,
+    KUBE_BASELINE_TIER,
     ADMIN_TIER,
     BASELINE_ADMIN_TIER,
 ];

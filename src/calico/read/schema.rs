@@ -27,6 +27,9 @@ pub fn schema(generator: &mut SchemaGenerator) -> Schema {
             any.push(shapes.reference(word));
         }
     }
+    let kubernetes = super::kubernetes::schema::define(definitions);
+    let kubernetes = kubernetes.iter();
+    any.extend(kubernetes.map(|id| json!({ "$ref": format!("#/$defs/{id}") })));
     let resources = json!({ "type": "array", "items": { "$ref": "#/$defs/Resource" } });
     any.push(json!({
         "description": "a list of resources, as calicoctl prints it",
@@ -496,19 +499,19 @@ fn about_text(text: Text) -> &'static str {
     }
 }
 
-fn read_over() -> Value {
+pub(super) fn read_over() -> Value {
     json!({ "description": "accepted; changes no packet's way" })
 }
 
-fn text(about: &str) -> Value {
+pub(super) fn text(about: &str) -> Value {
     json!({ "description": about, "type": "string" })
 }
 
-fn texts(about: &str) -> Value {
+pub(super) fn texts(about: &str) -> Value {
     list(about, &json!({ "type": "string" }))
 }
 
-fn truth(about: &str) -> Value {
+pub(super) fn truth(about: &str) -> Value {
     json!({ "description": about, "type": "boolean" })
 }
 
@@ -516,15 +519,15 @@ fn number(about: &str) -> Value {
     json!({ "description": about, "type": "number" })
 }
 
-fn whole(about: &str, least: u32, most: u32) -> Value {
+pub(super) fn whole(about: &str, least: u32, most: u32) -> Value {
     json!({ "description": about, "type": "integer", "minimum": least, "maximum": most })
 }
 
-fn list(about: &str, items: &Value) -> Value {
+pub(super) fn list(about: &str, items: &Value) -> Value {
     json!({ "description": about, "type": "array", "items": items })
 }
 
-fn labels(about: &str) -> Value {
+pub(super) fn labels(about: &str) -> Value {
     json!({
         "description": about,
         "type": "object",
@@ -546,12 +549,12 @@ fn port(about: &str) -> Value {
     })
 }
 
-fn word<T>(words: Words<T>) -> Value {
+pub(super) fn word<T>(words: Words<T>) -> Value {
     let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
     json!({ "enum": words })
 }
 
-fn words<T>(about: &str, words: Words<T>) -> Value {
+pub(super) fn words<T>(about: &str, words: Words<T>) -> Value {
     let mut shape = word(words);
     shape["description"] = about.into();
     shape

@@ -17,7 +17,9 @@ use ipnet::IpNet;
 use self::groups::{Groups, in_namespace};
 use self::labels::Profiles;
 use super::configuration::Configuration;
-use super::resources::policy::{ADMIN_TIER, BASELINE_ADMIN_TIER, DEFAULT_TIER};
+use super::resources::policy::{
+    ADMIN_TIER, BASELINE_ADMIN_TIER, DEFAULT_TIER, KUBE_ADMIN_TIER, KUBE_BASELINE_TIER,
+};
 use super::resources::{Api, HostEndpoint, IpInIp, Order, Resources, Types, WorkloadEndpoint};
 use super::rule::{Action, Rule};
 use super::selector::{Expression, Labels, Selector};
@@ -187,9 +189,9 @@ impl<'a> SortedTier<'a> {
     /// A tier that nobody wrote.
     fn built_in(name: &'a str) -> Self {
         let (order, default_action) = match name {
-            ADMIN_TIER | "kube-admin" => (Some(1_000), DefaultAction::Pass),
+            ADMIN_TIER | KUBE_ADMIN_TIER => (Some(1_000), DefaultAction::Pass),
             DEFAULT_TIER => (Some(1_000_000), DefaultAction::Deny),
-            BASELINE_ADMIN_TIER | "kube-baseline" => (Some(10_000_000), DefaultAction::Pass),
+            BASELINE_ADMIN_TIER | KUBE_BASELINE_TIER => (Some(10_000_000), DefaultAction::Pass),
             _ => (None, DefaultAction::Deny),
         };
         Self {

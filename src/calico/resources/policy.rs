@@ -19,6 +19,12 @@ pub const ADMIN_TIER: &str = "adminnetworkpolicy";
 /// `BaselineAdminNetworkPolicyTierName`, Calico 3.30 and 3.31).
 pub const BASELINE_ADMIN_TIER: &str = "baselineadminnetworkpolicy";
 
+/// The tier before `default`, of August 2026.
+pub const KUBE_ADMIN_TIER: &str = "kube-admin";
+
+/// The tier behind `default`, of August 2026.
+pub const KUBE_BASELINE_TIER: &str = "kube-baseline";
+
 /// A tier (v3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tier {

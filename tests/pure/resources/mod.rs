@@ -2,7 +2,7 @@
 //! written is read back.
 
 mod era;
-mod kubernetes;
+pub mod kubernetes;
 pub mod made;
 mod mistakes;
 mod modern;

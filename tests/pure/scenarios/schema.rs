@@ -127,6 +127,7 @@ fn resources_as_calicoctl_prints_them_conform() {
     let seeds = [
         include_str!("../../../src/calico/fixtures/seed.yaml"),
         include_str!("../../../src/calico/fixtures/seed-v3.yaml"),
+        crate::resources::kubernetes::POLICIES,
     ];
     for seed in seeds {
         let documents: Vec<Value> = serde_saphyr::from_multiple(seed).expect("YAML");

@@ -1,5 +1,5 @@
-//! AdminNetworkPolicies and BaselineAdminNetworkPolicies (network-policy-api, apis/v1alpha1: what the
-//! validation marks of its types say).
+//! AdminNetworkPolicies, BaselineAdminNetworkPolicies and ClusterNetworkPolicies (network-policy-api,
+//! apis/v1alpha1 and apis/v1alpha2: what the validation marks of their types say).
 
 use super::{Kind, Metadata, known};
 use crate::calico::kubernetes::AdminPolicy;
@@ -7,13 +7,19 @@ use crate::calico::kubernetes::admin::{AdminPeer, AdminRule, Level, Subject};
 use crate::calico::kubernetes::rule::PolicyPort;
 use crate::calico::read::known::Known;
 use crate::calico::read::tree::{Fields, Read, Reader, Tree};
-use crate::calico::rule::{Action, PortNumbers, Ports};
+use crate::calico::rule::{Action, NamedProtocol, PortNumbers, Ports};
 use crate::calico::words::Words;
 
 /// The highest priority's number, asked last.
 pub(super) const LAST_PRIORITY: u16 = 1000;
 /// How many rules, peers and ports there may be in one list.
-const MOST: usize = 100;
+fn most(kind: Kind) -> usize {
+    match kind {
+        Kind::ClusterNetworkPolicy => 25,
+        _ => 100,
+    }
+}
+
 /// How many prefixes a peer may have.
 const MOST_NETWORKS: usize = 25;
 /// What the only baseline policy of a cluster is called.
@@ -27,10 +33,21 @@ pub(super) fn actions(kind: Kind) -> Words<Action> {
             ("Deny", Action::Deny),
             ("Pass", Action::Pass),
         ],
+        Kind::ClusterNetworkPolicy => &[
+            ("Accept", Action::Allow),
+            ("Deny", Action::Deny),
+            ("Pass", Action::Pass),
+        ],
         // Behind it there is nobody to pass to.
         _ => &[("Allow", Action::Allow), ("Deny", Action::Deny)],
     }
 }
+
+/// The tiers of ClusterNetworkPolicies, which are theirs alone.
+pub(super) const TIERS: Words<fn(u16) -> Level> = &[
+    ("Admin", |priority| Level::ClusterAdmin { priority }),
+    ("Baseline", |priority| Level::ClusterBaseline { priority }),
+];
 
 impl Reader<'_> {
     pub(super) fn admin_policy(
@@ -51,10 +68,18 @@ impl Reader<'_> {
     }
 
     fn level(&self, kind: Kind, spec: &Fields<'_>, metadata: &Metadata) -> Read<Level> {
-        if kind == Kind::AdminNetworkPolicy {
+        let priority = || {
             let priority = self.required(spec, "priority")?;
-            let priority = self.whole(priority, "a priority", [0, LAST_PRIORITY])?;
-            return Ok(Level::Admin { priority });
+            self.whole(priority, "a priority", [0, LAST_PRIORITY])
+        };
+        if kind == Kind::AdminNetworkPolicy {
+            return Ok(Level::Admin {
+                priority: priority()?,
+            });
+        }
+        if kind == Kind::ClusterNetworkPolicy {
+            let level = self.word(self.required(spec, "tier")?, "tier", TIERS)?;
+            return Ok(level(priority()?));
         }
         if metadata.name == BASELINE_NAME {
             return Ok(Level::Baseline);
@@ -93,14 +118,14 @@ impl Reader<'_> {
 
     fn admin_rules(&self, kind: Kind, spec: &Fields<'_>, direction: &str) -> Read<Vec<AdminRule>> {
         let (peers, known) = match direction {
-            "egress" => ("to", known::ADMIN_EGRESS_RULE),
-            _ => ("from", known::ADMIN_INGRESS_RULE),
+            "egress" => ("to", known::admin_egress_rule(kind)),
+            _ => ("from", known::admin_ingress_rule(kind)),
         };
         let rule = |tree: &Tree| self.admin_rule(kind, tree, (peers, known));
         self.not_too_many(
             spec.get(direction),
             self.list(spec.get(direction), rule)?,
-            MOST,
+            most(kind),
         )
     }
 
@@ -114,22 +139,25 @@ impl Reader<'_> {
         fields.get("name").map(|name| self.text(name)).transpose()?;
         let action = self.required(&fields, "action")?;
         let with = self.required(&fields, peers)?;
-        let ports = fields.get("ports");
+        let ports = fields.get("ports").or_else(|| fields.get("protocols"));
         let rule = AdminRule {
             action: self.word(action, "action", actions(kind))?,
             peers: self.list(Some(with), |peer| match peers {
                 "to" => self.egress_peer(peer),
                 _ => self.subject(peer, "a peer").map(AdminPeer::Pods),
             })?,
-            ports: self.list(ports, |port| self.admin_port(port))?,
+            ports: self.list(ports, |port| match kind {
+                Kind::ClusterNetworkPolicy => self.cluster_protocol(port),
+                _ => self.admin_port(port),
+            })?,
         };
         if rule.peers.is_empty() {
             let problem = format!("nobody in `{peers}`; expected one peer at least");
             return Err(self.wrong(with.referenced, problem));
         }
         Ok(AdminRule {
-            peers: self.not_too_many(Some(with), rule.peers, MOST)?,
-            ports: self.not_too_many(ports, rule.ports, MOST)?,
+            peers: self.not_too_many(Some(with), rule.peers, most(kind))?,
+            ports: self.not_too_many(ports, rule.ports, most(kind))?,
             ..rule
         })
     }
@@ -172,10 +200,7 @@ impl Reader<'_> {
         let fields = self.fields(tree, "a port", known::ADMIN_PORT)?;
         let (field, tree) = self.only(&fields, &["portNumber", "namedPort", "portRange"])?;
         match field {
-            "namedPort" => Ok(PolicyPort {
-                protocol: None,
-                ports: Some(Ports::Named(self.port_name(tree)?)),
-            }),
+            "namedPort" => self.port_of_any_protocol(tree),
             "portNumber" => {
                 let fields = self.fields(tree, "a port's number", known::PORT_NUMBER)?;
                 let port = self.port_number(self.required(&fields, "port")?)?;
@@ -183,8 +208,7 @@ impl Reader<'_> {
             }
             _ => {
                 let fields = self.fields(tree, "a range of ports", known::PORT_RANGE)?;
-                let [start, end] = ["start", "end"].map(|field| self.required(&fields, field));
-                let range = self.port_range(start?, end?)?;
+                let range = self.start_and_end(&fields)?;
                 self.numbered(&fields, range)
             }
         }
@@ -195,5 +219,49 @@ impl Reader<'_> {
             protocol: Some(self.transport(fields)?),
             ports: Some(Ports::Numbers(ports)),
         })
+    }
+
+    /// A protocol and the ports of it, as ClusterNetworkPolicies have them.
+    fn cluster_protocol(&self, tree: &Tree) -> Read<PolicyPort> {
+        let fields = self.fields(tree, "a protocol", known::PROTOCOL)?;
+        let names = known::PROTOCOL.first().copied().unwrap_or_default();
+        let (field, tree) = self.only(&fields, names)?;
+        let protocol = match field {
+            "tcp" => NamedProtocol::Tcp,
+            "udp" => NamedProtocol::Udp,
+            "sctp" => NamedProtocol::Sctp,
+            _ => return self.port_of_any_protocol(tree),
+        };
+        let fields = self.fields(tree, "a protocol's ports", known::TRANSPORT)?;
+        let ports = fields
+            .get("destinationPort")
+            .map(|tree| self.destination_port(tree));
+        Ok(PolicyPort {
+            protocol: Some(protocol),
+            ports: ports.transpose()?.map(Ports::Numbers),
+        })
+    }
+
+    fn port_of_any_protocol(&self, name: &Tree) -> Read<PolicyPort> {
+        Ok(PolicyPort {
+            protocol: None,
+            ports: Some(Ports::Named(self.port_name(name)?)),
+        })
+    }
+
+    fn destination_port(&self, tree: &Tree) -> Read<PortNumbers> {
+        let fields = self.fields(tree, "a port", known::DESTINATION_PORT)?;
+        match self.only(&fields, &["number", "range"])? {
+            ("number", tree) => Ok(PortNumbers::one(self.port_number(tree)?)),
+            (_, tree) => {
+                let fields = self.fields(tree, "a range of ports", known::RANGE)?;
+                self.start_and_end(&fields)
+            }
+        }
+    }
+
+    fn start_and_end(&self, fields: &Fields<'_>) -> Read<PortNumbers> {
+        let [start, end] = ["start", "end"].map(|field| self.required(fields, field));
+        self.port_range(start?, end?)
     }
 }

@@ -45,12 +45,27 @@ const ADMIN_SPEC: &[&str] = &["subject", "ingress", "egress"];
 pub(super) fn admin_spec(kind: Kind) -> Known {
     match kind {
         Kind::AdminNetworkPolicy => &[&["priority"], ADMIN_SPEC],
+        Kind::ClusterNetworkPolicy => &[&["tier", "priority"], ADMIN_SPEC],
         _ => &[ADMIN_SPEC],
     }
 }
 
-pub(super) const ADMIN_INGRESS_RULE: Known = &[&["name", "action", "from", "ports"]];
-pub(super) const ADMIN_EGRESS_RULE: Known = &[&["name", "action", "to", "ports"]];
+/// An admin policy's rule for what pods receive.
+pub(super) fn admin_ingress_rule(kind: Kind) -> Known {
+    match kind {
+        Kind::ClusterNetworkPolicy => &[&["name", "action", "from", "protocols"]],
+        _ => &[&["name", "action", "from", "ports"]],
+    }
+}
+
+/// An admin policy's rule for what pods send.
+pub(super) fn admin_egress_rule(kind: Kind) -> Known {
+    match kind {
+        Kind::ClusterNetworkPolicy => &[&["name", "action", "to", "protocols"]],
+        _ => &[&["name", "action", "to", "ports"]],
+    }
+}
+
 /// Whom an admin policy is about, and its peers on the way in.
 pub(super) const SUBJECT: Known = &[&["namespaces", "pods"]];
 pub(super) const EGRESS_PEER: Known =
@@ -59,3 +74,86 @@ pub(super) const NAMESPACED_PODS: Known = &[&["namespaceSelector", "podSelector"
 pub(super) const ADMIN_PORT: Known = &[&["portNumber", "namedPort", "portRange"]];
 pub(super) const PORT_NUMBER: Known = &[&["protocol", "port"]];
 pub(super) const PORT_RANGE: Known = &[&["protocol", "start", "end"]];
+/// A protocol of a ClusterNetworkPolicy's rule.
+pub(super) const PROTOCOL: Known = &[&["tcp", "udp", "sctp", "destinationNamedPort"]];
+pub(super) const TRANSPORT: Known = &[&["destinationPort"]];
+pub(super) const DESTINATION_PORT: Known = &[&["number", "range"]];
+pub(super) const RANGE: Known = &[&["start", "end"]];
+
+/// core/v1, `PodSpec`
+pub(super) const POD_SPEC: Known = &[&[
+    "containers",
+    "nodeName",
+    "hostNetwork",
+    "serviceAccountName",
+    "activeDeadlineSeconds",
+    "affinity",
+    "automountServiceAccountToken",
+    "dnsConfig",
+    "dnsPolicy",
+    "enableServiceLinks",
+    "ephemeralContainers",
+    "hostAliases",
+    "hostIPC",
+    "hostPID",
+    "hostUsers",
+    "hostname",
+    "hostnameOverride",
+    "imagePullSecrets",
+    "initContainers",
+    "nodeSelector",
+    "os",
+    "overhead",
+    "preemptionPolicy",
+    "priority",
+    "priorityClassName",
+    "readinessGates",
+    "resourceClaims",
+    "resources",
+    "restartPolicy",
+    "runtimeClassName",
+    "schedulerName",
+    "schedulingGates",
+    "securityContext",
+    "serviceAccount",
+    "setHostnameAsFQDN",
+    "shareProcessNamespace",
+    "subdomain",
+    "terminationGracePeriodSeconds",
+    "tolerations",
+    "topologySpreadConstraints",
+    "volumes",
+]];
+
+/// core/v1, `Container`
+pub(super) const CONTAINER: Known = &[&[
+    "ports",
+    "args",
+    "command",
+    "env",
+    "envFrom",
+    "image",
+    "imagePullPolicy",
+    "lifecycle",
+    "livenessProbe",
+    "name",
+    "readinessProbe",
+    "resizePolicy",
+    "resources",
+    "restartPolicy",
+    "restartPolicyRules",
+    "securityContext",
+    "startupProbe",
+    "stdin",
+    "stdinOnce",
+    "terminationMessagePath",
+    "terminationMessagePolicy",
+    "tty",
+    "volumeDevices",
+    "volumeMounts",
+    "workingDir",
+]];
+
+pub(super) const CONTAINER_PORT: Known =
+    &[&["name", "protocol", "containerPort", "hostPort", "hostIP"]];
+pub(super) const POD_IP: Known = &[&["ip"]];

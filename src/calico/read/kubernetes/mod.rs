@@ -1,21 +1,24 @@
 //! Kubernetes' resources, read: what its API server would refuse is refused, with its place, and what it
 //! fills in is filled in. What they become says [`crate::calico::kubernetes`].
 //!
-//! * [`known`] lists the fields of every part, for reading;
+//! * [`known`] lists the fields of every part, for reading and for [`schema`];
 //! * [`labels`] reads label selectors;
-//! * [`policy`] and [`admin`] read policies; namespaces and service accounts are read here.
+//! * [`policy`] and [`admin`] read policies, [`pod`] pods; namespaces and service accounts are read here.
 
 mod admin;
 mod known;
 mod labels;
+mod pod;
 mod policy;
+pub(super) mod schema;
 
 use serde_saphyr::Location;
 
 use super::Collection;
 use super::scalar::LONGEST_NAME_V3;
 use super::tree::{Fields, Read, Reader, Tree, Value, alternatives};
-use crate::calico::kubernetes::{Namespace, ServiceAccount};
+use crate::calico::kubernetes::pod::interface_name;
+use crate::calico::kubernetes::{Namespace, Pod, ServiceAccount};
 use crate::calico::resources::{Api, Labels, Profile};
 use crate::calico::words::Kind as CalicoKind;
 use crate::node::yaml::Yaml;
@@ -26,8 +29,10 @@ pub(super) enum Kind {
     NetworkPolicy,
     AdminNetworkPolicy,
     BaselineAdminNetworkPolicy,
+    ClusterNetworkPolicy,
     Namespace,
     ServiceAccount,
+    Pod,
 }
 
 /// The version of Kubernetes' own kinds: Calico's first version is called the same, and has no kind of
@@ -35,12 +40,13 @@ pub(super) enum Kind {
 const CORE: &str = "v1";
 const NETWORKING: &str = "networking.k8s.io/v1";
 const ADMIN: &str = "policy.networking.k8s.io/v1alpha1";
+const CLUSTER: &str = "policy.networking.k8s.io/v1alpha2";
 
 /// The versions that are Kubernetes' alone.
-pub(super) const VERSIONS: [&str; 2] = [NETWORKING, ADMIN];
+pub(super) const VERSIONS: [&str; 3] = [NETWORKING, ADMIN, CLUSTER];
 
 /// The kinds, with their versions and names.
-const KINDS: [(&str, &str, Kind); 5] = [
+const KINDS: [(&str, &str, Kind); 7] = [
     (NETWORKING, "NetworkPolicy", Kind::NetworkPolicy),
     (ADMIN, "AdminNetworkPolicy", Kind::AdminNetworkPolicy),
     (
@@ -48,8 +54,10 @@ const KINDS: [(&str, &str, Kind); 5] = [
         "BaselineAdminNetworkPolicy",
         Kind::BaselineAdminNetworkPolicy,
     ),
+    (CLUSTER, "ClusterNetworkPolicy", Kind::ClusterNetworkPolicy),
     (CORE, "Namespace", Kind::Namespace),
     (CORE, "ServiceAccount", Kind::ServiceAccount),
+    (CORE, "Pod", Kind::Pod),
 ];
 
 impl Kind {
@@ -59,7 +67,7 @@ impl Kind {
     }
 
     fn is_namespaced(self) -> bool {
-        matches!(self, Self::NetworkPolicy | Self::ServiceAccount)
+        matches!(self, Self::NetworkPolicy | Self::ServiceAccount | Self::Pod)
     }
 }
 
@@ -153,6 +161,15 @@ impl Reader<'_> {
     }
 }
 
+/// What a resource becomes, and what tells it from the others of that kind.
+struct Becomes {
+    kind: CalicoKind,
+    /// Its name as a resource of Calico's.
+    name: String,
+    /// How it is told from others of the kind.
+    id: String,
+}
+
 impl Collection {
     /// Takes a resource of Kubernetes', as what Calico makes of it.
     pub(super) fn add_kubernetes(&mut self, yaml: Yaml<'_>, tree: &Tree, kind: Kind) -> Read<()> {
@@ -160,28 +177,69 @@ impl Collection {
         let resource = reader.fields(tree, "a resource of this kind", known::resource(kind))?;
         self.speak(&reader, reader.required(&resource, "apiVersion")?, Api::V3)?;
         let metadata = reader.kubernetes_metadata(kind, &resource)?;
-        let (becomes, name) = match kind {
+        let alone = |kind, name: &str| Becomes {
+            kind,
+            name: name.to_owned(),
+            id: name.to_owned(),
+        };
+        let becomes = match kind {
             Kind::NetworkPolicy => {
                 let policy = reader.network_policy(&resource, &metadata)?.to_calico();
-                let name = policy.name.clone();
+                let becomes = Becomes {
+                    id: format!("{}/{}", metadata.namespace, policy.name),
+                    ..alone(CalicoKind::NamespacedPolicy, &policy.name)
+                };
                 self.resources.policies.push(policy);
-                (CalicoKind::NamespacedPolicy, name)
+                becomes
             }
-            Kind::AdminNetworkPolicy | Kind::BaselineAdminNetworkPolicy => {
+            Kind::AdminNetworkPolicy
+            | Kind::BaselineAdminNetworkPolicy
+            | Kind::ClusterNetworkPolicy => {
                 let policy = reader.admin_policy(kind, &resource, &metadata)?;
                 let policy = policy.to_calico();
-                let name = policy.name.clone();
+                let becomes = alone(CalicoKind::Policy, &policy.name);
                 self.resources.policies.push(policy);
-                (CalicoKind::Policy, name)
+                becomes
             }
             Kind::Namespace | Kind::ServiceAccount => {
                 let profile = reader.profile_of(kind, &resource, &metadata)?;
-                let name = profile.name.clone();
+                let becomes = alone(CalicoKind::Profile, &profile.name);
                 self.resources.profiles.push(profile);
-                (CalicoKind::Profile, name)
+                becomes
+            }
+            Kind::Pod => {
+                let Some(pod) = reader.pod(&resource, &metadata)? else {
+                    return Ok(());
+                };
+                let id = pod.id();
+                let becomes = Becomes {
+                    id: format!("{id} on {}", id.node),
+                    ..alone(CalicoKind::Workload, &id.resource_name())
+                };
+                self.check_kubernetes_name(&reader, kind, &metadata, becomes)?;
+                return self.add_pod(&reader, &metadata, &pod);
             }
         };
-        self.check_kubernetes_name(&reader, kind, &metadata, (becomes, name))
+        self.check_kubernetes_name(&reader, kind, &metadata, becomes)
+    }
+
+    /// Takes a pod's endpoint, behind an interface of its own.
+    fn add_pod(&mut self, reader: &Reader<'_>, metadata: &Metadata, pod: &Pod) -> Read<()> {
+        let interface = interface_name(&pod.namespace, &pod.name).ok_or_else(|| {
+            let problem = "no interface can have the name of this pod's; expected another name";
+            reader.wrong(metadata.place, problem)
+        })?;
+        let there = (pod.node.clone(), interface.to_string());
+        if !self.interfaces.insert(there) {
+            let problem = format!(
+                "its interface `{interface}` on {} is another workload's already; expected one of \
+                 its own",
+                pod.node
+            );
+            return Err(reader.wrong(metadata.place, problem));
+        }
+        self.resources.workloads.push(pod.to_calico(interface));
+        Ok(())
     }
 
     /// What it becomes has a name of its own, which Calico's resources can have, too.
@@ -190,20 +248,18 @@ impl Collection {
         reader: &Reader<'_>,
         kind: Kind,
         metadata: &Metadata,
-        (becomes, name): (CalicoKind, String),
+        becomes: Becomes,
     ) -> Read<()> {
+        let Becomes { kind: of, name, id } = becomes;
         if name.len() > LONGEST_NAME_V3 {
             let problem = format!(
-                "a name of {} characters, with what Calico puts before it; expected {LONGEST_NAME_V3} at most",
+                "a name of {} characters, with what Calico adds to it; expected {LONGEST_NAME_V3} \
+                 at most",
                 name.len()
             );
             return Err(reader.wrong(metadata.place, problem));
         }
-        let id = match becomes {
-            CalicoKind::NamespacedPolicy => format!("{}/{name}", metadata.namespace),
-            _ => name.clone(),
-        };
-        if self.names.insert((becomes, id)) {
+        if self.names.insert((of, id)) {
             return Ok(());
         }
         let problem = format!(

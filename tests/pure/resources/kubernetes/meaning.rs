@@ -11,35 +11,25 @@ use super::resources;
 const NODE: &str = "\
 name: here
 interfaces:
-  - {name: cali1}
-  - {name: cali2}
-  - {name: cali3}
+  - {name: cali551b05c3e54}
+  - {name: cali2d7243dcff6}
+  - {name: cali1c83d9c901e}
   - {name: eth0, addresses: [192.168.1.1/24]}
 routes:
-  - {destination: 10.65.0.1/32, to: {unicast: {interface: cali1}}}
-  - {destination: 10.65.0.2/32, to: {unicast: {interface: cali2}}}
-  - {destination: 10.65.0.3/32, to: {unicast: {interface: cali3}}}
+  - {destination: 10.65.0.1/32, to: {unicast: {interface: cali551b05c3e54}}}
+  - {destination: 10.65.0.2/32, to: {unicast: {interface: cali2d7243dcff6}}}
+  - {destination: 10.65.0.3/32, to: {unicast: {interface: cali1c83d9c901e}}}
   - {destination: 0.0.0.0/0, to: {unicast: {interface: eth0, via: 192.168.1.254}}}
 ";
 
-/// A pod of Kubernetes', as Calico keeps it.
 fn pod(number: u8, namespace: &str, app: &str) -> String {
     format!(
         "---
-apiVersion: projectcalico.org/v3
-kind: WorkloadEndpoint
-metadata:
-  namespace: {namespace}
-  labels: {{app: {app}}}
-spec:
-  node: here
-  orchestrator: k8s
-  pod: {app}
-  endpoint: eth0
-  interfaceName: cali{number}
-  ipNetworks: [10.65.0.{number}/32]
-  profiles: [kns.{namespace}, ksa.{namespace}.default]
-  serviceAccountName: default
+apiVersion: v1
+kind: Pod
+metadata: {{name: {app}, namespace: {namespace}, labels: {{app: {app}}}}}
+spec: {{nodeName: here, containers: [{{name: {app}, ports: [{{name: http, containerPort: 80}}]}}]}}
+status: {{podIP: 10.65.0.{number}}}
 "
     )
 }
@@ -83,10 +73,10 @@ fn admin(kind: &str, name: &str, spec: &str) -> String {
     format!("{head}\nkind: {kind}\nmetadata: {{name: {name}}}\nspec:\n{spec}")
 }
 
-const WEB_TO_DB: &str = "in=cali1 tcp 10.65.0.1:1000 > 10.65.0.2:5432";
-const PROBE_TO_DB: &str = "in=cali3 tcp 10.65.0.3:1000 > 10.65.0.2:5432";
-const PROBE_TO_WEB: &str = "in=cali3 tcp 10.65.0.3:1000 > 10.65.0.1:80";
-const WEB_TO_FAR: &str = "in=cali1 tcp 10.65.0.1:1000 > 8.8.8.8:443";
+const WEB_TO_DB: &str = "in=cali551b05c3e54 tcp 10.65.0.1:1000 > 10.65.0.2:5432";
+const PROBE_TO_DB: &str = "in=cali1c83d9c901e tcp 10.65.0.3:1000 > 10.65.0.2:5432";
+const PROBE_TO_WEB: &str = "in=cali1c83d9c901e tcp 10.65.0.3:1000 > 10.65.0.1:80";
+const WEB_TO_FAR: &str = "in=cali551b05c3e54 tcp 10.65.0.1:1000 > 8.8.8.8:443";
 const FAR_TO_WEB: &str = "in=eth0 tcp 8.8.8.8:1000 > 10.65.0.1:80";
 
 /// What is said of each packet, before it.
@@ -126,7 +116,10 @@ fn default_deny_is_for_one_namespace_and_one_direction() {
             (BY_NONE, WEB_TO_DB),
             (BY_NONE, FAR_TO_WEB),
             (BY_PROFILE, WEB_TO_FAR),
-            (BY_PROFILE, "in=cali1 tcp 10.65.0.1:1000 > 10.65.0.3:80"),
+            (
+                BY_PROFILE,
+                "in=cali551b05c3e54 tcp 10.65.0.1:1000 > 10.65.0.3:80",
+            ),
         ],
     );
     let egress = cluster(&policy("policyTypes: [Egress]"));
@@ -242,7 +235,10 @@ egress:
         &[
             // The database's namespace has the last word.
             (BY_PROFILE, WEB_TO_DB),
-            (BY_NONE, "in=cali1 tcp 10.65.0.1:1000 > 10.65.0.2:5433"),
+            (
+                BY_NONE,
+                "in=cali551b05c3e54 tcp 10.65.0.1:1000 > 10.65.0.2:5433",
+            ),
             (BY_NONE, WEB_TO_FAR),
             (BY_PROFILE, FAR_TO_WEB),
             (BY_PROFILE, PROBE_TO_WEB),

@@ -271,10 +271,96 @@ fn mistakes_are_told_with_their_place() {
             admin_port("portRange: {start: 80, end: 79}"),
         ),
     ];
+    let mistakes = mistakes.into_iter().chain(of_cluster_policies_and_pods());
+    let mistakes: Vec<(&str, String)> = mistakes.collect();
     let mut page = String::new();
     for (what, text) in &mistakes {
         writeln!(page, "{what}\n    {}", told(text)).expect("room for text");
     }
     crate::resources::assert_page("kubernetes-mistakes", &page);
     assert!(mistakes.len() >= 12, "only {} kinds", mistakes.len());
+}
+
+fn of_cluster_policies_and_pods() -> Vec<(&'static str, String)> {
+    let cluster = |spec: &str| {
+        admin_kind(
+            "ClusterNetworkPolicy",
+            &format!("subject: {{namespaces: {{}}}}\n{spec}"),
+        )
+        .replace("v1alpha1", "v1alpha2")
+    };
+    let rule = |rule: &str| {
+        cluster(&format!(
+            "tier: Admin\npriority: 1\ningress:\n- from: [{{namespaces: {{}}}}]\n  {rule}"
+        ))
+    };
+    let protocol = |protocol: &str| rule(&format!("action: Deny\n  protocols: [{protocol}]"));
+    let pod = |spec: &str, status: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: x}}\nspec: {{nodeName: n, {spec}}}\n\
+             status: {{podIP: 10.0.0.1{status}}}\n"
+        )
+    };
+    let annotated = |value: &str| {
+        let annotation = format!("annotations: {{cni.projectcalico.org/floatingIPs: {value}}}");
+        pod("containers: []", "").replace("name: x", &format!("name: x, {annotation}"))
+    };
+    let same = format!(
+        "apiVersion: projectcalico.org/v3\nkind: WorkloadEndpoint\nmetadata: {{}}\nspec: {{node: n, \
+         orchestrator: cni, containerID: c, endpoint: e, interfaceName: {}}}\n",
+        calidiff::calico::kubernetes::pod::interface_name("default", "x").expect("a name")
+    );
+    vec![
+        ("no tier", cluster("priority: 1")),
+        ("an unknown tier", cluster("tier: Default\npriority: 1")),
+        ("no priority in a tier", cluster("tier: Baseline")),
+        ("an action of the older kind", rule("action: Allow")),
+        ("ports of the older kind", rule("action: Deny\n  ports: []")),
+        ("an unknown kind of protocol", protocol("{icmp: {}}")),
+        ("a protocol that says nothing", protocol("{tcp: }")),
+        ("two protocols in one", protocol("{tcp: {}, udp: {}}")),
+        (
+            "a port of no kind",
+            protocol("{tcp: {destinationPort: {}}}"),
+        ),
+        (
+            "a port of both kinds",
+            protocol("{tcp: {destinationPort: {number: 1, range: {}}}}"),
+        ),
+        (
+            "no pod's spec",
+            "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n".to_owned(),
+        ),
+        ("an unknown field of a pod", pod("node: n", "")),
+        (
+            "an unknown field of a container",
+            pod("containers: [{port: 80}]", ""),
+        ),
+        (
+            "a container's port without one",
+            pod("containers: [{ports: [{name: http}]}]", ""),
+        ),
+        (
+            "a container's port of ICMP",
+            pod(
+                "containers: [{ports: [{containerPort: 1, protocol: ICMP}]}]",
+                "",
+            ),
+        ),
+        (
+            "a pod's address that is a prefix",
+            pod("containers: []", "/32"),
+        ),
+        ("a floating address that is no list", annotated("10.0.0.1")),
+        ("a floating address that is none", annotated("'[\"here\"]'")),
+        ("a pod twice", format!("{0}---\n{0}", pod("", ""))),
+        (
+            "a pod's interface that is another's",
+            format!("{same}---\n{}", pod("", "")),
+        ),
+        (
+            "a pod whose endpoint's name is too long",
+            pod("", "").replace("name: x", &format!("name: {}", "x".repeat(250))),
+        ),
+    ]
 }

@@ -5,6 +5,7 @@ mod mistakes;
 
 use std::fmt::Write as _;
 
+use calidiff::calico::world::DefaultAction;
 use calidiff::calico::{Resources, read, resolve, write};
 
 /// A resource a document, each with a line that says what it shows.
@@ -100,6 +101,7 @@ fn admin_policies_are_asked_before_and_behind_those_of_namespaces() {
                     "kanp.adminnetworkpolicy.nodes-and-names",
                 ]
             ),
+            ("kube-admin", vec!["kcnp.kube-admin.cluster-rules"]),
             (
                 "default",
                 vec![
@@ -112,16 +114,16 @@ fn admin_policies_are_asked_before_and_behind_those_of_namespaces() {
                 "baselineadminnetworkpolicy",
                 vec!["kbanp.baselineadminnetworkpolicy.default"]
             ),
+            ("kube-baseline", vec!["kcnp.kube-baseline.shut"]),
         ]
     );
-    use calidiff::calico::world::DefaultAction;
-    let actions = world.tiers.iter().map(|tier| tier.default_action);
-    assert_eq!(
-        actions.collect::<Vec<_>>(),
-        [
-            DefaultAction::Pass,
-            DefaultAction::Deny,
+    for tier in &world.tiers {
+        let decides = tier.name == "default";
+        let action = if decides {
+            DefaultAction::Deny
+        } else {
             DefaultAction::Pass
-        ]
-    );
+        };
+        assert_eq!(tier.default_action, action, "{}", tier.name);
+    }
 }
