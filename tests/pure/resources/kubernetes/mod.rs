@@ -1,5 +1,6 @@
 //! Kubernetes' resources: what Calico makes of them, what is refused, and what comes of it for packets.
 
+mod agreement;
 mod meaning;
 mod mistakes;
 
