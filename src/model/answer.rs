@@ -182,22 +182,18 @@ pub(super) fn refuse<W: Witness>(
         Family::V4 => packet.traffic_class & 0x1e | 0xc0,
         Family::V6 => 0,
     };
-    let quoted = Tuple {
+    let quoted = shows_flow(packet).then(|| Tuple {
         source: bits::address(packet.family, packet.source),
         destination: bits::address(packet.family, packet.destination),
         protocol: packet.protocol,
-        ports: if packet.body.holds(4) {
-            packet.first_ports()
-        } else {
-            packet.ports
-        },
-    };
+        ports: packet.first_ports(),
+    });
     let to_group = packet.family == Family::V4 && bits::v4(packet.source).is_multicast();
     let answer = Packet {
         // `ip_select_ttl`: what goes to a group stays on the link.
         hops: if to_group { 1 } else { HOPS },
         traffic_class,
-        payload: Payload::Zeros(more_quoted(packet)),
+        payload: Payload::Zeros(quoted_bytes(packet, quoted.is_some())),
         ..Packet::new(
             Origin::Node,
             bits::address(packet.family, source),
@@ -206,22 +202,35 @@ pub(super) fn refuse<W: Witness>(
                 kind: error.kind,
                 code: error.code,
                 identifier: 0,
-                quoted: Some(quoted),
+                quoted,
             }),
         )
     };
     send(run, &answer, Socket::Kernel, packet, departure, log)
 }
 
-/// How much of the packet an error quotes beyond its header and eight bytes: in all, what makes the error
-/// 576 bytes long, or 1280 in IPv6.
-fn more_quoted(packet: &Traveller<'_>) -> u16 {
+/// Whether so much of a packet is there that one who reads it in an error knows what connection it is of
+/// (net/netfilter/nf_conntrack_core.c, `nf_ct_get_tuple`: the ports of a transport that has them, of ICMP the whole
+/// header, of others nothing).
+fn shows_flow(packet: &Traveller<'_>) -> bool {
+    let needed = match packet.packet.transport {
+        Transport::Icmp(_) => 8,
+        Transport::Other(_) => 0,
+        _ => 4,
+    };
+    !packet.body.later && packet.body.holds(needed)
+}
+
+/// How much of the packet an error quotes, or what is more than its header and eight bytes where these are
+/// counted apart: in all, what makes the error 576 bytes long, or 1280 in IPv6.
+fn quoted_bytes(packet: &Traveller<'_>, apart: bool) -> u16 {
     let (most, least) = match packet.family {
         Family::V4 => (576 - 28, 28),
         Family::V6 => (1280 - 48, 48),
     };
-    let more = packet.length().min(most).saturating_sub(least);
-    u16::try_from(more).unwrap_or(u16::MAX)
+    let least = if apart { least } else { 0 };
+    let quoted = packet.length().min(most).saturating_sub(least);
+    u16::try_from(quoted).unwrap_or(u16::MAX)
 }
 
 /// Whether a packet is an ICMP error itself, or may be one: it is never answered.

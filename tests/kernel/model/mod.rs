@@ -57,6 +57,10 @@ pub fn trials() -> Vec<Trial> {
             let packets = pieces()?;
             agree_on(rulesets::PIECES, |_| packets.clone())
         }),
+        trial("model::agrees_on_errors_about_headers_cut_short", || {
+            let packets = cut_short_of_connections()?;
+            agree_on(ERRORS, |_| packets.clone())
+        }),
         trial("model::agrees_on_what_is_routed_again", || {
             let packets = own_packets()?;
             agree_on(ROUTED_AGAIN, |_| packets.clone())
@@ -109,6 +113,56 @@ fn pieces() -> Result<Vec<Shot>, Box<dyn Error>> {
                     shots.push(Shot {
                         packet: text.parse().map_err(|why| format!("{text}: {why}"))?,
                         connections: Vec::new(),
+                    });
+                }
+            }
+        }
+    }
+    Ok(shots)
+}
+
+const ERRORS: &[Rules] = &[Rules::v4(
+    "errors about headers cut short",
+    "*mangle
+-A OUTPUT -m conntrack --ctstate RELATED -j MARK --set-mark 0x1
+-A OUTPUT -m conntrack --ctstate INVALID -j MARK --set-mark 0x2
+COMMIT
+*filter
+-A FORWARD -j REJECT
+COMMIT
+",
+)
+.v6("*mangle
+-A OUTPUT -m conntrack --ctstate RELATED -j MARK --set-mark 0x1
+-A OUTPUT -m conntrack --ctstate INVALID -j MARK --set-mark 0x2
+COMMIT
+*filter
+-A FORWARD -j REJECT
+COMMIT
+")];
+
+/// Headers cut after some of their bytes, of a connection that is there, and of nobody's beside one with what their
+/// ports would be if what is lacking were zeros.
+fn cut_short_of_connections() -> Result<Vec<Shot>, Box<dyn Error>> {
+    let mut shots = Vec::new();
+    for (from, to) in [
+        ("192.168.7.9", "10.65.0.2"),
+        ("[2001:db8:7::9]", "[fd00:65::2]"),
+    ] {
+        for protocol in ["tcp", "udp", "sctp", "udplite"] {
+            for ports in [(9, 80), (0, 0)] {
+                for kept in [0, 1, 2, 3, 4, 7, 8, 12] {
+                    let packet =
+                        format!("in=eth0 {protocol} {from}:9 > {to}:80 bad=truncated:{kept}");
+                    let connection =
+                        format!("{protocol} {from}:{} > {to}:{} replied", ports.0, ports.1);
+                    shots.push(Shot {
+                        packet: packet.parse().map_err(|why| format!("{packet}: {why}"))?,
+                        connections: vec![
+                            connection
+                                .parse()
+                                .map_err(|why| format!("{connection}: {why}"))?,
+                        ],
                     });
                 }
             }
