@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::env::args_os;
 use std::ffi::OsString;
+use std::hint::black_box;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -26,7 +27,15 @@ const COUNTERS: usize = 1 << 13;
 /// higher than ever before (its power of two, that is), as it does with the counters in the code.
 // SAFETY: nobody but libFuzzer reads the section, which takes whatever is in it for counters of a byte.
 #[unsafe(link_section = "__libfuzzer_extra_counters")]
+// Nothing of the program reads it, so the compiler would leave it out.
+#[used]
 static GUIDE: [AtomicU8; COUNTERS] = [const { AtomicU8::new(0) }; COUNTERS];
+
+unsafe extern "C" {
+    /// Where the linker says that the section of the counters begins.
+    #[link_name = "__start___libfuzzer_extra_counters"]
+    static GUIDE_BEGINS: AtomicU8;
+}
 
 thread_local! {
     /// Made with the first input: a kernel's judge belongs to the thread that makes it.
@@ -44,8 +53,11 @@ const OPTIONS: [(&str, &str); 2] = [("-entropic=", "0"), ("-detect_leaks=", "0")
 ///
 /// # Panics
 ///
-/// Where the program can't be started.
+/// Where the program can't be started, or its counters are not where libFuzzer looks for them.
 pub fn start() {
+    // The compiler takes two statics for two places, which these are not.
+    let begins = black_box(&raw const GUIDE_BEGINS);
+    assert_eq!(begins, GUIDE.as_ptr(), "libFuzzer's counters");
     let given: Vec<OsString> = args_os().collect();
     let has = |name: &str| {
         let mut given = given.iter().map(|one| one.as_encoded_bytes());
