@@ -2,8 +2,11 @@
 //!
 //! The code's own coverage is soon at its end: every rule runs through the same few lines of the model.
 //! What is new in an input is which shapes of rules are there, which of them match, and by which clause the
-//! intent decides. How much sooner faults are found so is not measured yet. The kernel's own counters are not read: that takes a tool's run, and a rule that
-//! matches there and not in the model is a finding already.
+//! intent decides. From an empty corpus it buys little: libFuzzer keeps nearly every input for its coverage alone (289
+//! of the first 300), and an off-by-one planted at the end of port ranges was found after 41, 226, 149 and 268 inputs
+//! with the trail and after 241, 226, 149 and 254 without. It costs nothing that could be measured either, and is what still
+//! tells inputs apart once the code's coverage stands still. The kernel's own counters are not read: that takes
+//! a tool's run, and a rule that matches there and not in the model is a finding already.
 
 use std::hash::{Hash, Hasher as _};
 
