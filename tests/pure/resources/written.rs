@@ -5,10 +5,11 @@ use proptest::prelude::*;
 
 use super::made::resources;
 
-/// Every kind of resource and most of what they can say, in both versions.
-const EVERYTHING: [&str; 2] = [
+/// Every kind of resource and most of what they can say, in both versions, and Kubernetes' own.
+const EVERYTHING: [&str; 3] = [
     include_str!("../../../src/calico/fixtures/seed.yaml"),
     include_str!("../../../src/calico/fixtures/seed-v3.yaml"),
+    super::kubernetes::POLICIES,
 ];
 
 proptest! {
@@ -38,7 +39,7 @@ proptest! {
 
     #[test]
     fn no_change_to_a_file_stops_the_reading(
-        which in 0..EVERYTHING.len(), start in 0_usize..6000, length in 0_usize..20,
+        which in 0..EVERYTHING.len(), start in 0_usize..12_000, length in 0_usize..20,
         inserted in "[ -~\n]{0,12}"
     ) {
         let mut text = EVERYTHING[which].to_owned();
@@ -46,9 +47,18 @@ proptest! {
         let end = (start + length).min(text.len());
         prop_assume!(text.is_ascii());
         text.replace_range(start..end, &inserted);
-        if let Err(error) = read::read("changed.yaml", &text) {
-            let message = error.to_string();
-            prop_assert!(message.starts_with("changed.yaml:"), "{}", message);
+        match read::read("changed.yaml", &text) {
+            Ok(resources) => {
+                let written = write::write(&resources).expect("YAML");
+                match read::read("written.yaml", &written) {
+                    Ok(again) => prop_assert_eq!(again, resources, "{}", text),
+                    Err(error) => prop_assert!(false, "{}\n{}", error, text),
+                }
+            }
+            Err(error) => {
+                let message = error.to_string();
+                prop_assert!(message.starts_with("changed.yaml:"), "{}", message);
+            }
         }
     }
 }
