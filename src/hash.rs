@@ -7,11 +7,10 @@
 //!
 //! What is hashed is Felix's own spelling of a rule; iptables-save prints another one.
 
-pub mod keccak;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha224, Sha256};
+use sha3::Sha3_224;
 
 /// What stands before the hash in a rule's first comment.
 pub const RULE_PREFIX: &str = "cali:";
@@ -106,7 +105,7 @@ pub fn appended_to(chain: &str) -> String {
 #[must_use]
 pub fn group_id<'a>(lines: impl IntoIterator<Item = &'a str>) -> String {
     let text: String = lines.into_iter().flat_map(|line| [line, "\n"]).collect();
-    URL_SAFE_NO_PAD.encode(keccak::sha3_224(text.as_bytes()))
+    URL_SAFE_NO_PAD.encode(Sha3_224::digest(text))
 }
 
 /// A set's id: of kind `s` for a canonical selector, `n` for a named port, `svc` and `svcnoport` for a

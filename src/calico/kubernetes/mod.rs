@@ -24,7 +24,6 @@ pub mod labels;
 pub mod pod;
 pub mod policy;
 pub mod rule;
-mod sha1;
 
 pub use admin::AdminPolicy;
 pub use cluster::{Namespace, ServiceAccount};

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use sha1::{Digest as _, Sha1};
+
 use super::cluster::{namespace_profile, service_account_profile};
-use super::sha1;
 use crate::calico::resources::endpoint::WorkloadId;
 use crate::calico::resources::{Labels, NamedPort, WorkloadEndpoint};
 use crate::calico::world::FloatingAddress;
@@ -48,8 +49,9 @@ pub struct Pod {
 /// The node's end of a pod's link (workload_endpoint_default.go, `VethNameForWorkload`).
 #[must_use]
 pub fn interface_name(namespace: &str, pod: &str) -> Option<InterfaceName> {
-    let digest = sha1::hexadecimal(&format!("{namespace}.{pod}"));
-    let digits = digest.get(..INTERFACE_DIGITS)?;
+    let digest = Sha1::digest(format!("{namespace}.{pod}"));
+    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = digits.get(..INTERFACE_DIGITS)?;
     format!("{INTERFACE_PREFIX}{digits}").parse().ok()
 }
 
