@@ -7,10 +7,12 @@
 use crate::calico::{World, era, resolve};
 use crate::intent::NotOfThisEra;
 use crate::intent::{Era, Judge};
+use crate::mark::TooFewBits;
 use crate::model::Machine;
 use crate::node::Node;
 use crate::packet::Family;
 use crate::render::Layout;
+use crate::render::modern;
 use crate::render::seed::{self, NotOfTheEra};
 use crate::render::table::{Draft, Rendered};
 use crate::scenario::Scenario;
@@ -59,6 +61,9 @@ pub enum Unplanned {
     /// The renderer does not know it.
     #[error(transparent)]
     NotRendered(#[from] NotOfTheEra),
+    /// Felix does not start with its configuration.
+    #[error(transparent)]
+    NotStarted(#[from] TooFewBits),
     /// The intent does not know it.
     #[error(transparent)]
     NotMeant(#[from] NotOfThisEra),
@@ -85,9 +90,16 @@ impl Plan {
             });
         };
         let world = resolve(resources, &node.name);
-        let Layout::Seed = layout;
-        era::check_seed(&world)?;
-        Self::of_world(world, node, firewall)
+        match layout {
+            Layout::Seed => {
+                era::check_seed(&world)?;
+                Self::of_world(world, node, firewall)
+            }
+            Layout::Modern => {
+                let draft = modern::draft(&world, node)?;
+                Self::of_draft(world, draft, node, firewall)
+            }
+        }
     }
 
     /// What Felix programs for a world on a node, beside others' rules.
@@ -98,6 +110,15 @@ impl Plan {
     pub fn of_world(world: World, node: &Node, foreign: &Firewall) -> Result<Self, Unplanned> {
         Judge::new(&world, node, Era::Seed)?;
         let draft = seed::draft(&world, node)?;
+        Self::of_draft(world, draft, node, foreign)
+    }
+
+    fn of_draft(
+        world: World,
+        draft: Draft,
+        node: &Node,
+        foreign: &Firewall,
+    ) -> Result<Self, Unplanned> {
         let without = load(node, foreign).map_err(Unplanned::Foreign)?;
         let (firewall, refused, machines) = program(&draft, node, foreign)?;
         Ok(Self {

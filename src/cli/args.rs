@@ -91,7 +91,19 @@ impl ValueEnum for Layout {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(match self {
             Self::Seed => PossibleValue::new("seed").help("Felix 2.1.1 (2017)"),
+            Self::Modern => PossibleValue::new("modern").help("Felix of August 2026"),
         })
+    }
+}
+
+/// A layout of which the intent knows what it should do.
+fn judged_layout(name: &str) -> Result<Layout, String> {
+    match Layout::from_str(name, false) {
+        Ok(Layout::Seed) => Ok(Layout::Seed),
+        Ok(other) => Err(format!(
+            "the layout `{other}` can be rendered, and not be judged yet; expected `seed`"
+        )),
+        Err(_) => Err("no such layout; expected `seed`".to_owned()),
     }
 }
 
@@ -172,7 +184,7 @@ pub struct Ground {
     #[arg(long, value_name = "FILE")]
     pub node: Option<String>,
     /// Which Felix's way of writing rules, where a scenario has Calico's resources
-    #[arg(long, value_name = "NAME", value_enum, default_value_t)]
+    #[arg(long, value_name = "NAME", value_parser = judged_layout, default_value = "seed")]
     pub layout: Layout,
 }
 
@@ -272,7 +284,7 @@ pub struct Run {
     #[arg(long, value_name = "N")]
     pub jobs: Option<std::num::NonZeroUsize>,
     /// Felix's way of writing chains
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_parser = judged_layout, default_value = "seed")]
     pub layout: Layout,
     #[command(flatten)]
     /// By whose reading of the rules.
@@ -334,7 +346,7 @@ pub struct Mutants {
     #[arg(long, value_name = "N")]
     pub jobs: Option<std::num::NonZeroUsize>,
     /// Felix's way of writing chains
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_parser = judged_layout, default_value = "seed")]
     pub layout: Layout,
     /// The folder of the known divergences
     #[arg(long, value_name = "FOLDER", default_value = FOLDER)]
@@ -487,7 +499,7 @@ pub struct Replay {
     /// Who is asked.
     pub arms: Arms,
     /// Whose rules are programmed where Calico runs
-    #[arg(long, value_name = "NAME", value_enum, default_value = "seed")]
+    #[arg(long, value_name = "NAME", value_parser = judged_layout, default_value = "seed")]
     pub layout: Layout,
     /// The folder of the known divergences
     #[arg(long, value_name = "FOLDER", default_value = FOLDER)]
@@ -526,7 +538,7 @@ pub struct Shrink {
     /// Who is asked.
     pub arms: Arms,
     /// Whose rules are programmed where Calico runs
-    #[arg(long, value_name = "NAME", value_enum, default_value = "seed")]
+    #[arg(long, value_name = "NAME", value_parser = judged_layout, default_value = "seed")]
     pub layout: Layout,
     /// The folder of the known divergences
     #[arg(long, value_name = "FOLDER", default_value = FOLDER)]

@@ -81,6 +81,8 @@ pub enum Fragment {
     Protocol(Not<RuleProtocol>),
     /// Its address.
     Address(End, Not<Network>),
+    /// Its address is one of these: the tools make a rule of each.
+    AnyAddress(End, Vec<IpAddr>),
     /// Its address is in the set of this name.
     Set(End, Not<String>),
     /// Its port.
@@ -144,6 +146,10 @@ impl fmt::Display for Fragment {
             Self::Protocol(not) => write!(f, "{}-p {}", bang(not.negated), not.value),
             Self::Address(end, not) => {
                 write!(f, "{}--{} {}", bang(not.negated), end.word(), not.value)
+            }
+            Self::AnyAddress(end, addresses) => {
+                let addresses: Vec<String> = addresses.iter().map(IpAddr::to_string).collect();
+                write!(f, "--{} {}", end.word(), addresses.join(","))
             }
             Self::Set(end, not) => {
                 let (bang, name) = (bang(not.negated), &not.value);
@@ -283,6 +289,11 @@ impl Fragment {
                 return once(&mut rule.protocol, "-p", Not { negated, value });
             }
             Self::Address(end, not) => return add_address(rule, family, *end, *not),
+            // The rules of several are made one by one.
+            Self::AnyAddress(end, addresses) => {
+                let mut nets = addresses.iter().map(|one| Not::is(Network::Address(*one)));
+                return nets.try_for_each(|net| add_address(rule, family, *end, net));
+            }
             Self::Set(end, not) => Match::Set(set_test(*end, not)),
             Self::Ports(end, not) => Match::Multiport(
                 match end {

@@ -4,19 +4,28 @@
 //!   the typed rule come, so that the two can't drift apart;
 //! * [`table`]: Felix's rules, chains and tables, and their way into a [`Firewall`];
 //! * [`ports`]: port lists cut to what one match holds;
-//! * [`seed`]: the layout of Felix 2.1.1.
+//! * [`names`], `pieces`, `behind`, [`dispatch`], [`floating`]: what the layouts share;
+//! * [`seed`]: the layout of Felix 2.1.1;
+//! * [`modern`]: the layout of Felix of August 2026.
 //!
 //! The renderer says what Felix does, right or wrong; what it should do is `intent`'s.
 //!
 //! [`Firewall`]: crate::xtables::Firewall
 
+mod behind;
+pub mod dispatch;
+pub mod floating;
 pub mod fragment;
+pub mod modern;
+pub mod names;
+mod pieces;
 pub mod ports;
 pub mod seed;
 pub mod table;
 
 use std::fmt;
 
+use crate::mark::TooFewBits;
 use crate::verdict::NotProgrammed;
 
 /// Which Felix's way of writing chains.
@@ -25,17 +34,20 @@ pub enum Layout {
     /// Felix 2.1.1's.
     #[default]
     Seed,
+    /// That of August 2026, in iptables mode.
+    Modern,
 }
 
 impl Layout {
     /// All, oldest first.
-    pub const ALL: [Self; 1] = [Self::Seed];
+    pub const ALL: [Self; 2] = [Self::Seed, Self::Modern];
 }
 
 impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Seed => "seed",
+            Self::Modern => "modern",
         })
     }
 }
@@ -46,6 +58,9 @@ pub enum Unrendered {
     /// The layout's Felix never sees such a world.
     #[error(transparent)]
     NotOfTheEra(#[from] seed::NotOfTheEra),
+    /// Felix does not start with such a configuration.
+    #[error(transparent)]
+    Mark(#[from] TooFewBits),
     /// Felix renders it, and the tools refuse what it writes.
     #[error(transparent)]
     NotProgrammed(#[from] NotProgrammed),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use super::fragment::{Action, Fragment, Refusal};
+use super::fragment::{Action, Fragment, Network, Refusal};
 use crate::calico::configuration::InsertMode;
 use crate::hash::{self, ChainHasher, RULE_PREFIX};
 use crate::packet::Family;
@@ -58,8 +58,27 @@ impl FelixRule {
         text.truncate(text.trim_end().len());
     }
 
+    /// The rules that the tools make of it: of one that names several addresses, one for each.
+    fn program(&self, hash: &str, family: Family) -> Result<Vec<Rule>, Refusal> {
+        let several = self.asks.iter().enumerate();
+        let mut several = several.filter_map(|(place, fragment)| match fragment {
+            Fragment::AnyAddress(end, addresses) => Some((place, *end, addresses)),
+            _ => None,
+        });
+        let Some((place, end, addresses)) = several.next() else {
+            return Ok(vec![self.program_one(hash, family)?]);
+        };
+        let rules = addresses.iter().map(|address| {
+            let mut one = self.clone();
+            let address = Network::Address(*address);
+            one.asks[place] = Fragment::Address(end, Not::is(address));
+            one.program_one(hash, family)
+        });
+        rules.collect()
+    }
+
     /// The rule that the tools make of it, its comments first, as Felix writes them.
-    fn program(&self, hash: &str, family: Family) -> Result<Rule, Refusal> {
+    fn program_one(&self, hash: &str, family: Family) -> Result<Rule, Refusal> {
         let mut rule = Rule {
             target: self.action.target(family),
             ..Rule::default()
@@ -167,13 +186,13 @@ fn program_rules(
     let chain = place.chain();
     hashed(place, rules, |rule, hash, _| {
         let number = programmed.len() + 1;
-        let rule = rule
+        let rules = rule
             .program(hash, family)
             .map_err(|refusal| NotProgrammed {
                 tool: restore_tool(family).to_owned(),
                 message: format!("{table}/{chain} rule {number}: {refusal}"),
             })?;
-        programmed.push(rule);
+        programmed.extend(rules);
         Ok(())
     })?;
     Ok(programmed)
@@ -226,7 +245,7 @@ impl FelixTable {
     }
 
     /// All its rules.
-    fn rules(&self) -> impl Iterator<Item = &FelixRule> {
+    pub fn rules(&self) -> impl Iterator<Item = &FelixRule> {
         let hooks = self.hooks.iter().chain(&self.appends);
         let hooks = hooks.map(|(_, rules)| rules);
         let chains = self.chains.iter().map(|chain| &chain.rules);

@@ -1,5 +1,6 @@
-//! What the renderer writes is what Felix 2.1.1 writes.
+//! What the renderer writes is what Felix writes.
 
+mod modern;
 mod options;
 mod refused;
 mod seed;

@@ -294,10 +294,23 @@ fn an_unknown_layout() {
     let arguments = ["render", "mine.yaml", "--layout", "medieval"];
     insta::assert_snapshot!(refusal(folder.path(), &arguments), @r"
     error: invalid value 'medieval' for '--layout <NAME>'
-      [possible values: seed]
+      [possible values: seed, modern]
 
     For more information, try '--help'.
     ");
+}
+
+/// What nobody knows the meaning of yet is rendered only.
+#[test]
+fn a_layout_that_is_not_judged_yet() {
+    let folder = folder_with(&[]);
+    for command in ["run", "mutants", "check", "replay", "shrink"] {
+        let told = refusal(folder.path(), &[command, "mine.yaml", "--layout", "modern"]);
+        assert!(
+            told.contains("can be rendered, and not be judged yet; expected `seed`"),
+            "{command}: {told}"
+        );
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ use ipnet::IpNet;
 use self::groups::{Groups, in_namespace};
 use self::labels::Profiles;
 use super::configuration::Configuration;
+use super::kubernetes::policy::NAME_PREFIX;
 use super::resources::policy::{
     ADMIN_TIER, BASELINE_ADMIN_TIER, DEFAULT_TIER, KUBE_ADMIN_TIER, KUBE_BASELINE_TIER,
 };
@@ -227,15 +228,40 @@ fn resolved_policy(policy: &resources::Policy, api: Api, groups: &mut Groups) ->
         ingress: groups.rules(&policy.ingress, namespace),
         egress: groups.rules(&policy.egress, namespace),
         stage: policy.stage,
-        id: PolicyId {
-            kind: policy_kind(policy),
-            namespace: policy.namespace.clone(),
-            name: policy.name.clone(),
-        },
+        id: policy_id(policy),
         staged: policy.staged,
         selector: whole_selector(policy),
     }
 }
+
+/// Which policy of the API it is: what Calico makes of Kubernetes' own is told by its name
+/// ([`super::kubernetes`]).
+fn policy_id(policy: &resources::Policy) -> PolicyId {
+    let named = |kind, name: &str| PolicyId {
+        kind,
+        namespace: policy.namespace.clone(),
+        name: name.to_owned(),
+    };
+    let of_kubernetes = KUBERNETES.iter().find_map(|(prefix, namespaced, kind)| {
+        let name = policy.name.strip_prefix(prefix)?;
+        (policy.namespace.is_some() == *namespaced).then(|| named(*kind, name))
+    });
+    let own = || named(policy_kind(policy), &policy.name);
+    of_kubernetes.filter(|_| !policy.staged).unwrap_or_else(own)
+}
+
+/// How the names of what Calico makes of Kubernetes' policies begin, whether they have a namespace, and
+/// what they are.
+const KUBERNETES: [(&str, bool, PolicyKind); 5] = {
+    use PolicyKind::{KubernetesClusterNetworkPolicy as Cluster, KubernetesNetworkPolicy as Own};
+    [
+        (NAME_PREFIX, true, Own),
+        ("kanp.adminnetworkpolicy.", false, Cluster),
+        ("kbanp.baselineadminnetworkpolicy.", false, Cluster),
+        ("kcnp.kube-admin.", false, Cluster),
+        ("kcnp.kube-baseline.", false, Cluster),
+    ]
+};
 
 /// The policy's own selector and what its namespace, its selectors of namespaces and of service accounts
 /// add, in the order in which Calico joins them (libcalico-go, backend/syncersv1/updateprocessors,

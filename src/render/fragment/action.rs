@@ -116,6 +116,15 @@ impl fmt::Display for Action {
 }
 
 impl Action {
+    /// The chain to which it leads.
+    #[must_use]
+    pub fn chain(&self) -> Option<&str> {
+        match self {
+            Self::Jump(chain) | Self::Goto(chain) => Some(chain),
+            _ => None,
+        }
+    }
+
     /// The target that the tools make of it for rules of a family.
     #[must_use]
     pub fn target(&self, family: Family) -> Target {

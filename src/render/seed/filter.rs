@@ -1,16 +1,17 @@
 //! The filter table (felix 2.1.1, rules/static.go).
 
-use super::dispatch::{By, Dispatch, host_dispatch};
 use super::endpoint;
 use super::ground::Ground;
 use super::names;
 use super::policy;
-use super::statics::{TCP, UDP, address, failsafe_chains, jump, port, protocol};
+use super::statics::{failsafe_chains, host_dispatch};
 use crate::calico::configuration::EndpointToHost;
 use crate::calico::rule::{IcmpMessage, RuleProtocol};
 use crate::calico::world::Stage;
 use crate::packet::{Family, InterfaceName};
+use crate::render::dispatch::{By, Dispatch, unknown};
 use crate::render::fragment::{Action, End, Fragment};
+use crate::render::pieces::{NEIGHBOURS, TCP, UDP, address, jump, port, protocol};
 use crate::render::table::{FelixChain, FelixRule, FelixTable};
 use crate::xtables::matches::States;
 use crate::xtables::{Hook, Not, TableName};
@@ -18,9 +19,6 @@ use crate::xtables::{Hook, Not, TableName};
 /// Felix writes the protocols of its own tunnels and of ICMPv6 as numbers.
 const IP_IN_IP: RuleProtocol = RuleProtocol::Number(4);
 const ICMPV6: RuleProtocol = RuleProtocol::Number(58);
-/// What IPv6 does not work without: multicast listeners (130, 131, 132), router and neighbour
-/// solicitation and neighbour advertisement (133, 135, 136).
-const NEIGHBOURS: [u8; 6] = [130, 131, 132, 133, 135, 136];
 
 pub(super) fn table(ground: &Ground<'_>, family: Family, policies: Vec<FelixChain>) -> FelixTable {
     let mut chains = policies;
@@ -153,13 +151,13 @@ fn workload_chains(ground: &Ground<'_>) -> Vec<FelixChain> {
         root: names::FROM_WORKLOAD_DISPATCH,
         endpoints: names::FROM_WORKLOAD,
         by: By::In,
-        drops_unknown: true,
+        end: unknown(Action::Drop),
     };
     let to = Dispatch {
         root: names::TO_WORKLOAD_DISPATCH,
         endpoints: names::TO_WORKLOAD,
         by: By::Out,
-        drops_unknown: true,
+        end: unknown(Action::Drop),
     };
     let mut chains = from.render(&interfaces);
     chains.extend(to.render(&interfaces));

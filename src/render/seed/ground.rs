@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use super::names;
 use crate::calico::rule::Rule;
 use crate::calico::world::{
-    Applied, HostEndpoint, HostInterface, PeersIndex, Policy, Profile, Stage, WorkloadEndpoint,
-    World,
+    Applied, HostEndpoint, PeersIndex, Policy, Profile, Stage, WorkloadEndpoint, World,
 };
 use crate::mark::{MarkBits, TooFewBits};
 use crate::node::Node;
 use crate::packet::InterfaceName;
+use crate::render::behind;
 use crate::xtables::ruleset::InterfacePattern;
 
 /// A world as the renderer reads it.
@@ -40,7 +40,9 @@ impl<'w> Ground<'w> {
             .chain(world.hosts.iter().flat_map(|host| &host.policies))
             .copied()
             .collect();
-        let policies = applied.into_iter().filter_map(|one| policy(world, one));
+        let policies = applied
+            .into_iter()
+            .filter_map(|one| behind::policy(world, one));
         let policies: Vec<&Policy> = policies.collect();
         let named = world
             .workloads
@@ -64,8 +66,8 @@ impl<'w> Ground<'w> {
             peers: peers(world, rules.chain(of_profiles)),
             policies,
             profiles,
-            workloads: workloads(world),
-            hosts: hosts(world, node),
+            workloads: behind::workloads(world),
+            hosts: behind::hosts(world, node),
         })
     }
 
@@ -77,14 +79,12 @@ impl<'w> Ground<'w> {
 
     /// The names of the policies of a stage among these, in the order in which they are asked.
     pub fn named(&self, applied: &[Applied], stage: Stage) -> Vec<&'w str> {
-        let policies = applied.iter().filter_map(|one| policy(self.world, *one));
+        let policies = applied
+            .iter()
+            .filter_map(|one| behind::policy(self.world, *one));
         let of_stage = policies.filter(|policy| policy.stage == stage);
         of_stage.map(|policy| policy.name.as_str()).collect()
     }
-}
-
-fn policy(world: &World, applied: Applied) -> Option<&Policy> {
-    world.tiers.get(applied.tier)?.policies.get(applied.policy)
 }
 
 fn peers<'w>(world: &World, rules: impl Iterator<Item = &'w Rule>) -> BTreeMap<PeersIndex, String> {
@@ -94,52 +94,6 @@ fn peers<'w>(world: &World, rules: impl Iterator<Item = &'w Rule>) -> BTreeMap<P
     let ids = asked.into_iter();
     ids.map(|index| (index, names::peers_id(&world.peers(index).by)))
         .collect()
-}
-
-/// Where two workloads claim an interface, the first by name has it.
-fn workloads(world: &World) -> BTreeMap<InterfaceName, &WorkloadEndpoint> {
-    let reversed = world.workloads.iter().rev();
-    reversed
-        .map(|workload| (workload.interface, workload))
-        .collect()
-}
-
-/// Each interface that is no workload's, with its host endpoint: one matches if it names the
-/// interface, or names none and expects one of its addresses; the first by name of those that match
-/// has it, however it matches (felix 2.1.1, intdataplane/endpoint_mgr.go, `resolveHostEndpoints`).
-fn hosts<'w>(world: &'w World, node: &Node) -> BTreeMap<InterfaceName, &'w HostEndpoint> {
-    if world.hosts.is_empty() {
-        return BTreeMap::new();
-    }
-    let mut addresses: BTreeMap<InterfaceName, Vec<IpAddr>> = BTreeMap::new();
-    for interface in &node.interfaces {
-        addresses.entry(interface.name).or_default();
-    }
-    for (interface, net) in node.addresses() {
-        addresses.entry(interface).or_default().push(net.addr());
-    }
-    let prefixes = &world.configuration.interface_prefixes;
-    addresses.retain(|interface, _| {
-        let mut prefixes = prefixes.iter();
-        !prefixes.any(|prefix| prefix.begins(interface.as_str()))
-    });
-    let with_host = addresses.into_iter().filter_map(|(interface, own)| {
-        let mut hosts = world.hosts.iter();
-        let host = hosts.find(|host| is_of(host, interface, &own))?;
-        Some((interface, host))
-    });
-    with_host.collect()
-}
-
-fn is_of(host: &HostEndpoint, interface: InterfaceName, addresses: &[IpAddr]) -> bool {
-    match host.of {
-        HostInterface::Named(name) => name == interface,
-        HostInterface::ByAddress => {
-            let mut expected = host.expected_addresses.iter();
-            expected.any(|address| addresses.contains(address))
-        }
-        HostInterface::All => false,
-    }
 }
 
 /// Felix's special cases for OpenStack.

@@ -3,17 +3,15 @@
 //! * [`era`]: what the API of that time can't say;
 //! * [`ground`]: what is worked out once for a world: mark bits, names, who stands behind which
 //!   interface;
-//! * [`names`]: of chains and sets;
+//! * [`names`]: of sets, and of chains;
 //! * [`raw`], [`filter`], [`nat`]: the tables with their static chains, [`statics`] what these share;
 //! * [`endpoint`]: the chains of workloads and host endpoints;
-//! * [`dispatch`]: the trees that lead to them;
 //! * [`policy`]: the chains of policies and profiles, rule by rule;
 //! * [`sets`]: the sets and their members.
 //!
 //! Every chain stands in its table whether or not something leads to it. IPv4 and IPv6 get the same
 //! chains, but for what is said where it is rendered. There is no mangle table.
 
-mod dispatch;
 mod endpoint;
 pub mod era;
 mod filter;

@@ -1,16 +1,16 @@
 //! The nat table (felix 2.1.1, rules/static.go and rules/nat.go).
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
 use super::ground::Ground;
 use super::names;
-use super::statics::{TCP, address, jump, port, protocol};
 use crate::calico::world::FloatingAddress;
 use crate::packet::Family;
+use crate::render::floating;
 use crate::render::fragment::{Action, End, Fragment, Network};
+use crate::render::pieces::{TCP, jump, port, protocol};
 use crate::render::table::{FelixChain, FelixRule, FelixTable};
 use crate::xtables::ruleset::InterfacePattern;
 use crate::xtables::{Hook, Not, TableName};
@@ -26,8 +26,14 @@ pub(super) fn table(ground: &Ground<'_>, family: Family) -> FelixTable {
         FelixChain::new("cali-PREROUTING", prerouting(ground, family)),
         FelixChain::new("cali-OUTPUT", vec![jump(names::FLOATING_DNAT)]),
         FelixChain::new("cali-POSTROUTING", postrouting(ground, family)),
-        FelixChain::new(names::FLOATING_DNAT, floating_dnat(ground, family)),
-        FelixChain::new(names::FLOATING_SNAT, floating_snat(ground, family)),
+        FelixChain::new(
+            names::FLOATING_DNAT,
+            floating::dnat(&floating(ground, family)),
+        ),
+        FelixChain::new(
+            names::FLOATING_SNAT,
+            floating::snat(&floating(ground, family), |to| Action::Snat(to)),
+        ),
         FelixChain::new(names::NAT_OUTGOING, nat_outgoing(ground, family)),
     ];
     let hooks = [Hook::Prerouting, Hook::Postrouting, Hook::Output];
@@ -66,57 +72,11 @@ fn postrouting(ground: &Ground<'_>, family: Family) -> Vec<FelixRule> {
 }
 
 /// The floating addresses of a family, of workloads that are down too.
-fn floating<'w>(
-    ground: &Ground<'w>,
-    family: Family,
-) -> impl Iterator<Item = FloatingAddress> + use<'w> {
+fn floating(ground: &Ground<'_>, family: Family) -> Vec<FloatingAddress> {
     let workloads = ground.world.workloads.iter();
     let floating = workloads.flat_map(|workload| &workload.floating).copied();
-    floating.filter(move |one| Family::of(one.outside) == family)
-}
-
-/// Pairs in the order of their texts; of several pairs with the same first address, the one whose
-/// second comes first as text.
-fn by_text(pairs: impl Iterator<Item = (IpAddr, IpAddr)>) -> Vec<(IpAddr, IpAddr)> {
-    let mut sorted: BTreeMap<String, (String, IpAddr, IpAddr)> = BTreeMap::new();
-    for (key, value) in pairs {
-        let new = (value.to_string(), key, value);
-        let entry = sorted.entry(key.to_string());
-        entry
-            .and_modify(|old| {
-                if new.0 < old.0 {
-                    old.clone_from(&new);
-                }
-            })
-            .or_insert(new);
-    }
-    let pairs = sorted.into_values();
-    pairs.map(|(_, key, value)| (key, value)).collect()
-}
-
-fn floating_dnat(ground: &Ground<'_>, family: Family) -> Vec<FelixRule> {
-    let pairs = floating(ground, family).map(|one| (one.outside, one.inside));
-    let rules = by_text(pairs).into_iter().map(|(outside, inside)| {
-        FelixRule::when(
-            [address(End::Destination, outside)],
-            Action::Dnat(inside, None),
-        )
-    });
-    rules.collect()
-}
-
-/// Only a workload that reached itself by its floating address needs its source changed: it would
-/// take its own packet for a stray.
-fn floating_snat(ground: &Ground<'_>, family: Family) -> Vec<FelixRule> {
-    let pairs = floating(ground, family).map(|one| (one.inside, one.outside));
-    let rules = by_text(pairs).into_iter().map(|(inside, outside)| {
-        let asks = [
-            address(End::Destination, inside),
-            address(End::Source, inside),
-        ];
-        FelixRule::when(asks, Action::Snat(outside))
-    });
-    rules.collect()
+    let of_family = floating.filter(|one| Family::of(one.outside) == family);
+    of_family.collect()
 }
 
 fn nat_outgoing(ground: &Ground<'_>, family: Family) -> Vec<FelixRule> {

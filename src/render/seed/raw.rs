@@ -1,14 +1,14 @@
 //! The raw table (felix 2.1.1, rules/static.go): it tells the workloads' packets from others, and
 //! asks the host endpoints' untracked policies.
 
-use super::dispatch::host_dispatch;
 use super::endpoint;
 use super::ground::Ground;
 use super::names;
-use super::statics::{failsafe_chains, jump};
+use super::statics::{failsafe_chains, host_dispatch};
 use crate::calico::world::Stage;
 use crate::packet::{Family, InterfaceName};
 use crate::render::fragment::{Action, Fragment};
+use crate::render::pieces::jump;
 use crate::render::table::{FelixChain, FelixRule, FelixTable};
 use crate::xtables::{Hook, TableName};
 

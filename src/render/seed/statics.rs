@@ -1,19 +1,12 @@
-//! What the static chains of several tables share.
-
-use std::net::IpAddr;
+//! Chains that several tables have.
 
 use super::ground::Ground;
 use super::names;
-use crate::calico::rule::{NamedProtocol, RuleProtocol};
-use crate::render::fragment::{Action, End, Fragment, Network};
-use crate::render::ports::PortList;
+use crate::packet::InterfaceName;
+use crate::render::dispatch::{By, Dispatch};
+use crate::render::fragment::{Action, End};
+use crate::render::pieces::{TCP, port, protocol};
 use crate::render::table::{FelixChain, FelixRule};
-use crate::xtables::Not;
-
-/// TCP by its name.
-pub(super) const TCP: RuleProtocol = RuleProtocol::Named(NamedProtocol::Tcp);
-/// UDP by its name.
-pub(super) const UDP: RuleProtocol = RuleProtocol::Named(NamedProtocol::Udp);
 
 /// The failsafe ports, for filter and raw alike: TCP only.
 pub(super) fn failsafe_chains(ground: &Ground<'_>) -> [FelixChain; 2] {
@@ -31,22 +24,21 @@ pub(super) fn failsafe_chains(ground: &Ground<'_>) -> [FelixChain; 2] {
     ]
 }
 
-/// A jump that asks nothing.
-pub(super) fn jump(chain: &str) -> FelixRule {
-    FelixRule::always(Action::Jump(chain.to_owned()))
-}
-
-/// A protocol.
-pub(super) fn protocol(protocol: RuleProtocol) -> Fragment {
-    Fragment::Protocol(Not::is(protocol))
-}
-
-/// One port of an end.
-pub(super) fn port(end: End, number: u16) -> Fragment {
-    Fragment::Ports(end, Not::is(PortList::one(number)))
-}
-
-/// A single address of an end.
-pub(super) fn address(end: End, address: IpAddr) -> Fragment {
-    Fragment::Address(end, Not::is(Network::Address(address)))
+/// Both trees over host endpoints' interfaces: packets of others return.
+pub(super) fn host_dispatch(interfaces: &[InterfaceName]) -> Vec<FelixChain> {
+    let from = Dispatch {
+        root: names::FROM_HOST_ENDPOINT,
+        endpoints: names::FROM_HOST,
+        by: By::In,
+        end: Vec::new(),
+    };
+    let to = Dispatch {
+        root: names::TO_HOST_ENDPOINT,
+        endpoints: names::TO_HOST,
+        by: By::Out,
+        end: Vec::new(),
+    };
+    let mut chains = from.render(interfaces);
+    chains.extend(to.render(interfaces));
+    chains
 }

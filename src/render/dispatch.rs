@@ -1,10 +1,9 @@
-//! The trees that lead from an interface to its endpoint's chain (felix 2.1.1, rules/dispatch.go).
+//! The trees that lead from an interface to its endpoint's chain (felix, rules/dispatch.go).
 //!
 //! Many interfaces would make one long chain. So the names are parted by the first character behind
 //! what they all begin with, and a part of two or more gets a chain of its own. There are no more
 //! than these two levels.
 
-use super::names;
 use crate::hash;
 use crate::packet::InterfaceName;
 use crate::render::fragment::{Action, Fragment};
@@ -21,22 +20,38 @@ pub enum By {
 }
 
 /// A tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dispatch {
-    /// The name of the chain at its root.
+    /// The name of the chain at its root, and how its children's names begin.
     pub root: &'static str,
     /// How the endpoints' chains' names begin.
     pub endpoints: &'static str,
     /// Which interface counts.
     pub by: By,
-    /// Whether packets of other interfaces are dropped; if not, they return.
-    pub drops_unknown: bool,
+    /// What becomes of packets of other interfaces, at the root and in each child; if nothing, they
+    /// return.
+    pub end: Vec<FelixRule>,
+}
+
+/// What stands at the end where packets of unknown interfaces are denied.
+#[must_use]
+pub fn unknown(deny: Action) -> Vec<FelixRule> {
+    vec![FelixRule::always(deny).saying("Unknown interface")]
 }
 
 impl Dispatch {
     /// The tree's chains for these interfaces, which are sorted and none twice.
     #[must_use]
-    pub fn render(self, interfaces: &[InterfaceName]) -> Vec<FelixChain> {
+    pub fn render(&self, interfaces: &[InterfaceName]) -> Vec<FelixChain> {
+        let (mut root, mut chains) = self.branches(interfaces);
+        root.extend(self.end.iter().cloned());
+        chains.push(FelixChain::new(self.root, root));
+        chains
+    }
+
+    /// The rules at the root, without its end, and its children.
+    #[must_use]
+    pub fn branches(&self, interfaces: &[InterfaceName]) -> (Vec<FelixRule>, Vec<FelixChain>) {
         let shared = shared_beginning(interfaces);
         let key = |interface: &InterfaceName| {
             let name = interface.as_str();
@@ -58,50 +73,24 @@ impl Dispatch {
             let goto = Action::Goto(child.clone());
             root.push(FelixRule::when([self.asks(pattern)], goto));
             let rules = bin.iter().map(|interface| self.to_endpoint(*interface));
-            let rules = rules.chain(self.end()).collect();
+            let rules = rules.chain(self.end.iter().cloned()).collect();
             children.push(FelixChain::new(child, rules));
         }
-        root.extend(self.end());
-        children.push(FelixChain::new(self.root, root));
-        children
+        (root, children)
     }
 
-    fn asks(self, pattern: InterfacePattern) -> Fragment {
+    fn asks(&self, pattern: InterfacePattern) -> Fragment {
         match self.by {
             By::In => Fragment::InInterface(pattern),
             By::Out => Fragment::OutInterface(pattern),
         }
     }
 
-    fn to_endpoint(self, interface: InterfaceName) -> FelixRule {
+    fn to_endpoint(&self, interface: InterfaceName) -> FelixRule {
         let asks = self.asks(InterfacePattern::Exactly(interface));
         let chain = hash::chain_name(self.endpoints, interface.as_str());
         FelixRule::when([asks], Action::Goto(chain))
     }
-
-    fn end(self) -> Option<FelixRule> {
-        let end = FelixRule::always(Action::Drop).saying("Unknown interface");
-        self.drops_unknown.then_some(end)
-    }
-}
-
-/// Both trees over host endpoints' interfaces.
-pub(super) fn host_dispatch(interfaces: &[InterfaceName]) -> Vec<FelixChain> {
-    let from = Dispatch {
-        root: names::FROM_HOST_ENDPOINT,
-        endpoints: names::FROM_HOST,
-        by: By::In,
-        drops_unknown: false,
-    };
-    let to = Dispatch {
-        root: names::TO_HOST_ENDPOINT,
-        endpoints: names::TO_HOST,
-        by: By::Out,
-        drops_unknown: false,
-    };
-    let mut chains = from.render(interfaces);
-    chains.extend(to.render(interfaces));
-    chains
 }
 
 /// How many bytes all names begin with alike.
@@ -122,16 +111,18 @@ mod tests {
 
     use super::*;
 
-    const FROM: Dispatch = Dispatch {
-        root: "cali-from-wl-dispatch",
-        endpoints: "cali-fw-",
-        by: By::In,
-        drops_unknown: true,
-    };
+    fn from() -> Dispatch {
+        Dispatch {
+            root: "cali-from-wl-dispatch",
+            endpoints: "cali-fw-",
+            by: By::In,
+            end: unknown(Action::Drop),
+        }
+    }
 
     fn tree(names: &[&str]) -> Vec<String> {
         let names: Vec<InterfaceName> = names.iter().filter_map(|name| name.parse().ok()).collect();
-        let chains = FROM.render(&names);
+        let chains = from().render(&names);
         let lines = chains.iter().flat_map(|chain| {
             chain.rules.iter().map(|rule| {
                 let asks = rule.asks.first().map(ToString::to_string);
@@ -180,8 +171,8 @@ mod tests {
             let mut interfaces: Vec<InterfaceName> =
                 names.iter().filter_map(|name| name.parse().ok()).collect();
             interfaces.sort_unstable();
-            let chains = FROM.render(&interfaces);
-            let mut chain = FROM.root.to_owned();
+            let chains = from().render(&interfaces);
+            let mut chain = from().root.to_owned();
             let reached = loop {
                 let Some(rules) = chains.iter().find(|one| one.name == chain) else {
                     break chain;
