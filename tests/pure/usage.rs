@@ -304,7 +304,7 @@ fn an_unknown_layout() {
 #[test]
 fn a_layout_that_is_not_judged_yet() {
     let folder = folder_with(&[]);
-    for command in ["run", "mutants", "check", "replay", "shrink"] {
+    for command in ["check", "replay", "shrink"] {
         let told = refusal(folder.path(), &[command, "mine.yaml", "--layout", "modern"]);
         assert!(
             told.contains("can be rendered, and not be judged yet; expected `seed`"),

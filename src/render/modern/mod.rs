@@ -93,8 +93,9 @@ fn tables(ground: &Ground<'_>, family: Family) -> Vec<FelixTable> {
 }
 
 /// The table without the chains to which no hook leads (felix since 3.16, iptables/table.go,
-/// reference counting).
+/// reference counting), each once: endpoints share the chains of groups.
 fn keep_referenced(mut table: FelixTable) -> FelixTable {
+    table.chains.dedup();
     let hooks = table.hooks.iter().chain(&table.appends);
     let mut open: Vec<&str> = hooks
         .flat_map(|(_, rules)| rules)

@@ -87,20 +87,3 @@ pub fn all() -> Vec<(&'static str, World, Node)> {
         ),
     ]
 }
-
-/// Worlds of which Felix makes what the tools refuse.
-pub fn unprogrammable() -> Vec<(&'static str, World)> {
-    vec![
-        (
-            "REJECT in raw and mangle",
-            with("  iptablesFilterDenyAction: Reject\n"),
-        ),
-        ("an address of IPv4 for outgoing NAT of IPv6", {
-            let mut world = with("  natOutgoingAddress: 192.0.2.9\n");
-            for pool in &mut world.pools {
-                pool.nat_outgoing = true;
-            }
-            world
-        }),
-    ]
-}
