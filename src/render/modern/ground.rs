@@ -141,7 +141,7 @@ fn profiles(world: &World) -> BTreeMap<&str, Option<&Profile>> {
 /// (felix, intdataplane/hostip_mgr.go; `interfaceExclude` is kube-ipvs0 by default).
 fn addresses(world: &World, node: &Node) -> Vec<IpAddr> {
     let prefixes = &world.configuration.interface_prefixes;
-    let own = node.addresses().into_iter().filter(|(interface, _)| {
+    let own = node.addresses().filter(|(interface, _)| {
         let name = interface.as_str();
         name != IPVS && !prefixes.iter().any(|prefix| prefix.begins(name))
     });

@@ -32,7 +32,7 @@ pub(super) fn table(ground: &Ground<'_>, family: Family) -> FelixTable {
         ),
         FelixChain::new(
             names::FLOATING_SNAT,
-            floating::snat(&floating(ground, family), |to| Action::Snat(to)),
+            floating::snat(&floating(ground, family), Action::Snat),
         ),
         FelixChain::new(names::NAT_OUTGOING, nat_outgoing(ground, family)),
     ];
