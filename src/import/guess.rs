@@ -29,14 +29,33 @@ pub enum Change {
     Other,
 }
 
-/// A rule's comments without its hash, and its match and action in Felix's spelling.
-type Written = (Vec<String>, String);
+/// A rule in Felix's spelling.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Written {
+    /// Its comments without its hash.
+    pub comments: Vec<String>,
+    /// Its match and action.
+    pub fragments: String,
+}
+
+impl Written {
+    /// The rule as an order for a chain.
+    #[must_use]
+    pub fn text(&self, chain: &str) -> String {
+        let mut text = format!("-A {chain}");
+        for comment in &self.comments {
+            text += &format!(" -m comment --comment \"{comment}\"");
+        }
+        format!("{text} {}", self.fragments)
+    }
+}
 
 /// What a ruleset lets one guess.
 #[derive(Clone, Debug)]
 pub struct Guesses {
     marks: Vec<Not<MaskedMark>>,
     written: Vec<Written>,
+    returns: Vec<Written>,
 }
 
 impl Guesses {
@@ -47,6 +66,7 @@ impl Guesses {
         Self {
             marks: marks(ruleset, &bits),
             written: written(ruleset, &bits),
+            returns: returns(&bits),
         }
     }
 
@@ -90,10 +110,20 @@ impl Guesses {
         all
     }
 
-    /// Rules that may be gone, the likeliest first.
-    pub fn lost(&self) -> impl Iterator<Item = (&[String], &str)> {
-        let each = self.written.iter();
-        each.map(|(comments, fragments)| (comments.as_slice(), fragments.as_str()))
+    /// Rules that may have been written, the likeliest first.
+    pub fn alone(&self) -> impl Iterator<Item = &Written> {
+        self.written.iter()
+    }
+
+    /// What may be gone: a rule, the likeliest first, then a rule and the one that returns behind it, as
+    /// Felix writes them for a policy or profile that is asked and for one that allows.
+    pub fn lost(&self) -> impl Iterator<Item = (&Written, Option<&Written>)> {
+        let alone = self.alone().map(|one| (one, None));
+        let pairs = self.alone().flat_map(|one| {
+            let returns = self.returns.iter();
+            returns.map(move |behind| (one, Some(behind)))
+        });
+        alone.chain(pairs)
     }
 }
 
@@ -252,7 +282,10 @@ fn written(ruleset: &Ruleset, bits: &BTreeSet<u32>) -> Vec<Written> {
     let mut known: BTreeSet<Written> = BTreeSet::new();
     let mut add = |comments: &[&str], fragments: &str| {
         let comments = comments.iter().map(|comment| (*comment).to_owned());
-        let written = (comments.collect(), fragments.to_owned());
+        let written = Written {
+            comments: comments.collect(),
+            fragments: fragments.to_owned(),
+        };
         if all.len() < MOST_WRITTEN && known.insert(written.clone()) {
             all.push(written);
         }
@@ -287,6 +320,21 @@ fn written(ruleset: &Ruleset, bits: &BTreeSet<u32>) -> Vec<Written> {
         }
     }
     all
+}
+
+/// The rules that return where a bit is set.
+fn returns(bits: &BTreeSet<u32>) -> Vec<Written> {
+    let comments = ["Return if policy accepted", "Return if profile accepted"];
+    let comments = comments.map(|comment| vec![comment.to_owned()]);
+    let each = bits.iter().flat_map(|bit| {
+        let fragments = format!("-m mark --mark {bit:#x}/{bit:#x} --jump RETURN");
+        let comments = comments.iter().cloned().chain([Vec::new()]);
+        comments.map(move |comments| Written {
+            comments,
+            fragments: fragments.clone(),
+        })
+    });
+    each.collect()
 }
 
 /// The rules that lead to chains whose names begin so.

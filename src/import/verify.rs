@@ -7,6 +7,7 @@
 //! no trace.
 
 use std::fmt;
+use std::iter;
 
 use super::guess::{Change, Guesses};
 use super::spelling::Spellings;
@@ -60,7 +61,8 @@ pub enum Departure {
     LostMark(Not<MaskedMark>),
     /// Its hash is that of this rule.
     Altered(String),
-    /// The rule that stood right before it is gone: this one, as Felix wrote it.
+    /// The rule that stood right before it is gone: this one, as Felix wrote it. Of two that are gone, the
+    /// first is named first.
     Lost(String),
     /// It was altered, or rules right before it are gone, and what there was can't be told; none of the
     /// hashes behind it in the chain can be followed.
@@ -363,17 +365,36 @@ impl<'r> Walk<'r> {
                     Some((which, next, change, was.clone()))
                 })
             });
-        let Some((which, next, change, was)) = found else {
-            return false;
+        let (which, next, what) = match found {
+            Some((which, next, Change::LostMark(mark), _)) => {
+                (which, next, Departure::LostMark(mark))
+            }
+            Some((which, next, Change::Other, was)) => {
+                let was = print_rule(self.name, &was, self.family);
+                (which, next, Departure::Altered(was))
+            }
+            None => match self.replaced(hash, guesses) {
+                Some((which, next, was)) => (which, next, Departure::Altered(was)),
+                None => return false,
+            },
         };
         self.hashers[which] = next;
         self.place(at);
-        let what = match change {
-            Change::LostMark(mark) => Departure::LostMark(mark),
-            Change::Other => Departure::Altered(print_rule(self.name, &was, self.family)),
-        };
         self.find(at, what);
         true
+    }
+
+    /// Another rule altogether that has this hash behind what is known.
+    fn replaced(&self, hash: &str, guesses: &Guesses) -> Option<(usize, ChainHasher, String)> {
+        guesses.alone().find_map(|written| {
+            let mut hashers = self.hashers.iter().enumerate();
+            hashers.find_map(|(which, hasher)| {
+                let mut next = hasher.clone();
+                let comments = written.comments.iter().map(String::as_str);
+                let found = next.next(comments, &written.fragments) == hash;
+                found.then(|| (which, next, written.text(self.name)))
+            })
+        })
     }
 
     fn mend_lost(&mut self, near: &[usize], guesses: &Guesses) -> bool {
@@ -383,27 +404,28 @@ impl<'r> Walk<'r> {
             Some((*at, hash?, comments(rule), spellings))
         });
         let followers: Vec<_> = followers.collect();
-        let found = guesses.lost().find_map(|(lost_comments, fragments)| {
+        let found = guesses.lost().find_map(|(lost, behind)| {
             let mut hashers = self.hashers.iter().enumerate();
             hashers.find_map(|(which, hasher)| {
                 let mut with = hasher.clone();
-                with.next(lost_comments.iter().map(String::as_str), fragments);
+                for written in iter::once(lost).chain(behind) {
+                    let comments = written.comments.iter().map(String::as_str);
+                    with.next(comments, &written.fragments);
+                }
                 let mut followers = followers.iter();
                 followers.find_map(|(at, hash, comments, spellings)| {
                     extend(&with, hash, comments.clone(), spellings)?;
-                    Some((*at, which, with.clone(), lost_comments, fragments))
+                    Some((*at, which, with.clone(), [Some(lost), behind]))
                 })
             })
         });
-        let Some((at, which, with, lost_comments, fragments)) = found else {
+        let Some((at, which, with, lost)) = found else {
             return false;
         };
-        let mut was = format!("-A {}", self.name);
-        for comment in lost_comments {
-            was += &format!(" -m comment --comment \"{comment}\"");
-        }
         self.hashers[which] = with;
-        self.find(at, Departure::Lost(format!("{was} {fragments}")));
+        for written in lost.into_iter().flatten() {
+            self.find(at, Departure::Lost(written.text(self.name)));
+        }
         true
     }
 }

@@ -3,11 +3,11 @@
 use std::error::Error;
 
 use calidiff::claims::seed;
-use calidiff::import::{Departure, Verification, verify};
+use calidiff::import::{Departure, Finding, Verification, verify};
 use calidiff::packet::Family;
 use calidiff::xtables::matches::MaskedMark;
-use calidiff::xtables::save::parse;
-use calidiff::xtables::{Match, Not, Ruleset};
+use calidiff::xtables::save::{parse, print_rule};
+use calidiff::xtables::{Match, Not, Rule, Ruleset, Target};
 
 use super::corpus::each_dump;
 
@@ -78,6 +78,79 @@ fn a_lost_rule_is_named_and_what_stands_behind_it_holds() -> Tried {
         Some(finding.line),
         line.map(|at| at + 1),
         "the rule behind the lost one"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_policy_that_is_no_longer_asked_is_named_with_its_return() -> Tried {
+    let asked = "-A cali-tw-cali0ef24b1 -m comment --comment \"cali:fVy5z1nXaCLhF0EQ\" -m mark --mark \
+         0x0/0x2000000 -j cali-pi-namespace-default\n-A cali-tw-cali0ef24b1 -m comment --comment \
+         \"cali:_B9yiomhSoQTzhKL\" -m comment --comment \"Return if policy accepted\" -m mark --mark \
+         0x1000000/0x1000000 -j RETURN\n";
+    let verification = found_after(asked, "")?;
+    let lost = verification.findings.iter().map(|one| match &one.what {
+        Departure::Lost(was) => Ok(was.as_str()),
+        _ => Err(format!("{one:?}")),
+    });
+    let expected = [
+        "-A cali-tw-cali0ef24b1 -m mark --mark 0/0x2000000 --jump cali-pi-namespace-default",
+        "-A cali-tw-cali0ef24b1 -m comment --comment \"Return if policy accepted\" -m mark --mark \
+         0x1000000/0x1000000 --jump RETURN",
+    ];
+    assert_eq!(lost.collect::<Result<Vec<_>, _>>()?, expected);
+    let whole = verify(&parse("slave1", &slave1()?, Family::V4)?);
+    assert_eq!(verification.held, whole.held - 2);
+    Ok(())
+}
+
+/// Whichever rule is lost or altered, the first finding is at its place, and no other chain is touched.
+/// What is gone from a chain's end leaves no trace.
+#[test]
+fn whichever_rule_departs_its_place_is_told() -> Tried {
+    let whole = parse("slave1", &slave1()?, Family::V4)?;
+    let mut proved = 0;
+    let mut tried = 0;
+    let felix = |rule: &Rule| rule.comments().any(|one| one.starts_with("cali:"));
+    let rules = whole.rules().filter(|(_, rule)| felix(rule));
+    for (id, rule) in rules {
+        for lose in [true, false] {
+            let mut changed = whole.clone();
+            let table = changed.table_mut(id.table).ok_or("a table")?;
+            let mut chains = table.chains.iter_mut();
+            let chain = chains
+                .find(|chain| chain.name == id.chain)
+                .ok_or("a chain")?;
+            let hashed = chain.rules.iter().filter(|rule| felix(rule)).count();
+            match lose {
+                true => drop(chain.rules.remove(id.index)),
+                false => chain.rules[id.index].target = Target::Trace,
+            }
+            let findings = verify(&changed).findings;
+            let of_chain = |finding: &Finding| {
+                finding.rule.table == id.table && finding.rule.chain == id.chain
+            };
+            assert!(findings.iter().all(of_chain), "{id}: {findings:?}");
+            let last = hashed == 1 || id.index + 1 == hashed;
+            match findings.iter().min_by_key(|finding| finding.rule.index) {
+                None => assert!(lose && last, "{id} {}", print_rule("", rule, id.family)),
+                Some(first) => assert_eq!(first.rule.index, id.index, "{id}: {findings:?}"),
+            }
+            if !(lose && last) {
+                tried += 1;
+                let proof = |finding: &Finding| match finding.what {
+                    Departure::Lost(_) => lose,
+                    Departure::Altered(_) => !lose,
+                    _ => false,
+                };
+                proved += usize::from(findings.iter().all(proof));
+            }
+        }
+    }
+    // The others ask for a set, a port or a chain that nothing else names.
+    assert!(
+        tried > 50 && proved * 10 >= tried * 9,
+        "{proved} of {tried}"
     );
     Ok(())
 }
