@@ -234,7 +234,7 @@ mod tests {
     fn an_option_before_what_knows_it_is_refused() {
         assert_eq!(
             refusal("*filter\n:user -\n-A INPUT -j user --dport 80 -p tcp\nCOMMIT\n"),
-            "dump:3:33: `tcp` stands behind its option `--dport`; expected it before its options"
+            "dump:3:32: `tcp` stands behind its option `--dport`; expected it before its options"
         );
         assert_eq!(
             refusal("*filter\n-A INPUT -j FOO --state NEW -m state --state NEW\nCOMMIT\n"),

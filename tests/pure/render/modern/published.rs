@@ -20,7 +20,7 @@ const DUMPS: [(&str, &str, &str, usize); 3] = [
         "cali-gke-2019-b-allow-set.save",
         "cali92d634f8f03",
         "cali",
-        7,
+        5,
     ),
 ];
 
