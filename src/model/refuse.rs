@@ -189,6 +189,14 @@ impl Loader {
         if id.table == TableName::Nat && rule.target == Target::Drop {
             return fail("the nat table is not intended for filtering");
         }
+        if let Target::Snat(range) | Target::Dnat(range) = &rule.target
+            && range
+                .addresses
+                .is_some_and(|(first, _)| Family::of(first) != self.family)
+        {
+            // `parse_to` in extensions/libxt_NAT.c.
+            return fail("an address of the other family to translate to");
+        }
         let excludes_all = |test: &Option<Not<AddressMask>>| {
             test.is_some_and(|test| test.negated && test.value.mask.is_unspecified())
         };
