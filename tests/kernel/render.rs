@@ -9,6 +9,7 @@ use calidiff::import::verify;
 use calidiff::packet::Family;
 use calidiff::render::modern;
 use calidiff::render::seed::draft;
+use calidiff::render::table::Draft;
 use calidiff::xtables::save::{self, Style};
 use calidiff::xtables::{Backend, Firewall, ipset};
 use libtest_mimic::Trial;
@@ -50,23 +51,7 @@ pub fn trials() -> Vec<Trial> {
 
 fn every_world_loads_as_felix_writes_it() -> Result<(), Box<dyn Error>> {
     for (name, world, node) in worlds::all() {
-        let draft = draft(&world, &node)?;
-        let texts = Family::BOTH.map(|family| draft.text(family));
-        let mut firewall = Firewall::default();
-        draft.program()?.install(&mut firewall);
-        let sets = ipset::print_save(&firewall.sets);
-        for (family, felix) in Family::BOTH.into_iter().zip(texts) {
-            let ours = save::print(firewall.ruleset(family), Style::default());
-            for backend in BACKENDS {
-                let of = |error| format!("{name}, {family:?}, {backend}: {error}");
-                let by_felix = load(backend, family, &sets, &felix, false).map_err(of)?;
-                let by_us = load(backend, family, &sets, &ours, false).map_err(of)?;
-                assert_eq!(by_us, by_felix, "{name}, {family:?}, {backend}");
-                if backend == "legacy" {
-                    assert_eq!(sorted(&by_us), sorted(&ours), "{name}, {family:?}");
-                }
-            }
-        }
+        loaded(name, draft(&world, &node)?)?;
     }
     Ok(())
 }
@@ -75,38 +60,46 @@ fn every_world_loads_as_felix_writes_it() -> Result<(), Box<dyn Error>> {
 /// hashes.
 fn modern_nodes_load_and_their_hashes_verify() -> Result<(), Box<dyn Error>> {
     for (name, world, node) in modern_worlds::all() {
-        let draft = modern::draft(&world, &node)?;
-        let texts = Family::BOTH.map(|family| draft.text(family));
-        let mut firewall = Firewall::default();
-        draft.program()?.install(&mut firewall);
-        let sets = ipset::print_save(&firewall.sets);
-        for (family, felix) in Family::BOTH.into_iter().zip(texts) {
-            let ours = save::print(firewall.ruleset(family), Style::default());
-            for backend in BACKENDS {
-                let of = |error| format!("{name}, {family:?}, {backend}: {error}");
-                let by_felix = load(backend, family, &sets, &felix, false).map_err(of)?;
-                let by_us = load(backend, family, &sets, &ours, false).map_err(of)?;
-                assert_eq!(by_us, by_felix, "{name}, {family:?}, {backend}");
-                if backend == "legacy" {
-                    assert_eq!(sorted(&by_us), sorted(&ours), "{name}, {family:?}");
-                }
-                let saved = save::parse("saved", &by_felix, family)?;
-                let verified = verify(&saved);
-                // Of a limit of packets the tools keep and print another rate than Felix wrote.
-                let mut findings = verified.findings.iter();
-                assert!(
-                    findings.all(|one| one.rule.chain == "cali-tw-cali1a"),
-                    "{name}, {family:?}, {backend}: {:?}",
-                    verified.findings
-                );
-                assert!(
-                    verified.held > 0 || saved.tables.is_empty(),
-                    "{name}, {family:?}, {backend}"
-                );
-            }
+        for (family, text) in loaded(name, modern::draft(&world, &node)?)? {
+            let saved = save::parse("saved", &text, family)?;
+            let verified = verify(&saved);
+            // Of a limit of packets the tools keep and print another rate than Felix wrote.
+            let mut findings = verified.findings.iter();
+            assert!(
+                findings.all(|one| one.rule.chain == "cali-tw-cali1a"),
+                "{name}, {family:?}: {:?}",
+                verified.findings
+            );
+            assert!(
+                verified.held > 0 || saved.tables.is_empty(),
+                "{name}, {family:?}"
+            );
         }
     }
     Ok(())
+}
+
+/// What each backend and family saves again of Felix's own text, which is the same as of ours.
+fn loaded(name: &str, draft: Draft) -> Result<Vec<(Family, String)>, Box<dyn Error>> {
+    let texts = Family::BOTH.map(|family| draft.text(family));
+    let mut firewall = Firewall::default();
+    draft.program()?.install(&mut firewall);
+    let sets = ipset::print_save(&firewall.sets);
+    let mut saved = Vec::new();
+    for (family, felix) in Family::BOTH.into_iter().zip(texts) {
+        let ours = save::print(firewall.ruleset(family), Style::default());
+        for backend in BACKENDS {
+            let of = |error| format!("{name}, {family:?}, {backend}: {error}");
+            let by_felix = load(backend, family, &sets, &felix, false).map_err(of)?;
+            let by_us = load(backend, family, &sets, &ours, false).map_err(of)?;
+            assert_eq!(by_us, by_felix, "{name}, {family:?}, {backend}");
+            if backend == "legacy" {
+                assert_eq!(sorted(&by_us), sorted(&ours), "{name}, {family:?}");
+            }
+            saved.push((family, by_felix));
+        }
+    }
+    Ok(saved)
 }
 
 /// Modern worlds of which Felix makes what the tools refuse.
