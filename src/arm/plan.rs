@@ -35,6 +35,8 @@ pub struct Plan {
 /// What Calico has to do with what is programmed.
 #[derive(Clone, Debug)]
 pub struct Calico {
+    /// Which Felix's way of writing chains.
+    pub layout: Layout,
     /// What its resources come to on the node.
     pub world: World,
     /// What Felix makes of the world, in its own words.
@@ -51,6 +53,15 @@ type Refused = [Option<NotProgrammed>; 2];
 
 /// The chain machine as each backend reads the rules, in the order of [`Backend::BOTH`].
 pub type Machines = [Machine; 2];
+
+/// The era of the API that a layout's Felix is told of.
+#[must_use]
+pub fn era_of(layout: Layout) -> Era {
+    match layout {
+        Layout::Seed => Era::Seed,
+        Layout::Modern => Era::Modern,
+    }
+}
 
 /// Why there is nothing to be programmed: Felix of this layout never sees such a world.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -90,30 +101,33 @@ impl Plan {
             });
         };
         let world = resolve(resources, &node.name);
-        match layout {
-            Layout::Seed => {
-                era::check_seed(&world)?;
-                Self::of_world(world, node, firewall)
-            }
-            Layout::Modern => {
-                let draft = modern::draft(&world, node)?;
-                Self::of_draft(world, draft, node, firewall)
-            }
+        if layout == Layout::Seed {
+            era::check_seed(&world)?;
         }
+        Self::of_world(layout, world, node, firewall)
     }
 
-    /// What Felix programs for a world on a node, beside others' rules.
+    /// What Felix of a layout programs for a world on a node, beside others' rules.
     ///
     /// # Errors
     ///
     /// As [`Plan::new`].
-    pub fn of_world(world: World, node: &Node, foreign: &Firewall) -> Result<Self, Unplanned> {
-        Judge::new(&world, node, Era::Seed)?;
-        let draft = seed::draft(&world, node)?;
-        Self::of_draft(world, draft, node, foreign)
+    pub fn of_world(
+        layout: Layout,
+        world: World,
+        node: &Node,
+        foreign: &Firewall,
+    ) -> Result<Self, Unplanned> {
+        Judge::new(&world, node, era_of(layout))?;
+        let draft = match layout {
+            Layout::Seed => seed::draft(&world, node)?,
+            Layout::Modern => modern::draft(&world, node)?,
+        };
+        Self::of_draft(layout, world, draft, node, foreign)
     }
 
     fn of_draft(
+        layout: Layout,
         world: World,
         draft: Draft,
         node: &Node,
@@ -126,6 +140,7 @@ impl Plan {
             firewall,
             machines,
             calico: Some(Calico {
+                layout,
                 world,
                 draft,
                 foreign: foreign.clone(),
@@ -175,7 +190,7 @@ impl Plan {
         let calico = match &mut self.calico {
             None => None,
             Some(calico) => Some(Oracle {
-                judge: Judge::new(&calico.world, &self.node, Era::Seed)?,
+                judge: Judge::new(&calico.world, &self.node, era_of(calico.layout))?,
                 without: &mut calico.without,
             }),
         };
@@ -201,7 +216,7 @@ impl Calico {
     ///
     /// None that [`Plan::new`] has not seen.
     pub fn judge(&self, node: &Node) -> Result<Judge<'_>, NotOfThisEra> {
-        Judge::new(&self.world, node, Era::Seed)
+        Judge::new(&self.world, node, era_of(self.layout))
     }
 }
 

@@ -103,17 +103,12 @@ pub fn classify(
     let (_, steps) = plan
         .machine(division.backend())
         .trace(&Connections::new(&connections), one);
-    let refused = plan
-        .calico
-        .as_ref()
-        .and_then(|calico| calico.refused(one.family()));
     Class::of(&Evidence {
         said,
         division,
         firewall: &plan.firewall,
         steps: &steps,
-        refused,
-        world: plan.calico.as_ref().map(|calico| &calico.world),
+        calico: plan.calico.as_ref(),
         packet: one,
         connections: &connections,
     })

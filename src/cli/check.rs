@@ -3,7 +3,7 @@
 use super::args::Check;
 use super::progress::{Progress, end_on_interrupt};
 use super::status::{Ending, Status};
-use super::{ground, hashes, machine, resources};
+use super::{ground, hashes, machine, resources, terminal};
 use crate::arm;
 use crate::campaign::{Options, Watch, check};
 use crate::report;
@@ -53,9 +53,10 @@ pub fn run(arguments: &Check) -> Result<Status, Ending> {
         let mut facts = report::check::all_json(&reports, &subjects, &options, stopped);
         facts["hashes"] = report::hashes::json(&hashes);
         facts["chains"] = names.chains().collect();
-        println!("{facts:#}");
+        terminal::print(format_args!("{facts:#}\n"));
     } else {
-        println!("{}", report::check::summary(&reports, &options, stopped));
+        let summary = report::check::summary(&reports, &options, stopped);
+        terminal::print(format_args!("{summary}\n"));
     }
     let diverged = reports
         .iter()

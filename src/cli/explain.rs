@@ -138,6 +138,7 @@ fn reason(
         return Ok(None);
     };
     let refused = calico.refused(packet.family()).cloned();
+    let layout = calico.layout;
     let firewall = plan.firewall.clone();
     let mut bench = plan
         .bench()
@@ -150,7 +151,7 @@ fn reason(
     Ok(Some(Reason {
         meant: is_meant(&opinion, bench.node, &model.answer, &base),
         refused,
-        ..Reason::new(judge, &opinion, &firewall, &model.steps)
+        ..Reason::new(layout, judge, &opinion, &firewall, &model.steps)
     }))
 }
 

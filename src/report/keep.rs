@@ -81,7 +81,7 @@ pub fn understand(
         ..scenario.clone()
     };
     let smallest = small.as_ref().map(|small| small.scenario.clone());
-    let known = class.cause.and_then(Cause::named);
+    let known = class.cause.and_then(|id| Cause::named(layout, id));
     Ok(Kept {
         class: class.clone().seen_again(rate),
         rate,
