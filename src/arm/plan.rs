@@ -4,13 +4,13 @@
 //! A family whose rules the tools refuse is left as the others have it, and that is its rules' fate:
 //! the other family's are programmed all the same, for each has tools and tables of its own.
 
+use super::others::Translator;
 use crate::calico::{World, era, resolve};
-use crate::intent::NotOfThisEra;
-use crate::intent::{Era, Judge};
+use crate::intent::{self, Era, Judge, NotOfThisEra, Opinion};
 use crate::mark::TooFewBits;
-use crate::model::Machine;
+use crate::model::{Connections, Machine};
 use crate::node::Node;
-use crate::packet::Family;
+use crate::packet::{Family, Packet};
 use crate::render::Layout;
 use crate::render::modern;
 use crate::render::seed::{self, NotOfTheEra};
@@ -47,6 +47,7 @@ pub struct Calico {
     refused: Refused,
     /// The chain machine with the others' rules alone.
     without: Machines,
+    translator: Translator,
 }
 
 type Refused = [Option<NotProgrammed>; 2];
@@ -134,6 +135,7 @@ impl Plan {
         foreign: &Firewall,
     ) -> Result<Self, Unplanned> {
         let without = load(node, foreign).map_err(Unplanned::Foreign)?;
+        let translator = Translator::new(node, foreign).map_err(Unplanned::Foreign)?;
         let (firewall, refused, machines) = program(&draft, node, foreign)?;
         Ok(Self {
             node: node.clone(),
@@ -146,6 +148,7 @@ impl Plan {
                 foreign: foreign.clone(),
                 refused,
                 without,
+                translator,
             }),
         })
     }
@@ -192,6 +195,7 @@ impl Plan {
             Some(calico) => Some(Oracle {
                 judge: Judge::new(&calico.world, &self.node, era_of(calico.layout))?,
                 without: &mut calico.without,
+                translator: &mut calico.translator,
             }),
         };
         Ok(Bench {
@@ -218,6 +222,12 @@ impl Calico {
     pub fn judge(&self, node: &Node) -> Result<Judge<'_>, NotOfThisEra> {
         Judge::new(&self.world, node, era_of(self.layout))
     }
+
+    /// What the rules beside Calico's make of addresses.
+    #[must_use]
+    pub fn translator(&self) -> Translator {
+        self.translator.clone()
+    }
 }
 
 /// The judges that need no kernel, of one plan.
@@ -236,6 +246,22 @@ pub struct Oracle<'a> {
     pub judge: Judge<'a>,
     /// The chain machine without Felix's rules, in the order of [`Backend::BOTH`].
     pub without: &'a mut Machines,
+    translator: &'a mut Translator,
+}
+
+impl Oracle<'_> {
+    /// What the intent says of a packet, beside what the others' rules make of its addresses. Both know
+    /// the same connections.
+    #[must_use]
+    pub fn opinion(
+        &mut self,
+        packet: &Packet,
+        known: &intent::Connections,
+        connections: &Connections,
+    ) -> Opinion {
+        let others = self.translator.others(&self.judge, packet, connections);
+        self.judge.judge_beside(packet, known, &others)
+    }
 }
 
 /// The others' rules and Felix's, and which families' the tools refuse.

@@ -35,11 +35,11 @@ impl Expected {
     pub fn of(bench: &mut Bench<'_>, backends: &[Backend], batch: &Batch) -> Self {
         let mut expected = Self::default();
         let connections = Connections::new(&batch.connections);
-        if let Some(calico) = &bench.calico {
-            let connections = intent::Connections::new(&batch.connections);
+        if let Some(calico) = &mut bench.calico {
+            let known = intent::Connections::new(&batch.connections);
             let packets = batch.packets.iter();
             expected.opinions = packets
-                .map(|packet| calico.judge.judge(packet, &connections))
+                .map(|packet| calico.opinion(packet, &known, &connections))
                 .collect();
         }
         for backend in backends {

@@ -5,7 +5,7 @@ use miette::miette;
 use super::args::Explain;
 use super::status::{Ending, Status};
 use super::{ground, machine, resources, terminal};
-use crate::arm::plan::{Oracle, Plan};
+use crate::arm::plan::Plan;
 use crate::arm::{self, Failure, Judge};
 use crate::campaign::Subject;
 use crate::campaign::finding::Divergence;
@@ -143,15 +143,16 @@ fn reason(
     let mut bench = plan
         .bench()
         .map_err(|why| Ending::bad_input(miette!("{why}")))?;
-    let Some(Oracle { judge, without }) = &mut bench.calico else {
+    let Some(oracle) = &mut bench.calico else {
         return Ok(None);
     };
-    let opinion = judge.judge(packet, &intent::Connections::new(connections));
-    let base = without[reading.place()].judge(&Connections::new(connections), packet);
+    let known = Connections::new(connections);
+    let opinion = oracle.opinion(packet, &intent::Connections::new(connections), &known);
+    let base = oracle.without[reading.place()].judge(&known, packet);
     Ok(Some(Reason {
         meant: is_meant(&opinion, bench.node, &model.answer, &base),
         refused,
-        ..Reason::new(layout, judge, &opinion, &firewall, &model.steps)
+        ..Reason::new(layout, &oracle.judge, &opinion, &firewall, &model.steps)
     }))
 }
 

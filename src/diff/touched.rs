@@ -70,8 +70,10 @@ impl Touched {
         if let Some(calico) = &plan.calico
             && let Ok(judge) = calico.judge(&plan.node)
         {
-            let connections = intent::Connections::new(&scenario.batch.connections);
-            for decision in judge.judge(packet, &connections).decisions() {
+            let others = calico.translator().others(&judge, packet, &connections);
+            let known = intent::Connections::new(&scenario.batch.connections);
+            let opinion = judge.judge_beside(packet, &known, &others);
+            for decision in opinion.decisions() {
                 touched.named(decision.by, &calico.world);
             }
             touched.asked(calico);

@@ -1,5 +1,7 @@
 //! The way of a packet from clause to clause.
 
+use std::net::IpAddr;
+
 use smallvec::SmallVec;
 
 use super::addresses::{Addresses, number};
@@ -153,6 +155,12 @@ impl<'a> Judge<'a> {
     #[must_use]
     pub fn world(&self) -> &'a World {
         self.world
+    }
+
+    /// The address for which a floating one stands here.
+    #[must_use]
+    pub fn floating(&self, outside: IpAddr) -> Option<IpAddr> {
+        self.translations.inside(outside)
     }
 
     /// What becomes of a packet where these connections exist, and no other program translates.

@@ -131,6 +131,11 @@ impl Translations {
         }
     }
 
+    /// The address for which a floating one stands.
+    pub(super) fn inside(&self, outside: IpAddr) -> Option<IpAddr> {
+        self.floating.get(&outside).map(|floating| floating.inside)
+    }
+
     /// > I17 […] A floating IP stands for its workload's address before routing, and a workload that
     /// > reaches itself by its floating IP sees that as the source.
     ///
