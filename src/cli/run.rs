@@ -104,7 +104,7 @@ fn keep(
     ledger: &Ledger,
 ) -> Result<(), Ending> {
     let classes = outcome.counts.classes.iter();
-    // One id may stand for several classes: kernels take sides in one, and not in another.
+    // A cause has one id for all its classes: readings that part may take different sides.
     let mut ids = BTreeSet::new();
     let news: Vec<_> = classes
         .filter(|(class, _)| !ledger.has(class) && ids.insert(class.id()))

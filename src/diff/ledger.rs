@@ -115,8 +115,8 @@ impl Ledger {
 /// The ledger of each layout.
 #[derive(Clone, Debug, Default)]
 pub struct Ledgers {
-    of: BTreeMap<Layout, Ledger>,
-    none: Ledger,
+    seed: Ledger,
+    modern: Ledger,
 }
 
 impl Ledgers {
@@ -126,18 +126,20 @@ impl Ledgers {
     ///
     /// As [`Ledger::read`].
     pub fn read(repository: &Path) -> Result<Self, WrongLedger> {
-        let each = Layout::ALL.into_iter();
-        let each = each.map(|layout| Ok((layout, Ledger::read(&repository.join(folder(layout)))?)));
+        let read = |layout| Ledger::read(&repository.join(folder(layout)));
         Ok(Self {
-            of: each.collect::<Result<_, WrongLedger>>()?,
-            none: Ledger::default(),
+            seed: read(Layout::Seed)?,
+            modern: read(Layout::Modern)?,
         })
     }
 
     /// A layout's.
     #[must_use]
     pub fn of(&self, layout: Layout) -> &Ledger {
-        self.of.get(&layout).unwrap_or(&self.none)
+        match layout {
+            Layout::Seed => &self.seed,
+            Layout::Modern => &self.modern,
+        }
     }
 }
 
