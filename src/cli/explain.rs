@@ -25,18 +25,18 @@ pub fn run(options: &Explain) -> Result<Status, Ending> {
     let packet = options.packet.as_deref().map(str::parse).transpose();
     let packet: Option<Packet> = packet.map_err(Ending::bad_input)?;
     let connections = connections(options)?;
-    let Some(scenario) = ground::scenario(&options.ground)? else {
+    let Some(read) = ground::scenario(&options.ground)? else {
         let packet = packet.ok_or_else(|| Ending::bad_input(no_packet()))?;
         let subject = subject(options)?;
         return explain(options, &subject, None, &packet, &connections);
     };
-    let batch = batch(scenario.batch.clone(), packet, connections)?;
-    let mut plan = ground::plan(&options.ground, &scenario)?;
-    let subject = ground::planned(&scenario, &plan);
+    let batch = batch(read.scenario.batch.clone(), packet, connections)?;
+    let mut plan = ground::plan(&options.ground, &read)?;
+    let subject = ground::planned(&read.scenario, &plan);
     let mut status = Status::Agreed;
     for (place, packet) in batch.packets.iter().enumerate() {
         if place > 0 {
-            println!("\n");
+            terminal::print("\n\n");
         }
         let connections = Divergence::connections_of(&batch, packet);
         match explain(options, &subject, Some(&mut plan), packet, &connections)? {
@@ -118,7 +118,7 @@ fn explain(
         otherwise,
         kernels,
     };
-    print!("{}", explanation.text(&terminal::palette()));
+    terminal::print(explanation.text(&terminal::palette()));
     Ok(if explanation.agreed() {
         Status::Agreed
     } else {

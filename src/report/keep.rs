@@ -131,7 +131,8 @@ pub fn info(layout: Layout, seed: Option<u64>) -> Vec<(&'static str, String)> {
 
 /// The kernel's release and the tools' versions.
 #[cfg(target_os = "linux")]
-fn versions() -> Vec<(&'static str, String)> {
+#[must_use]
+pub fn versions() -> Vec<(&'static str, String)> {
     use crate::kernel::doctor::{release, version};
     use crate::packet::Family;
     use crate::xtables::Backend;
@@ -145,6 +146,7 @@ fn versions() -> Vec<(&'static str, String)> {
 
 /// Elsewhere no kernel was asked.
 #[cfg(not(target_os = "linux"))]
-fn versions() -> Vec<(&'static str, String)> {
+#[must_use]
+pub fn versions() -> Vec<(&'static str, String)> {
     Vec::new()
 }
