@@ -88,7 +88,7 @@ pub fn read<'a>(input: &'a [u8], dials: &Dials) -> Result<Input<'a>, NotAnInput>
 /// [`Unplanned`] where nothing can be programmed for what it makes: a fault of the generator.
 pub fn make<'a>(bytes: &'a [u8], dials: &Dials) -> Result<Input<'a>, Unplanned> {
     let mut bits = Begun::new(bytes);
-    let cluster = Cluster::make(&mut bits, dials);
+    let cluster = Cluster::make(&mut bits, dials, Layout::Seed.api());
     let mut case = Case::make(&mut bits, &cluster, Layout::Seed, PACKETS)?;
     let first = case.salvos.drain(..).next();
     let scenario = Scenario {
