@@ -86,7 +86,12 @@ fn other_packets(layout: Layout, scenario: &mut Scenario, bits: &mut Seeded) {
     let Some(calico) = &plan.calico else {
         return;
     };
-    let traffic = Traffic::new(&calico.world, &plan.node, &plan.firewall);
+    let traffic = Traffic::new(
+        &calico.world,
+        Layout::Seed.api(),
+        &plan.node,
+        &plan.firewall,
+    );
     let kept = match bits.chance(1, 2) {
         true => scenario.batch.packets.len() / 2,
         false => 0,
@@ -104,7 +109,7 @@ fn other_packets(layout: Layout, scenario: &mut Scenario, bits: &mut Seeded) {
 
 /// A policy, a profile or the settings from another scenario.
 fn transplant(resources: &mut Resources, bits: &mut Seeded) {
-    let other = world::scenario(bits, &Dials::default());
+    let other = world::scenario(bits, &Dials::default(), resources.api);
     let Some(other) = other.resources else {
         return;
     };

@@ -104,7 +104,7 @@ fn opened(input: &[u8]) -> Option<(Layout, &[u8])> {
 pub fn make<'a>(bytes: &'a [u8], dials: &Dials) -> Result<Input<'a>, Unplanned> {
     let mut bits = Begun::new(bytes);
     let layout = bits.one(Layout::ALL);
-    let cluster = Cluster::make(&mut bits, dials);
+    let cluster = Cluster::make(&mut bits, dials, layout.api());
     let mut case = Case::make(&mut bits, &cluster, layout, PACKETS)?;
     let first = case.salvos.drain(..).next();
     let scenario = Scenario {

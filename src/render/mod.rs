@@ -25,6 +25,7 @@ pub mod table;
 
 use std::fmt;
 
+use crate::calico::resources::Api;
 use crate::mark::TooFewBits;
 use crate::verdict::NotProgrammed;
 
@@ -41,6 +42,15 @@ pub enum Layout {
 impl Layout {
     /// All, oldest first.
     pub const ALL: [Self; 2] = [Self::Seed, Self::Modern];
+
+    /// The version of the API that its Felix is told in.
+    #[must_use]
+    pub fn api(self) -> Api {
+        match self {
+            Self::Seed => Api::V1,
+            Self::Modern => Api::V3,
+        }
+    }
 }
 
 impl fmt::Display for Layout {
