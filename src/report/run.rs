@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::check::{grouped, share};
+use crate::arm::plan::era_of;
 use crate::campaign::run::count::Weight;
 use crate::campaign::run::{Counts, Options, Outcome, Until};
 use crate::diff::class::Class;
@@ -181,9 +182,17 @@ impl Report<'_> {
         writeln!(out, "ends       {}", endings.collect::<Vec<_>>().join(", "))
     }
 
+    /// The branches of clauses that can come up in the layout's era.
+    fn clauses_of_era(&self) -> Vec<Clause> {
+        let era = era_of(self.options.layout);
+        let all = Clause::ALL.iter().copied();
+        all.filter(|clause| era.has(*clause)).collect()
+    }
+
     fn write_clauses(&self, out: &mut String) -> std::fmt::Result {
         let clauses = &self.counts().clauses;
-        let never: Vec<String> = Clause::ALL
+        let of_era = self.clauses_of_era();
+        let never: Vec<String> = of_era
             .iter()
             .filter(|clause| !clauses.contains_key(clause))
             .map(Clause::to_string)
@@ -192,7 +201,7 @@ impl Report<'_> {
             out,
             "clauses    {} of {}, each with how often it decided / took part",
             clauses.len(),
-            Clause::ALL.len()
+            of_era.len()
         )?;
         let cells = clauses.iter().map(|(clause, weight)| {
             let Weight { decided, took_part } = weight;
@@ -290,7 +299,8 @@ impl Report<'_> {
     pub fn json(&self) -> Value {
         let (options, counts) = (self.options, self.counts());
         let seconds = self.outcome.took.as_secs_f64();
-        let clauses = Clause::ALL.iter().map(|clause| {
+        let of_era = self.clauses_of_era();
+        let clauses = of_era.iter().map(|clause| {
             let weight = counts.clauses.get(clause).copied().unwrap_or_default();
             json!({
                 "clause": clause.to_string(),
