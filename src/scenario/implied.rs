@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::Scenario;
 use crate::calico::Resources;
-use crate::calico::resources::HostEndpoint;
+use crate::calico::resources::{Api, HostEndpoint};
 use crate::calico::world::HostInterface;
 use crate::node::{Interface, Node, ReversePath};
 use crate::packet::{Batch, InterfaceName};
@@ -39,8 +39,12 @@ pub fn node(resources: &Resources, name: &str) -> Node {
     let workloads = resources.workloads.iter().filter(|one| one.id.node == name);
     for workload in workloads {
         let interface = Interface {
-            // What Felix 2.1.1 writes to them (intdataplane/endpoint_mgr.go).
-            reverse_path: ReversePath::Strict,
+            // What Felix writes to them (intdataplane/endpoint_mgr.go): 2.1.1 has the kernel check where
+            // they send from; since 3.24 its own rules do, and the kernel as the node's default says.
+            reverse_path: match resources.api {
+                Api::V1 => ReversePath::Strict,
+                Api::V3 => ReversePath::Off,
+            },
             route_localnet: true,
             ..bare(workload.interface)
         };
@@ -181,6 +185,21 @@ mod tests {
         let interfaces = node.interfaces.iter().map(|one| one.name.to_string());
         assert_eq!(interfaces.collect::<Vec<_>>(), ["cali1", "eth0"]);
         assert_eq!(node.interfaces[1].addresses, ["10.0.0.1/32".parse()?]);
+        assert_eq!(node.interfaces[0].reverse_path, ReversePath::Strict);
+        Ok(())
+    }
+
+    #[test]
+    fn of_api_v3_the_kernel_checks_no_workload() -> Result<(), Box<dyn std::error::Error>> {
+        let workload = "\
+apiVersion: projectcalico.org/v3
+kind: WorkloadEndpoint
+metadata: { name: one-k8s-web-eth0, namespace: default }
+spec:
+  { node: one, orchestrator: k8s, pod: web, endpoint: eth0, interfaceName: cali1, ipNetworks: [10.65.0.1/32] }
+";
+        let node = node(&read("resources.yaml", workload)?, "one");
+        assert_eq!(node.interfaces[0].reverse_path, ReversePath::Off);
         Ok(())
     }
 

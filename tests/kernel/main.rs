@@ -13,6 +13,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 mod campaign;
 mod claims;
 mod doctor;
+mod generated;
 mod journeys;
 mod ledger;
 mod links;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         campaign::trials(),
         claims::trials(),
         doctor::trials(),
+        generated::trials(),
         namespaces::trials(),
         links::trials(),
         restore::trials(),

@@ -11,6 +11,9 @@ use crate::generate::ground::Way;
 use crate::node::Node;
 use crate::packet::{Family, InterfaceName, Origin};
 
+/// The interface that bears services' addresses where kube-proxy uses IPVS: nobody is behind it.
+const IPVS: &str = "kube-ipvs0";
+
 /// Somebody with whom packets begin or end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Party {
@@ -32,7 +35,9 @@ pub(super) fn parties(world: &World, node: &Node) -> Vec<(usize, Party)> {
             .any(|workload| workload.interface == name)
     };
     let names = node.interfaces.iter().map(|interface| interface.name);
-    let others: Vec<InterfaceName> = names.filter(|name| !is_workloads(*name)).collect();
+    let leads_nowhere = |name: &InterfaceName| name.as_str() == IPVS;
+    let others = names.filter(|name| !is_workloads(*name) && !leads_nowhere(name));
+    let others: Vec<InterfaceName> = others.collect();
     let prefixes = &world.configuration.interface_prefixes;
     let is_unknown = |name: InterfaceName| {
         let mut prefixes = prefixes.iter();

@@ -293,7 +293,8 @@ impl Feature {
             | Self::EndpointToHost => (100 + dial) / 2,
             Self::V6Off => dial * 2 / 3,
             Self::TapPrefix | Self::OddNode => dial / 4,
-            Self::Clashes | Self::DenyAction | Self::Refusals => dial / 8,
+            Self::Clashes | Self::Refusals => dial / 8,
+            Self::DenyAction => dial / 24,
             _ => dial,
         }
     }

@@ -190,7 +190,11 @@ impl<B: Bits> Maker<'_, B> {
             return Limits::default();
         }
         let packets = self.bits.chance(1, 2).then(|| PacketRate {
-            per_second: self.bits.one([1, 100, 10_000]),
+            // iptables counts in parts of 10,000 a second, and refuses more.
+            per_second: match self.at_times(Feature::Refusals, 1, 4) {
+                true => 10_001,
+                false => self.bits.one([1, 100, 10_000]),
+            },
             burst: self.bits.one([1, 5, 10_000]),
         });
         let connections = self

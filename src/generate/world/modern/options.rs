@@ -28,15 +28,15 @@ const NARROW_MASKS: [u32; 4] = [0x1f, 0xf800_0000, 0x8111_0002, 0x003e_0000];
 /// The bits of the mark by which kube-proxy tells what it drops and what it masquerades.
 const KUBE_PROXY_BITS: u32 = 0xc000;
 
-/// Prefixes of the kernel's log: the longest for which `PREFIX: ` fits the 29 characters that the target
-/// LOG takes, the one before, what is filled in, and what iptables quotes.
+/// Prefixes of the kernel's log, of the letters that the API takes: the longest for which `PREFIX: ` fits
+/// the 29 characters that the target LOG takes, the one before, what is filled in, and what looks so.
 const LOG_PREFIXES: [&str; 6] = [
-    "calico packets of one node,",
+    "calico packets of one node-",
     "calico packets of one node",
     "x",
     "%k in %t",
-    "it's 100%",
-    "a \"quoted\" word",
+    "100% of all",
+    "a/b_c:d",
 ];
 
 /// The ports of VXLAN: the usual ones, and the ends.
@@ -71,7 +71,7 @@ impl<B: Bits> Maker<'_, B> {
             settings.push(Setting::Ipv6(false));
         }
         if self.has(Feature::Metadata) {
-            settings.extend(self.metadata());
+            settings.extend(self.modern_metadata());
         }
         let mut modern = Vec::new();
         self.actions(&mut modern);
@@ -132,6 +132,22 @@ impl<B: Bits> Maker<'_, B> {
             true => mask & !KUBE_PROXY_BITS,
             false => mask,
         }
+    }
+
+    /// Where OpenStack's metadata service listens: nowhere, on the node itself, or elsewhere.
+    fn modern_metadata(&mut self) -> Vec<Setting> {
+        let address = match self.at_times(Feature::Refusals, 1, 2) {
+            // iptables takes none of IPv6, and Felix writes it all the same.
+            true => "fd00::80",
+            false => self
+                .bits
+                .one(["127.0.0.1", "None", "192.168.40.11", "192.0.2.80"]),
+        };
+        let mut settings = vec![Setting::MetadataAddress(address.to_owned())];
+        if self.bits.chance(1, 2) {
+            settings.push(Setting::MetadataPort(self.bits.one([0, 80, 8775, 65_535])));
+        }
+        settings
     }
 
     fn modern_log_prefix(&mut self) -> String {

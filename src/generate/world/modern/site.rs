@@ -82,7 +82,8 @@ impl<B: Bits> Maker<'_, B> {
             self.tunnel(&mut site, "vxlan.calico", nodes[0].vxlan.map(IpAddr::from));
         }
         if vxlan[1] {
-            nodes[0].vxlan_v6 = self.bits.chance(7, 8).then_some(VXLAN_V6);
+            let own = self.has(Feature::V6) && self.bits.chance(7, 8);
+            nodes[0].vxlan_v6 = own.then_some(VXLAN_V6);
             let own = nodes[0].vxlan_v6.map(IpAddr::from);
             self.tunnel(&mut site, "vxlan-v6.calico", own);
         }
@@ -91,7 +92,7 @@ impl<B: Bits> Maker<'_, B> {
             self.tunnel(&mut site, &wireguard.interface, Some(WIREGUARD_V4.into()));
         }
         if wireguard.v6 {
-            let own = Some(WIREGUARD_V6.into());
+            let own = self.has(Feature::V6).then_some(WIREGUARD_V6.into());
             self.tunnel(&mut site, &wireguard.interface_v6, own);
         }
         if self.has(Feature::Ipvs) {
