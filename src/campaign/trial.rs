@@ -100,14 +100,14 @@ pub fn classify(
 ) -> Class {
     let one = &batch.packets[packet];
     let connections = Divergence::connections_of(batch, one);
-    let (_, steps) = plan
+    let ways = plan
         .machine(division.backend())
-        .trace(&Connections::new(&connections), one);
+        .ways(&Connections::new(&connections), one);
     Class::of(&Evidence {
         said,
         division,
         firewall: &plan.firewall,
-        steps: &steps,
+        ways: &ways,
         calico: plan.calico.as_ref(),
         packet: one,
         connections: &connections,

@@ -64,8 +64,9 @@ pub struct Evidence<'a> {
     pub division: &'a Division,
     /// What is programmed.
     pub firewall: &'a Firewall,
-    /// The packet's way through the model, as the first backend that somebody differs on reads the rules.
-    pub steps: &'a [Step],
+    /// The packet's ways through the model, as the first backend that somebody differs on reads the rules:
+    /// more than one where chance decides on the way, but not how it ends.
+    pub ways: &'a [Vec<Step>],
     /// What Calico has to do with it, where it runs on the node.
     pub calico: Option<&'a Calico>,
     /// The packet.
@@ -202,7 +203,7 @@ impl Evidence<'_> {
             return Cause::of_refusal(calico.layout, &reason(why));
         }
         let reading = self.said.readings[division.backend().place()]?;
-        Cause::of(&Unmeant {
+        let found = Unmeant {
             layout: calico.layout,
             world: &calico.world,
             node: self.said.node,
@@ -211,13 +212,21 @@ impl Evidence<'_> {
             connections: self.connections,
             opinion: self.said.opinion?,
             end: sure(reading.model)?,
-            steps: self.steps,
-        })
+            steps: &[],
+        };
+        // A limit that ends one way leads by chance where another cause leads as well.
+        let mut ways = self.ways.iter();
+        ways.find_map(|steps| Cause::of(&Unmeant { steps, ..found }))
+    }
+
+    /// The first way.
+    fn steps(&self) -> &[Step] {
+        self.ways.first().map_or(&[], Vec::as_slice)
     }
 
     /// The shape of the last rule, or end of a built-in chain, that decided something.
     fn shape(&self, looked: Looked) -> String {
-        let mut steps = self.steps.iter().rev().filter(|step| match looked {
+        let mut steps = self.steps().iter().rev().filter(|step| match looked {
             Looked::Nat => step.table == TableName::Nat,
             Looked::Filter => step.table == TableName::Filter,
             Looked::NotNat => step.table != TableName::Nat,

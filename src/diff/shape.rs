@@ -9,7 +9,7 @@ use super::chains;
 use crate::generate::question::{Condition, Question, conditions, module};
 use crate::xtables::matches::{PortSide, SetSide, States};
 use crate::xtables::ruleset::InterfacePattern;
-use crate::xtables::{Hook, Rule, TableName, Target};
+use crate::xtables::{Hook, Match, Rule, TableName, Target};
 
 /// A rule's shape, as text: `filter cali-pi-*: protocol, not set source -> set mark`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -115,14 +115,15 @@ impl fmt::Display for Shape {
     }
 }
 
-/// Whether a rule is in one of Calico's chains, or leads to one.
+/// Whether a rule is in one of Calico's chains, leads to one, or bears Felix's hash.
 #[must_use]
 pub fn is_calicos(chain: &str, rule: &Rule) -> bool {
     let leads = match &rule.target {
         Target::Jump(chain) | Target::Goto(chain) => chain.starts_with("cali-"),
         _ => false,
     };
-    leads || chain.starts_with("cali-")
+    let hashed = |one: &Match| matches!(one, Match::Comment(text) if text.starts_with("cali:"));
+    leads || chain.starts_with("cali-") || rule.matches.iter().any(hashed)
 }
 
 /// A chain's kind: its name, the part cut that tells it from others of its kind. Other programs' chains

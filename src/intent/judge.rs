@@ -160,7 +160,8 @@ impl<'a> Judge<'a> {
     /// The address for which a floating one stands here.
     #[must_use]
     pub fn floating(&self, outside: IpAddr) -> Option<IpAddr> {
-        self.translations.inside(outside)
+        let governed = Family::of(outside) == Family::V4 || self.world.configuration.ipv6;
+        self.translations.inside(outside).filter(|_| governed)
     }
 
     /// What becomes of a packet where these connections exist, and no other program translates.

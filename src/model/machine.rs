@@ -70,6 +70,30 @@ impl Machine {
         (answer, steps.steps)
     }
 
+    /// Every way that a packet may go, step by step: more than one where chance decides. Ways that come to
+    /// a question that the model can't answer end there. Neither counted nor watched.
+    pub fn ways(&mut self, connections: &Connections, packet: &Packet) -> Vec<Vec<Step>> {
+        let parts = Parts {
+            program: &self.program,
+            sets: &self.sets,
+            ground: &self.ground,
+            connections,
+        };
+        let mut uncounted = vec![0; self.hits.len()];
+        let mut ways = Vec::new();
+        self.script.clear();
+        loop {
+            let mut steps = Steps::default();
+            let mut run = Run::new(parts, &mut self.script, &mut uncounted, &mut steps);
+            // What can't be judged has its way up to there.
+            let _ = run.judge(packet, &mut blank());
+            ways.push(steps.steps);
+            if ways.len() == RUNS || !self.script.advance() {
+                return ways;
+            }
+        }
+    }
+
     /// How many packets each rule has matched, in the order of the rules, IPv4's first. Of packets with
     /// several possible journeys the first counts.
     #[must_use]

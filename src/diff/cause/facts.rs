@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::Unmeant;
-use super::seed::METADATA;
+use super::shared::METADATA;
 use crate::calico::configuration::InsertMode;
 use crate::calico::world::HostInterface;
 use crate::diff::chains::is_of_policy;
@@ -11,10 +11,11 @@ use crate::diff::meaning::End;
 use crate::diff::shape::Shape;
 use crate::intent::{By, Clause, Heading, Verdict};
 use crate::journey::Step;
-use crate::mark::MarkBits;
+use crate::mark::{MarkBits, MarkMask, ModernMarkBits};
 use crate::node::ReversePath;
 use crate::node::routing::{Routing, Way};
 use crate::packet::{Defect, Family, InterfaceName, Origin, Protocol};
+use crate::render::Layout;
 use crate::xtables::{Hook, Match, Not, TableName};
 
 impl Unmeant<'_> {
@@ -45,14 +46,28 @@ impl Unmeant<'_> {
             && self.steps.last().is_some_and(translates)
     }
 
-    /// The last rule, or end of a kernel's chain, that decided in a table: its chain and its shape.
-    pub(super) fn decided(&self, table: TableName) -> (String, String) {
+    /// The last rule, or end of a kernel's chain, that decided in a table.
+    pub(super) fn deciding(&self, table: TableName) -> Option<&Step> {
         let in_table = self.steps.iter().rev().filter(|step| step.table == table);
         let mut ends = in_table.filter(|step| {
-            let ends = ["ACCEPT", "DROP", "DNAT", "SNAT", "MASQUERADE", "policy"];
+            let ends = [
+                "ACCEPT",
+                "DROP",
+                "REJECT",
+                "DNAT",
+                "SNAT",
+                "MASQUERADE",
+                "REDIRECT",
+                "policy",
+            ];
             step.matched.is_ok() && ends.iter().any(|end| step.did.starts_with(end))
         });
-        let Some(step) = ends.next() else {
+        ends.next()
+    }
+
+    /// The same: its chain and its shape.
+    pub(super) fn decided(&self, table: TableName) -> (String, String) {
+        let Some(step) = self.deciding(table) else {
             return (String::new(), String::new());
         };
         let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
@@ -115,6 +130,21 @@ impl Unmeant<'_> {
         })
     }
 
+    /// The bit of the mark that says that a rule passed.
+    pub(super) fn pass_bit(&self) -> Option<MarkMask> {
+        let told = &self.world.configuration;
+        match self.layout {
+            Layout::Seed => MarkBits::within(told.mark_mask).ok().map(|bits| bits.pass),
+            Layout::Modern => self.modern_bits().map(|bits| bits.pass),
+        }
+    }
+
+    /// The bits of the mark as Felix of August 2026 hands them out.
+    pub(super) fn modern_bits(&self) -> Option<ModernMarkBits> {
+        let told = &self.world.configuration.modern;
+        ModernMarkBits::within(told.mark_mask, told.wireguard.enabled()).ok()
+    }
+
     /// Whether an interface's name begins as workloads' do.
     pub(super) fn is_like_a_workloads(&self, name: InterfaceName) -> bool {
         let mut prefixes = self.world.configuration.interface_prefixes.iter();
@@ -123,8 +153,10 @@ impl Unmeant<'_> {
 
     /// Whether Felix's rules stand behind another program's, which decides at a hook.
     pub(super) fn others_go_first(&self, hook: Hook) -> bool {
-        let (chain, shape) = self.decided(TableName::Filter);
-        let foreign = Hook::of_chain(&chain) == Some(hook) && !shape.contains("policy");
+        let decided = self.deciding(TableName::Filter);
+        let (_, shape) = self.decided(TableName::Filter);
+        let foreign = decided.is_some_and(|step| step.hook == hook && !is_felixs(&step.chain))
+            && shape.contains("another program's rule");
         let decides = foreign && self.is_lost() == shape.ends_with("-> DROP");
         let over_lo = hook == Hook::Output && !self.is_lost() && self.others_accept_at(hook);
         self.world.configuration.insert_mode == InsertMode::Append && (decides || over_lo)
@@ -323,6 +355,11 @@ impl Unmeant<'_> {
         let inside = floating.filter(|one| one.outside == outside);
         inside.map(|one| one.inside).collect()
     }
+}
+
+/// Whether a chain is Felix's.
+pub(super) fn is_felixs(chain: &str) -> bool {
+    chain.starts_with("cali-")
 }
 
 /// By which interface a way leads out of the node, if it does.

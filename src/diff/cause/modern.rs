@@ -1,6 +1,727 @@
 //! What makes Felix of August 2026 do what is not meant.
 
-use super::Cause;
+use std::net::IpAddr;
+
+use super::facts::is_felixs;
+use super::{Cause, Covers, Unmeant, shared};
+use crate::calico::Rule;
+use crate::calico::configuration::modern::AllowAction;
+use crate::calico::rule::Ports;
+use crate::calico::world::{PeersIndex, Stage};
+use crate::diff::chains::is_of_policy;
+use crate::diff::meaning::End;
+use crate::diff::shape::{Shape, is_calicos};
+use crate::intent::{Clause, Verdict};
+use crate::journey::Step;
+use crate::mark::ModernMarkBits;
+use crate::packet::{Connection, InterfaceName, Origin, Protocol};
+use crate::xtables::{Hook, Match, TableName, Target};
+
+/// The chain of the endpoint of all interfaces, by what it is about.
+const WILDCARD: &str = "any-interface-at-all";
 
 /// In the order in which they are tried.
-pub(super) const CAUSES: &[Cause] = &[];
+pub(super) const CAUSES: &[Cause] = &[
+    Cause {
+        covers: Covers::Unmeant(|found| {
+            let itself = |one: &Connection| {
+                one.original == one.reply && one.original == found.packet.tuple()
+            };
+            found.is_taken_for_established() && found.connections.iter().any(itself)
+        }),
+        ..shared::WITH_ITSELF
+    },
+    Cause {
+        covers: Covers::Unmeant(|found| {
+            let always = matches!(found.clause(), Clause::I7Neighbours | Clause::I7Dhcp);
+            always && found.is_lost() && found.ended_in(TableName::Raw, "cali-PREROUTING")
+        }),
+        ..shared::NEIGHBOURS_FROM_A_FOREIGN_ADDRESS
+    },
+    Cause {
+        id: "another-program-sets-felixs-bit",
+        why: "Felix trusts that its bits of the mark are as its own chains left them. A rule of another program               that sets one is taken for Felix's word by whatever chain is asked next. I18 has the verdict               depend on nothing of the kind: the intent is right, and the mask is documented as Felix's alone.",
+        covers: Covers::Unmeant(others_set_its_bits),
+    },
+    Cause {
+        id: "another-program-reads-felixs-bit",
+        why: "Felix sets and clears its bits of the mark on every packet, and a rule of another program that asks               for one of them does not see what the packet came with. I18 leaves what other programs keep on               the packet as it came; but the mask is documented as Felix's alone: Felix is right, and nobody               else may keep anything there.",
+        covers: Covers::Unmeant(|found| {
+            found.opinion.verdict == Verdict::Defer && found.others_ask_for_its_bits()
+        }),
+    },
+    shared::OTHERS_FIRST_IN_INPUT,
+    shared::OTHERS_FIRST_IN_FORWARD,
+    shared::OTHERS_FIRST_IN_OUTPUT,
+    shared::CUT_SHORT_AND_ASKED_FOR,
+    shared::CUT_SHORT_AND_TRANSLATED,
+    shared::FROM_NO_ADDRESS,
+    shared::ROUTED_AGAIN,
+    shared::FROM_LOOPBACK,
+    shared::TRANSLATED_TO_A_GROUP,
+    shared::NO_ADDRESS_TO_MASQUERADE_WITH,
+    Cause {
+        id: "a-drop-bit-that-the-packet-came-with",
+        why: "A deny rule is written as `MATCH -j MARK` to set the drop bit and `-m mark … -j DROP` behind it \
+              (since 3.30), and nothing ever clears that bit: whatever comes with it, from another program, is \
+              dropped at the first deny rule that it meets, matching or not. I18 has the verdict depend on \
+              headers, connections and policies alone, and the mask is documented as Felix's: the intent is \
+              right, one bit more in the rules that clear would do.",
+        covers: Covers::Unmeant(came_with_the_drop_bit),
+    },
+    Cause {
+        id: "a-scratch-bit-that-an-earlier-block-left",
+        why: "A rule that asks for several lists is written as blocks: each later one sets the second scratch bit \
+              where it matches, and where that bit is not set the first is cleared. Nothing clears the second \
+              between blocks, so that a third block or later is taken to match because the one before \
+              it did. By I15 all fields must hold: the intent is right.",
+        covers: Covers::Unmeant(left_by_an_earlier_block),
+    },
+    Cause {
+        id: "ipvs-takes-for-a-service-what-is-not-this-hosts",
+        why: "With IPVS on the node cali-forward-check takes whatever comes to INPUT for an address that is not in \
+              the set of this host's for a service's, gives it an endpoint's mark, and cali-INPUT then lets it \
+              go by without asking anybody: loopback, broadcast and multicast addresses and those of interfaces \
+              that Felix does not count among them. IPVS itself would send a service's packets on, and \
+              OUTPUT would ask; nothing sends these. I7 and I9 have policy asked: the intent is right.",
+        covers: Covers::Unmeant(|found| {
+            found.matched_in(TableName::Filter, |step| {
+                step.chain == "cali-INPUT" && step.did == "RETURN"
+            }) || found.ended_in(TableName::Filter, "cali-set-endpoint-mark")
+        }),
+    },
+    Cause {
+        id: "ipvs-takes-the-nodes-own-for-a-services",
+        why: "With IPVS on the node cali-OUTPUT takes whatever bears a bit of the endpoints' part of the mark for a \
+              packet that IPVS sends on, and asks the endpoint that the mark stands for, or drops it as \
+              from none. What the node itself sends with another program's mark is no such packet. I18 leaves \
+              such marks alone: the intent is right, though the mask is documented as Felix's.",
+        covers: Covers::Unmeant(|found| {
+            found.packet.origin == Origin::Node
+                && found.visits(TableName::Filter, "cali-forward-endpoint-mark")
+        }),
+    },
+    Cause {
+        id: "allowed-and-left-to-the-rest-in-wl-to-host",
+        why: "With iptablesFilterAllowAction Return, what belongs to a connection of a workload with its node \
+              returns from the workload's chain to cali-wl-to-host, whose last rule is the action for \
+              everything else: by default it drops it. By I5 the connection is allowed, and the option leaves \
+              it to the node's other rules: the intent is right.",
+        covers: Covers::Unmeant(|found| {
+            found.told().filter_allow == AllowAction::Return
+                && is_of_connection(found.clause())
+                && found.is_lost()
+                && found.ended_in(TableName::Filter, "cali-wl-to-host")
+        }),
+    },
+    Cause {
+        why: "The endpoint's own chain accepts RELATED,ESTABLISHED first, the sender's before anybody looks at \
+              whom the packet goes to, and a host endpoint's before anybody looks at the workload. I6 denies \
+              everything of an endpoint that is down and of an interface of none: the intent is right.",
+        covers: Covers::Unmeant(|found| {
+            found.is_shut() && found.is_taken_for_established() && !found.is_lost()
+        }),
+        ..shared::ESTABLISHED_OF_WHO_IS_SHUT
+    },
+    shared::NODE_TO_WHO_IS_SHUT,
+    Cause {
+        covers: Covers::Unmeant(|found| {
+            matches!(found.clause(), Clause::I6FromDown | Clause::I6FromUnknown)
+                && found.is_always_taken()
+                && !found.is_lost()
+        }),
+        ..shared::ALWAYS_ALLOWED_FROM_WHO_IS_SHUT
+    },
+    Cause {
+        covers: Covers::Unmeant(|found| found.is_always_taken() && found.is_to_metadata_service()),
+        ..shared::METADATA_SERVICE
+    },
+    shared::METADATA_TRANSLATED,
+    Cause {
+        why: "Felix takes a node for one of OpenStack by its metadata service, by an interface prefix `tap`, or \
+              by any word with openstack in the cluster's type, and then accepts DHCP and DNS from workloads \
+              whatever the policy. The intent is right: no clause has it on other clusters.",
+        covers: Covers::Unmeant(|found| {
+            let mut services = [67, 547, 53].into_iter();
+            found.is_always_taken()
+                && services.any(|port| found.is_to_port(Protocol::UDP, port))
+                && !found.is_openstack()
+                && !found.is_lost()
+        }),
+        ..shared::TAKEN_FOR_OPENSTACK
+    },
+    shared::PASS_LEFT,
+    shared::FLOATING_AS_A_SOURCE,
+    shared::FLOATING_THAT_TWO_CLAIM,
+    shared::ITSELF_AS_FLOATING,
+    shared::ITSELF_BY_ONE_OF_SEVERAL,
+    shared::OUTGOING_NAT_OF_THE_NODE,
+    Cause {
+        id: "vxlan-is-not-tracked",
+        why: "What goes to the port of VXLAN is taken out of connection tracking in raw, for whomever it is and \
+              from whomever it comes. No clause says so: to I5 and I17 its connection is one like any other. \
+              Between nodes Felix is right, the page is silent; for everybody else the intent is.",
+        covers: Covers::Unmeant(|found| {
+            found.matched_in(TableName::Raw, |step| {
+                is_felixs(&step.chain) && step.did == "NOTRACK" && !is_of_endpoint(&step.chain)
+            })
+        }),
+    },
+    Cause {
+        id: "ip-in-ip-between-nodes",
+        why: "What nodes wrap in IP for each other Felix accepts in INPUT and OUTPUT before it asks a host \
+              endpoint. No clause speaks of the tunnels: Felix is right, for without them the cluster's \
+              network would fall apart, and the page is silent.",
+        covers: Covers::Unmeant(|found| {
+            found.packet.protocol() == Protocol::IPIP && found.is_accepted_as_a_tunnels()
+        }),
+    },
+    Cause {
+        id: "ip-in-ip-from-strangers",
+        why: "With IP in IP enabled cali-INPUT drops what is no node's, before it asks for connections or host \
+              endpoints. No clause has that: where there is no host endpoint the intent defers, where there is \
+              one its policy decides. By the page the intent is right, and Felix the safer one.",
+        covers: Covers::Unmeant(|found| {
+            found.packet.protocol() == Protocol::IPIP
+                && found.is_lost()
+                && found.ended_in(TableName::Filter, "cali-INPUT")
+        }),
+    },
+    Cause {
+        id: "vxlan-between-nodes",
+        why: "What nodes wrap in VXLAN for each other Felix accepts in INPUT and OUTPUT before it asks a host \
+              endpoint. No clause speaks of the tunnels: Felix is right, the page is silent.",
+        covers: Covers::Unmeant(|found| {
+            found.is_to_port(Protocol::UDP, found.told().vxlan_port)
+                && found.is_accepted_as_a_tunnels()
+        }),
+    },
+    Cause {
+        id: "vxlan-from-strangers",
+        why: "With VXLAN enabled cali-INPUT drops what comes to its port and is no node's, whatever policy says. No \
+              clause has that: by the page the intent is right, and Felix the safer one.",
+        covers: Covers::Unmeant(|found| {
+            found.is_to_port(Protocol::UDP, found.told().vxlan_port)
+                && found.is_lost()
+                && found.ended_in(TableName::Filter, "cali-INPUT")
+        }),
+    },
+    Cause {
+        id: "wireguards-port-is-open-to-everybody",
+        why: "With WireGuard enabled its port is open to whoever asks, the node's workloads among them, and the \
+              node may send to it, before any policy is asked. No clause speaks of it: between nodes Felix is \
+              right and the page is silent; of workloads I7 has their policy asked, and the intent is right.",
+        covers: Covers::Unmeant(|found| {
+            let told = &found.told().wireguard;
+            let mut ports = [told.port, told.port_v6].into_iter();
+            ports.any(|port| found.is_to_port(Protocol::UDP, port))
+                && found.is_accepted_as_a_tunnels()
+        }),
+    },
+    Cause {
+        id: "through-the-tunnel-as-from-it",
+        why: "What leaves by a tunnel as from another address of the node's leaves as from the tunnel's, so that \
+              the answer comes back through it. No clause says so: Felix is right, the page is silent.",
+        covers: Covers::Unmeant(|found| found.is_translated_by("cali-POSTROUTING")),
+    },
+    Cause {
+        id: "the-wildcard-endpoint-judges-workloads",
+        why: "The endpoint of all interfaces (`*`) is the last rule of the host endpoints' dispatch in mangle and \
+              for what is forwarded, and nothing there leaves out interfaces that are a workload's or look like \
+              one. I14 has it stand for the node's interfaces: the intent is right.",
+        covers: Covers::Unmeant(|found| {
+            let visited = |table, hook, start: &str| {
+                let chain = format!("{start}{WILDCARD}");
+                found.matched_in(table, |step| step.hook == hook && step.chain == chain)
+            };
+            let from = found
+                .arrives_by()
+                .is_some_and(|by| found.is_like_a_workloads(by));
+            let to = found
+                .out()
+                .is_some_and(|out| found.is_like_a_workloads(out));
+            let entered = visited(TableName::Mangle, Hook::Prerouting, "cali-fh-")
+                || found.visits(TableName::Filter, &hashed(WILDCARD, true));
+            let left = found.visits(TableName::Filter, &hashed(WILDCARD, false));
+            (from && entered) || (to && left)
+        }),
+    },
+    Cause {
+        id: "accepted-only-behind-the-others",
+        why: "What policy allows of forwarded traffic Felix only marks, and accepts in a rule behind all others of \
+              FORWARD (since 3.14), so that their rules may still drop it. The option says Accept, and that is what \
+              it means for what the node receives and sends; to the page an allowed packet comes through. Felix \
+              does so on purpose, for kube-proxy's rules to be asked; who reads the option takes it otherwise.",
+        covers: Covers::Unmeant(|found| {
+            let decided = found.deciding(TableName::Filter);
+            let others =
+                decided.is_some_and(|step| step.hook == Hook::Forward && !is_felixs(&step.chain));
+            found.opinion.verdict == Verdict::Allow
+                && found.is_lost()
+                && others
+                && found.told().filter_allow == AllowAction::Accept
+                && found.is_marked_accepted()
+        }),
+    },
+    Cause {
+        id: "forwarded-and-only-the-other-direction-has-policies",
+        why: "A host endpoint's chain for forwarded traffic allows by default only where no policy of either \
+              direction is there; where one has, the other's chain is left without a verdict, and the node's \
+              other rules or the base policy decide. I10 has it allowed where no such policy is there *in that \
+              direction*: the intent is right.",
+        covers: Covers::Unmeant(|found| {
+            let clauses = found.opinion.clauses;
+            clauses.has(Clause::I10Default)
+                && found.has_policies_of(Stage::Forward)
+                && found.is_left_to_others(Hook::Forward)
+        }),
+    },
+    Cause {
+        id: "forwarded-and-passed-by-every-tier",
+        why: "Where every tier passes what is forwarded the chain ends without a verdict, and the node's other \
+              rules or the base policy decide; there are no profiles to be asked. The page does not say what \
+              becomes of it; as I10 allows what no policy is about, the intent does so too.",
+        covers: Covers::Unmeant(|found| {
+            found.opinion.clauses.has(Clause::I10Passed) && found.is_left_to_others(Hook::Forward)
+        }),
+    },
+    Cause {
+        id: "translated-and-left-to-the-rest-in-output",
+        why: "cali-OUTPUT asks no host endpoint about what belongs to a connection with a translated destination, \
+              for whom it leaves by is known in mangle POSTROUTING alone. Until then the node's other rules and \
+              the base policy of filter OUTPUT decide, and what policy would allow may be dropped. I5 and I9 \
+              allow it: the intent is right, where others drop.",
+        covers: Covers::Unmeant(|found| {
+            let skipped = found.steps.iter().any(|step| {
+                let rule = step.rule_id().and_then(|id| found.firewall.rule(&id));
+                let asks = Target::Jump("cali-to-host-endpoint".to_owned());
+                step.chain == "cali-OUTPUT"
+                    && step.table == TableName::Filter
+                    && step.matched.is_err()
+                    && rule.is_some_and(|rule| rule.target == asks)
+            });
+            found.is_lost() && skipped && found.is_left_to_others(Hook::Output)
+        }),
+    },
+    Cause {
+        id: "a-service-loop-in-a-connection",
+        why: "With iptablesFilterAllowAction Return, what belongs to a connection is marked and goes on to \
+              cali-cidr-block, which drops whatever goes to a service's address. By I5 the connection is \
+              allowed, and the option leaves it to the node's other rules: the intent is right.",
+        covers: Covers::Unmeant(|found| {
+            is_of_connection(found.clause())
+                && found.is_lost()
+                && found.ended_in(TableName::Filter, "cali-cidr-block")
+        }),
+    },
+    Cause {
+        id: "failsafe-ports-go-before-prednat-policies",
+        why: "A host endpoint's chain of preDNAT policies begins with the failsafe ports, asked by the port to \
+              which the packet was sent: what is then translated, or forwarded, comes through by it. I9 has \
+              failsafe ports for what begins or ends at the node, by its real destination: the intent is right.",
+        covers: Covers::Unmeant(|found| {
+            found.clause() == Clause::I11Denies
+                && found.matched_in(TableName::Mangle, |step| {
+                    step.chain == "cali-failsafe-in" && step.did == "ACCEPT"
+                })
+        }),
+    },
+    Cause {
+        id: "forwarded-and-judged-as-the-nodes-own",
+        why: "cali-POSTROUTING of mangle asks a host endpoint's policy for what the node sends about whatever has a \
+              translated destination and no mark of having been accepted, and so about forwarded traffic too. \
+              I10 has only applyOnForward policies judge that: the intent is right.",
+        covers: Covers::Unmeant(|found| {
+            found.arrives_by().is_some()
+                && found.is_lost()
+                && found.visits(TableName::Mangle, "cali-to-host-endpoint")
+        }),
+    },
+    Cause {
+        id: "donottrack-and-the-endpoint-that-it-leaves-by",
+        why: "What a doNotTrack policy accepts is spared the endpoint that it enters by; where it is forwarded, the \
+              endpoint that it leaves by is asked all the same. I12 says that other host endpoint policy is not \
+              asked: the intent is right by the letter, and Felix the safer one.",
+        covers: Covers::Unmeant(|found| {
+            found.opinion.clauses.has(Clause::I12Allows)
+                && found.visits(TableName::Filter, "cali-to-hep-forward")
+                && (found.is_lost() || found.told().filter_allow == AllowAction::Return)
+        }),
+    },
+    shared::DONOTTRACK_OF_LO,
+    Cause {
+        id: "another-program-translates-first",
+        why: "Felix's rule in POSTROUTING of nat stands behind all others, and a translation is the first one's: \
+              what another program gives an address keeps that. I17 has the address of the node, or the floating \
+              one: the intent is right, though Felix leaves kube-proxy its place on purpose.",
+        covers: Covers::Unmeant(|found| {
+            let clauses = found.opinion.clauses;
+            let ours = clauses.has(Clause::I17OutgoingNat) || clauses.has(Clause::I17Itself);
+            ours && found.matched_in(TableName::Nat, |step| {
+                step.hook == Hook::Postrouting && !is_felixs(&step.chain) && translates(step)
+            })
+        }),
+    },
+    Cause {
+        id: "outgoing-nat-to-a-pool-of-services",
+        why: "Pools whose addresses are for services alone are left out of the set that outgoing NAT spares (since \
+              3.30). I17 says an address in no pool, and makes no difference between pools: the page is silent \
+              about such pools, and Felix right, for no workload has such an address.",
+        covers: Covers::Unmeant(|found| {
+            let to = found.opinion.exit.as_ref().map(|exit| exit.destination);
+            let mut pools = found.world.pools.iter();
+            found.is_translated_by("cali-nat-outgoing")
+                && to
+                    .is_some_and(|to| pools.any(|pool| pool.for_services && pool.net.contains(&to)))
+        }),
+    },
+    Cause {
+        why: "Where one host endpoint names an interface and another expects its address, Felix takes the first by \
+              name; I14 takes the one that names it. The intent is right.",
+        ..shared::WHICH_HOST_ENDPOINT
+    },
+    shared::HOST_ENDPOINT_WITH_THE_PREFIX,
+    shared::WORKLOAD_WITHOUT_THE_PREFIX,
+    shared::OWN_ADDRESS_WITHOUT_ROUTE,
+    Cause {
+        why: "Felix refuses spoofed addresses by the way back to them (`rpfilter` in raw). It sees to it that only \
+              routes to the workload's own addresses lead to its interface; where somebody else's route leads \
+              there, other addresses pass. I6 denies them: the intent is right; the node is not as Felix leaves \
+              it.",
+        ..shared::FOREIGN_WITH_A_ROUTE
+    },
+    Cause {
+        id: "from-no-address",
+        why: "Felix refuses spoofed addresses by `rpfilter` in raw, which lets pass what comes from ::, for there is               nothing to look up (net/ipv6/netfilter/ip6t_rpfilter.c, `rpfilter_mt`), and the kernel forwards               such packets no further than back. I6 denies what is not the workload's own: the intent is               right, but for neighbour discovery.",
+        covers: Covers::Unmeant(|found| {
+            found.clause() == Clause::I6Spoofed
+                && found.packet.source == IpAddr::from([0_u16; 8])
+                && !found.is_lost()
+        }),
+    },
+    Cause {
+        id: "another-program-has-no-address-to-redirect-to",
+        why: "REDIRECT drops what enters by an interface that has no address of the family               (net/netfilter/nf_nat_redirect.c). It is another program's rule, and no policy of Calico's: the               kernel is right, the intent is told of translations alone.",
+        covers: Covers::Unmeant(|found| {
+            let last = found.steps.last();
+            found.is_lost()
+                && last.is_some_and(|step| {
+                    step.matched.is_ok() && step.did == "REDIRECT" && !is_felixs(&step.chain)
+                })
+        }),
+    },
+    Cause {
+        id: "a-selector-and-its-negation-in-one-set",
+        why: "Where one side of a rule has a selector and a negated one, Felix makes a single set of those that the               first selects and the second does not. Who has an address in common with somebody whom the               second selects is in it. A negated selector stands for every other *address* (I15): the intent               is right.",
+        covers: Covers::Unmeant(|found| {
+            found.has_rule(|rule| {
+                let addresses = [found.packet.source, found.real_destination()];
+                let sides = [&rule.source, &rule.destination];
+                sides.iter().zip(addresses).any(|(side, address)| {
+                    let has = |index: &PeersIndex| found.world.peers(*index).contains(address);
+                    side.selector.is_some()
+                        && side.not_selector.is_some()
+                        && side.peers.iter().any(has)
+                        && side.not_peers.iter().any(has)
+                })
+            })
+        }),
+    },
+    Cause {
+        id: "a-port-by-name-without-a-protocol",
+        why: "A port's name in a rule without a protocol stands for TCP's ports of that name alone: Felix asks for               the set of TCP. I15 has names among ports, and ports of four protocols: the intent is right.",
+        covers: Covers::Unmeant(|found| {
+            found.packet.protocol() != Protocol::TCP
+                && found.has_rule(|rule| rule.protocol.is_none() && names_ports(rule))
+        }),
+    },
+    Cause {
+        id: "not-a-port-by-name-of-what-has-no-ports",
+        why: "A negated port by name is a negated set of addresses and ports, and what has no ports is in none               (net/netfilter/ipset/ip_set_getport.c): the rule matches it. By I15 ports belong to four               protocols, and a rule about ports is about them: the intent is right.",
+        covers: Covers::Unmeant(|found| {
+            let has_ports = found.packet.transport.ports().is_some();
+            !has_ports && found.has_rule(|rule| rule.protocol.is_none() && names_other_ports(rule))
+        }),
+    },
+    Cause {
+        why: "The kernel's filter OUTPUT still sees the interface that the node's own packet would have left by \
+              before its destination was translated, and cali-OUTPUT returns what would leave by a workload's. \
+              I9 judges it by where it really leaves: the intent is right. What leaves by a host endpoint after \
+              its translation is asked about in mangle POSTROUTING.",
+        ..shared::INTERFACE_BEFORE_TRANSLATION
+    },
+    shared::OTHERS_SEE_THE_WORKLOAD,
+    Cause {
+        id: "refused-reject-outside-of-filter",
+        why: "iptablesFilterDenyAction Reject is written into raw and mangle too, and REJECT is a target of filter \
+              alone (net/ipv4/netfilter/ipt_REJECT.c): the tools refuse the whole of it, and no policy holds. \
+              The intent is right: no option takes all policies away.",
+        covers: Covers::Refused("a match or target does not belong into this table"),
+    },
+    Cause {
+        id: "refused-address-of-the-other-family",
+        why: "natOutgoingAddress, and the metadata service's address, are written into both families' rules, and \
+              each tool takes addresses of its own alone: the other family's rules are refused as a whole. \
+              The intent is right: no option takes all policies away.",
+        covers: Covers::Refused("host/network `…' not found"),
+    },
+    Cause {
+        id: "refused-icmp-by-number-of-the-other-family",
+        why: "A rule about ICMP that names its protocol by number, not by name, is written into both families' \
+              rules, and `-m icmp` wants its own protocol's number: the tools refuse the whole of it. By I15 a \
+              rule about an ICMP protocol of one family is one about that family: the intent is right.",
+        covers: Covers::Refused("a match wants `…`"),
+    },
+    Cause {
+        id: "refused-interface-prefix-of-fifteen-letters",
+        why: "An interfacePrefix may be as long as an interface's name, 15 letters, and Felix writes a + behind it, \
+              which iptables counts as one more. The intent is right: the prefix means the one interface that \
+              is called so.",
+        covers: Covers::Refused("interface name `…' must be shorter than IFNAMSIZ (15)"),
+    },
+    Cause {
+        id: "refused-rate-of-the-log",
+        why: "logActionRateLimit may be as fast as it likes, and `-m limit` takes at most 10,000 a second: the \
+              tools refuse the whole of it. The intent is right: no option takes all policies away.",
+        covers: Covers::Refused("Rate too fast `…'"),
+    },
+    Cause {
+        id: "refused-protocol-and-its-negation",
+        why: "A rule may have `protocol` and `notProtocol` at once, which iptables says by one option that may \
+              stand once. All fields of a rule must hold (I15): the intent is right.",
+        covers: Covers::Refused("multiple -p flags not allowed"),
+    },
+];
+
+fn others_set_its_bits(found: &Unmeant<'_>) -> bool {
+    let own = found.told().mark_mask;
+    let mut set = 0;
+    found.steps.iter().any(|step| {
+        if !is_felixs(&step.chain) && !found.is_felixs_own(step) {
+            set |= (step.before.0 ^ step.after.0) & own;
+            return false;
+        }
+        let rule = step.rule_id().and_then(|id| found.firewall.rule(&id));
+        let mut asked = rule.into_iter().flat_map(|rule| &rule.matches);
+        asked.any(|one| matches!(one, Match::Mark(test) if test.value.mask & set != 0))
+    })
+}
+
+fn names_ports(rule: &Rule) -> bool {
+    let sides = [&rule.source, &rule.destination];
+    let mut ports = sides.into_iter().flat_map(|side| &side.ports);
+    ports.any(|ports| matches!(ports, Ports::Named(_))) || names_other_ports(rule)
+}
+
+fn names_other_ports(rule: &Rule) -> bool {
+    let sides = [&rule.source, &rule.destination];
+    let mut ports = sides.into_iter().flat_map(|side| &side.not_ports);
+    ports.any(|ports| matches!(ports, Ports::Named(_)))
+}
+
+fn is_of_connection(clause: Clause) -> bool {
+    matches!(
+        clause,
+        Clause::I5Original | Clause::I5Reply | Clause::I5Related
+    )
+}
+
+/// Whether a chain is a host endpoint's or a workload's own.
+fn is_of_endpoint(chain: &str) -> bool {
+    crate::diff::chains::is_of_endpoint(chain)
+}
+
+fn translates(step: &Step) -> bool {
+    let targets = ["DNAT", "SNAT", "MASQUERADE", "REDIRECT"];
+    step.matched.is_ok() && targets.iter().any(|target| step.did.starts_with(target))
+}
+
+/// The chain of the wildcard endpoint for what is forwarded, in or out.
+fn hashed(interface: &str, inward: bool) -> String {
+    let prefix = if inward { "cali-fhfw-" } else { "cali-thfw-" };
+    crate::hash::chain_name(prefix, interface)
+}
+
+fn came_with_the_drop_bit(found: &Unmeant<'_>) -> bool {
+    let Some(bits) = found.modern_bits() else {
+        return false;
+    };
+    // Between the two may stand what tells the log of flows.
+    let tells = |step: &&Step| step.did != "goes on";
+    let mut back = found.steps.iter().rev().filter(tells);
+    let (Some(last), Some(before)) = (back.next(), back.next()) else {
+        return false;
+    };
+    let next = |step: &Step| step.rule.map_or(0, |rule| rule + 1);
+    let behind = before.chain == last.chain
+        && last
+            .rule
+            .is_some_and(|rule| rule == next(before) || rule == next(before) + 1);
+    let ends = last.did.starts_with("DROP") || last.did.starts_with("REJECT");
+    found.is_lost()
+        && ends
+        && behind
+        && before.matched.is_err()
+        && is_of_policy(&last.chain)
+        && last.before.0 & bits.drop.bits() != 0
+}
+
+fn left_by_an_earlier_block(found: &Unmeant<'_>) -> bool {
+    let Some(bits) = found.modern_bits() else {
+        return false;
+    };
+    let second = bits.scratch1.bits();
+    let mut set_since = false;
+    for step in found.steps.iter().filter(|step| is_of_policy(&step.chain)) {
+        let Some(rule) = step.rule_id().and_then(|id| found.firewall.rule(&id)) else {
+            continue;
+        };
+        let asks = rule.matches.iter().any(|one| {
+            matches!(one, Match::Mark(test) if test.value.mask == second && test.value.value == 0)
+        });
+        if asks {
+            if step.matched.is_err() && !set_since {
+                return true;
+            }
+            set_since = false;
+        }
+        let sets = matches!(&rule.target, Target::Mark(mark) if mark.value == second);
+        set_since |= sets && step.matched.is_ok();
+    }
+    false
+}
+
+impl Unmeant<'_> {
+    fn told(&self) -> &crate::calico::configuration::Modern {
+        &self.world.configuration.modern
+    }
+
+    fn arrives_by(&self) -> Option<InterfaceName> {
+        match self.packet.origin {
+            Origin::Arrives(by) => Some(by),
+            Origin::Node => None,
+        }
+    }
+
+    /// Whether Felix wrote a rule in a kernel's chain.
+    fn is_felixs_own(&self, step: &Step) -> bool {
+        let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
+        rule.is_some_and(|rule| is_calicos(&step.chain, rule))
+    }
+
+    /// Whether another program's rule asks it for bits of the mark that are Felix's.
+    fn others_ask_for_its_bits(&self) -> bool {
+        let own = self.told().mark_mask;
+        self.steps.iter().any(|step| {
+            let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
+            rule.is_some_and(|rule| {
+                let mut asked = rule.matches.iter();
+                !is_calicos(&step.chain, rule)
+                    && asked
+                        .any(|one| matches!(one, Match::Mark(test) if test.value.mask & own != 0))
+            })
+        })
+    }
+
+    /// Whether one of Felix's rules about connections takes it for a later packet of one.
+    fn is_taken_for_established(&self) -> bool {
+        self.matched_in(TableName::Filter, |step| {
+            let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
+            let shape = rule.map(|rule| Shape::of(step.table, &step.chain, rule));
+            is_felixs(&step.chain)
+                && shape.is_some_and(|shape| shape.as_str().contains("RELATED+ESTABLISHED"))
+        })
+    }
+
+    /// Whether cali-wl-to-host takes it whatever policy says.
+    fn is_always_taken(&self) -> bool {
+        self.matched_in(TableName::Filter, |step| {
+            let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
+            step.chain == "cali-wl-to-host"
+                && matches!(step.did.as_str(), "ACCEPT" | "RETURN")
+                && rule.is_some_and(|rule| rule.protocol.is_some())
+        })
+    }
+
+    /// Whether a rule of a policy or profile of the world is such.
+    fn has_rule(&self, is: impl Fn(&Rule) -> bool) -> bool {
+        let policies = self.world.tiers.iter().flat_map(|tier| &tier.policies);
+        let policies = policies.flat_map(|policy| policy.ingress.iter().chain(&policy.egress));
+        let profiles = self.world.profiles.values();
+        let profiles = profiles.flat_map(|profile| profile.ingress.iter().chain(&profile.egress));
+        policies.chain(profiles).any(is)
+    }
+
+    /// Where it goes in the end, as far as anybody says.
+    fn real_destination(&self) -> IpAddr {
+        let meant = self.opinion.exit.as_ref().map(|exit| exit.destination);
+        match self.end {
+            End::Out { destination, .. } => destination,
+            End::Lost => meant.unwrap_or(self.packet.destination),
+        }
+    }
+
+    /// Whether it comes into a chain of a table.
+    fn visits(&self, table: TableName, chain: &str) -> bool {
+        let mut steps = self.steps.iter();
+        steps.any(|step| step.table == table && step.chain == chain)
+    }
+
+    /// Whether a rule of a table matches of which this is true.
+    fn matched_in(&self, table: TableName, is: impl Fn(&Step) -> bool) -> bool {
+        let mut steps = self.steps.iter();
+        steps.any(|step| {
+            step.table == table && step.rule.is_some() && step.matched.is_ok() && is(step)
+        })
+    }
+
+    /// Whether a rule of this chain has the last word in a table.
+    fn ended_in(&self, table: TableName, chain: &str) -> bool {
+        self.deciding(table)
+            .is_some_and(|step| step.chain == chain && step.rule.is_some())
+    }
+
+    /// Whether cali-INPUT or cali-OUTPUT accepts it before it asks whose it is, as what nodes send each
+    /// other.
+    fn is_accepted_as_a_tunnels(&self) -> bool {
+        let accept = match self.told().filter_allow {
+            AllowAction::Accept => "ACCEPT",
+            AllowAction::Return => "RETURN",
+        };
+        self.matched_in(TableName::Filter, |step| {
+            let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
+            let of_tunnel = rule.is_some_and(|rule| rule.protocol.is_some());
+            matches!(step.chain.as_str(), "cali-INPUT" | "cali-OUTPUT")
+                && of_tunnel
+                && step.did == accept
+        })
+    }
+
+    /// Whether it left Felix's chain of FORWARD with the accept bit.
+    fn is_marked_accepted(&self) -> bool {
+        let Some(bits) = self.modern_bits() else {
+            return false;
+        };
+        let behind = self.steps.iter().rev().find(|step| {
+            step.hook == Hook::Forward && step.table == TableName::Filter && is_felixs(&step.chain)
+        });
+        behind.is_some_and(|step| step.after.0 & bits.accept.bits() != 0)
+    }
+
+    /// Whether a host endpoint has policies of a stage.
+    fn has_policies_of(&self, stage: Stage) -> bool {
+        let applied = self.world.hosts.iter().flat_map(|host| &host.policies);
+        let mut policies = applied.filter_map(|place| {
+            let tier = self.world.tiers.get(place.tier)?;
+            tier.policies.get(place.policy)
+        });
+        policies.any(|policy| policy.stage == stage)
+    }
+
+    /// Whether Felix says nothing about it at a hook, so that others' rules or the base policy decide.
+    fn is_left_to_others(&self, hook: Hook) -> bool {
+        let decided = self.deciding(TableName::Filter);
+        decided.is_some_and(|step| step.hook == hook && !is_felixs(&step.chain))
+            && !(self.opinion.verdict == Verdict::Allow && self.is_marked_accepted())
+    }
+}

@@ -198,19 +198,16 @@ fn i11_predna_policies_judge_by_the_original_destination_and_spare_the_rest_of_i
         outside: "172.16.0.1".parse().expect("an address"),
         inside: "10.65.0.1".parse().expect("an address"),
     }];
-    let to = |address: &str| {
-        move |rule: &mut calidiff::calico::Rule| {
-            rule.destination.nets = vec![format!("{address}/32").parse().expect("a net")];
-        }
+    let to = |rule, net: &str| {
+        with(rule, |rule: &mut calidiff::calico::Rule| {
+            rule.destination.nets = vec![net.parse().expect("a net")];
+        })
     };
     let early = stand.policy_of(
         0,
         "early",
         Stage::PreDnat,
-        vec![
-            with(deny(), to("172.16.0.1")),
-            with(allow(), to("192.168.1.1")),
-        ],
+        vec![to(deny(), "172.16.0.1/32"), to(allow(), "192.168.1.1/32")],
         vec![],
     );
     let late = stand.policy_of(0, "late", Stage::Forward, vec![deny()], vec![deny()]);
