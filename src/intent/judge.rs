@@ -468,7 +468,8 @@ impl<'a> Judge<'a> {
         known: (&Connections, &Others),
         mut hearing: Hearing,
     ) -> Opinion {
-        let leaving = match self.routing.sent(packet.source, packet.destination) {
+        let (_, others) = known;
+        let leaving = match self.own_way(packet, packet.destination, others) {
             Way::Nowhere(why) => return hearing.unrouted(why),
             way => self.owners.of(leaves_by(way)),
         };
@@ -477,7 +478,7 @@ impl<'a> Judge<'a> {
             return hearing.denied(decision);
         }
         let case = self.case(packet, known, untracked, &mut hearing);
-        let way = self.routing.sent(packet.source, case.destination.address);
+        let way = self.own_way(packet, case.destination.address, others);
         if let Some(why) = no_way_on(way, packet) {
             return hearing.unrouted(why);
         }
@@ -502,6 +503,15 @@ impl<'a> Judge<'a> {
             return hearing.end(said, Some(exit));
         }
         self.comes_back(to, case, (said, exit), hearing)
+    }
+
+    /// Where a packet of the node's own goes. What it sends to itself is refused by its source as it comes back
+    /// alone, and by then others may have given it another.
+    fn own_way(&self, packet: &Packet, destination: IpAddr, others: &Others) -> Way {
+        match (self.routing.sent(packet.source, destination), others.source) {
+            (Way::Nowhere(NoWay::Source), Some(source)) => self.routing.sent(source, destination),
+            (way, _) => way,
+        }
     }
 
     /// What the node sends to itself, as it arrives by `lo`: it begins *and* ends at the node. The
@@ -698,7 +708,7 @@ impl<'a> Judge<'a> {
         };
         let way = match packet.origin {
             Origin::Arrives(by) => self.routing.arriving(by, packet, destination),
-            Origin::Node => self.routing.sent(packet.source, destination),
+            Origin::Node => self.own_way(packet, destination, others),
         };
         let comes_out = !matches!(way, Way::Nowhere(_));
         comes_out.then_some(Exit {

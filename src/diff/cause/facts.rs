@@ -357,6 +357,15 @@ impl Unmeant<'_> {
     }
 }
 
+/// Whether a rule stands behind another in one chain, with nothing between them but perhaps what tells the
+/// log of flows.
+pub(super) fn stands_behind(step: &Step, before: &Step) -> bool {
+    let (Some(rule), Some(first)) = (step.rule, before.rule) else {
+        return false;
+    };
+    step.chain == before.chain && (rule == first + 1 || rule == first + 2)
+}
+
 /// Whether a chain is Felix's.
 pub(super) fn is_felixs(chain: &str) -> bool {
     chain.starts_with("cali-")

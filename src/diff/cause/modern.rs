@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::facts::is_felixs;
+use super::facts::{is_felixs, stands_behind};
 use super::{Cause, Covers, Unmeant, shared};
 use crate::calico::Rule;
 use crate::calico::configuration::modern::AllowAction;
@@ -13,7 +13,6 @@ use crate::diff::meaning::End;
 use crate::diff::shape::{Shape, is_calicos};
 use crate::intent::{Clause, Verdict};
 use crate::journey::Step;
-use crate::mark::ModernMarkBits;
 use crate::packet::{Connection, InterfaceName, Origin, Protocol};
 use crate::xtables::{Hook, Match, TableName, Target};
 
@@ -315,12 +314,36 @@ pub(super) const CAUSES: &[Cause] = &[
         }),
     },
     Cause {
+        id: "translated-to-a-services-address",
+        why: "cali-cidr-block drops whatever is forwarded to a service's address, translated or not: \
+              serviceLoopPrevention is about what nothing translated. No clause speaks of it, and by the option's \
+              words the intent is right; a translation from one service's address to another's is no loop.",
+        covers: Covers::Unmeant(|found| {
+            found.real_destination() != found.packet.destination
+                && found.is_lost()
+                && found.ended_in(TableName::Filter, "cali-cidr-block")
+        }),
+    },
+    Cause {
+        id: "failsafe-ports-are-accepted-whatever-the-option",
+        why: "The failsafe chains accept by themselves, and iptablesFilterAllowAction Return, which leaves what is \
+              allowed to the node's other rules, does not count for them. No clause speaks of the option; a \
+              failsafe port is there to stay open: Felix is right.",
+        covers: Covers::Unmeant(|found| {
+            found.told().filter_allow == AllowAction::Return
+                && found.matched_in(TableName::Filter, |step| {
+                    step.chain.starts_with("cali-failsafe-") && step.did == "ACCEPT"
+                })
+        }),
+    },
+    Cause {
         id: "failsafe-ports-go-before-prednat-policies",
         why: "A host endpoint's chain of preDNAT policies begins with the failsafe ports, asked by the port to \
-              which the packet was sent: what is then translated, or forwarded, comes through by it. I9 has \
-              failsafe ports for what begins or ends at the node, by its real destination: the intent is right.",
+              which the packet was sent: what is then translated, or forwarded, is not denied by them, nor \
+              allowed. I9 has failsafe ports for what begins or ends at the node, by its real destination: the intent is right.",
         covers: Covers::Unmeant(|found| {
-            found.clause() == Clause::I11Denies
+            let clauses = found.opinion.clauses;
+            (clauses.has(Clause::I11Denies) || clauses.has(Clause::I11Allows))
                 && found.matched_in(TableName::Mangle, |step| {
                     step.chain == "cali-failsafe-in" && step.did == "ACCEPT"
                 })
@@ -552,11 +575,7 @@ fn came_with_the_drop_bit(found: &Unmeant<'_>) -> bool {
     let (Some(last), Some(before)) = (back.next(), back.next()) else {
         return false;
     };
-    let next = |step: &Step| step.rule.map_or(0, |rule| rule + 1);
-    let behind = before.chain == last.chain
-        && last
-            .rule
-            .is_some_and(|rule| rule == next(before) || rule == next(before) + 1);
+    let behind = stands_behind(last, before);
     let ends = last.did.starts_with("DROP") || last.did.starts_with("REJECT");
     found.is_lost()
         && ends

@@ -5,11 +5,12 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::facts::out_by;
+use super::facts::{out_by, stands_behind};
 use super::{Cause, Covers};
 use crate::calico::world::HostInterface;
 use crate::diff::meaning::End;
 use crate::intent::{Clause, Verdict};
+use crate::journey::Step;
 use crate::node::routing::Way;
 use crate::packet::{Connection, InterfaceName, Origin, Protocol};
 use crate::xtables::{Hook, TableName};
@@ -524,11 +525,17 @@ pub(super) const PASS_LEFT: Cause = Cause {
           has passed, every pass rule of the profiles asked later ends its profile, whether it matches or \
           not. I4 has a rule pass that matches: the intent is right, Felix 2.1.1 skips rules.",
     covers: Covers::Unmeant(|found| {
-        let mut pairs = found.steps.windows(2);
+        // Between the two may stand what tells the log of flows.
+        let steps: Vec<&Step> = found
+            .steps
+            .iter()
+            .filter(|step| step.did != "goes on")
+            .collect();
+        let mut pairs = steps.windows(2);
         let pass = found.pass_bit();
         pairs.any(|pair| {
             let [before, step] = pair else { return false };
-            let behind = before.rule.map(|rule| rule + 1) == step.rule;
+            let behind = stands_behind(step, before);
             let of_profile =
                 step.chain.starts_with("cali-pri-") || step.chain.starts_with("cali-pro-");
             let passed = pass.is_some_and(|pass| step.before.0 & pass.bits() != 0);
