@@ -4,6 +4,8 @@
 pub struct Rules {
     /// What it is about.
     pub about: &'static str,
+    /// The node that it is on.
+    pub node: &'static str,
     /// iptables-save text.
     pub v4: &'static str,
     /// ip6tables-save text.
@@ -16,6 +18,7 @@ impl Rules {
     pub const fn v4(about: &'static str, v4: &'static str) -> Self {
         Self {
             about,
+            node: NODE,
             v4,
             v6: "",
             sets: "",
@@ -24,6 +27,11 @@ impl Rules {
 
     pub const fn v6(mut self, v6: &'static str) -> Self {
         self.v6 = v6;
+        self
+    }
+
+    pub const fn on(mut self, node: &'static str) -> Self {
+        self.node = node;
         self
     }
 
