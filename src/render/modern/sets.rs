@@ -182,7 +182,8 @@ fn set(family: Family, name: String, members: &Members) -> Set {
         }
         Members::Nets(nets) => {
             let own = nets.iter().filter(|net| own(&net.addr()));
-            let parts = own.map(|net| vec![PartKey::Net(net.trunc())]);
+            let parts = own.flat_map(|net| programmed(net.trunc()));
+            let parts = parts.map(|net| vec![PartKey::Net(net)]);
             (vec![Dimension::Net], parts.collect())
         }
         Members::WithPorts(ports) => {
@@ -213,6 +214,15 @@ fn set(family: Family, name: String, members: &Members) -> Set {
                 extensions: Vec::new(),
             })
             .collect(),
+    }
+}
+
+/// A prefix as Felix programs it: all addresses are two halves, because the kernel refuses a prefix of no
+/// bits in a `hash:net` (felix, labelindex/, `extractCIDRsFromNetworkSet`).
+fn programmed(net: IpNet) -> Vec<IpNet> {
+    match net.prefix_len() {
+        0 => net.subnets(1).into_iter().flatten().collect(),
+        _ => vec![net],
     }
 }
 
