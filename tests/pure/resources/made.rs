@@ -537,7 +537,10 @@ fn setting(api: Api) -> impl Strategy<Value = Setting> {
         address(Family::V4).prop_map(Setting::TunnelAddress),
         select(actions.to_vec()).prop_map(Setting::EndpointToHost),
         select(modes.to_vec()).prop_map(Setting::InsertMode),
-        words().prop_map(|text| Setting::LogPrefix(text.to_owned())),
+        // An empty one is none, in v3.
+        words()
+            .prop_filter("a prefix that says something", |text| !text.is_empty())
+            .prop_map(|text| Setting::LogPrefix(text.to_owned())),
         ports().prop_map(Setting::FailsafeInbound),
         ports().prop_map(Setting::FailsafeOutbound),
         any::<bool>().prop_map(Setting::Ipv6),

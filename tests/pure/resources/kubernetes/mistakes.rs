@@ -69,10 +69,7 @@ fn mistakes_are_told_with_their_place() {
             "a kind of another version",
             named("NetworkPolicy", "policy.networking.k8s.io/v1alpha1"),
         ),
-        (
-            "a kind of the core that is not read",
-            named("Service", "v1"),
-        ),
+        ("a kind of the core that is not read", named("Secret", "v1")),
         (
             "an older version",
             named("NetworkPolicy", "extensions/v1beta1"),
