@@ -10,14 +10,14 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use calidiff::arm::Failure;
-use calidiff::diff::ledger::Ledger;
+use calidiff::diff::ledger::Ledgers;
 use calidiff::fuzz::judges::{Judged, Judges};
 use calidiff::fuzz::trail::Trail;
 use libfuzzer_sys::Corpus;
 use sha1::{Digest as _, Sha1};
 
-/// The known divergences of the repository that the targets are built in.
-const LEDGER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../snapshots/divergence");
+/// The repository that the targets are built in, which has the known divergences.
+const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// How many counters there are: several times as many as there are shapes of rules, clauses, and pairs of
 /// them that can fall on the same one.
@@ -80,13 +80,13 @@ pub fn start() {
 pub fn judge(
     target: &str,
     arms: &str,
-    make: fn(Ledger) -> Result<Judges, Failure>,
+    make: fn(Ledgers) -> Result<Judges, Failure>,
     input: &[u8],
 ) -> Corpus {
     JUDGES.with_borrow_mut(|judges| {
         let judges = judges.get_or_insert_with(|| {
-            let ledger = Ledger::read(Path::new(LEDGER)).expect("the ledger is read");
-            make(ledger).expect("the judges are here")
+            let ledgers = Ledgers::read(Path::new(REPOSITORY)).expect("the ledgers are read");
+            make(ledgers).expect("the judges are here")
         });
         match judges.judge(input) {
             Ok(Judged::Agreed(trail)) => follow(&trail),

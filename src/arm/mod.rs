@@ -1,6 +1,7 @@
 //! The judges behind one trait: program a firewall on a node, then fire packets at it.
 //!
-//! * [`plan`]: what is programmed where Calico's resources say it;
+//! * [`plan`]: what is programmed where Calico's resources say it; [`others`]: what the rules beside Calico's
+//!   make of addresses;
 //! * [`model`]: the chain machine; `kernel`: the real one.
 //!
 //! The intent is no arm: it knows no firewall to be programmed and no journey. It is asked beside them
@@ -9,6 +10,7 @@
 #[cfg(target_os = "linux")]
 pub mod kernel;
 pub mod model;
+pub mod others;
 pub mod plan;
 
 use crate::journey::{Answer, Step};

@@ -4,13 +4,13 @@
 //! A family whose rules the tools refuse is left as the others have it, and that is its rules' fate:
 //! the other family's are programmed all the same, for each has tools and tables of its own.
 
+use super::others::Translator;
 use crate::calico::{World, era, resolve};
-use crate::intent::NotOfThisEra;
-use crate::intent::{Era, Judge};
+use crate::intent::{self, Era, Judge, NotOfThisEra, Opinion};
 use crate::mark::TooFewBits;
-use crate::model::Machine;
+use crate::model::{Connections, Machine};
 use crate::node::Node;
-use crate::packet::Family;
+use crate::packet::{Family, Packet};
 use crate::render::Layout;
 use crate::render::modern;
 use crate::render::seed::{self, NotOfTheEra};
@@ -35,6 +35,8 @@ pub struct Plan {
 /// What Calico has to do with what is programmed.
 #[derive(Clone, Debug)]
 pub struct Calico {
+    /// Which Felix's way of writing chains.
+    pub layout: Layout,
     /// What its resources come to on the node.
     pub world: World,
     /// What Felix makes of the world, in its own words.
@@ -45,12 +47,22 @@ pub struct Calico {
     refused: Refused,
     /// The chain machine with the others' rules alone.
     without: Machines,
+    translator: Translator,
 }
 
 type Refused = [Option<NotProgrammed>; 2];
 
 /// The chain machine as each backend reads the rules, in the order of [`Backend::BOTH`].
 pub type Machines = [Machine; 2];
+
+/// The era of the API that a layout's Felix is told of.
+#[must_use]
+pub fn era_of(layout: Layout) -> Era {
+    match layout {
+        Layout::Seed => Era::Seed,
+        Layout::Modern => Era::Modern,
+    }
+}
 
 /// Why there is nothing to be programmed: Felix of this layout never sees such a world.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -90,47 +102,53 @@ impl Plan {
             });
         };
         let world = resolve(resources, &node.name);
-        match layout {
-            Layout::Seed => {
-                era::check_seed(&world)?;
-                Self::of_world(world, node, firewall)
-            }
-            Layout::Modern => {
-                let draft = modern::draft(&world, node)?;
-                Self::of_draft(world, draft, node, firewall)
-            }
+        if layout == Layout::Seed {
+            era::check_seed(&world)?;
         }
+        Self::of_world(layout, world, node, firewall)
     }
 
-    /// What Felix programs for a world on a node, beside others' rules.
+    /// What Felix of a layout programs for a world on a node, beside others' rules.
     ///
     /// # Errors
     ///
     /// As [`Plan::new`].
-    pub fn of_world(world: World, node: &Node, foreign: &Firewall) -> Result<Self, Unplanned> {
-        Judge::new(&world, node, Era::Seed)?;
-        let draft = seed::draft(&world, node)?;
-        Self::of_draft(world, draft, node, foreign)
+    pub fn of_world(
+        layout: Layout,
+        world: World,
+        node: &Node,
+        foreign: &Firewall,
+    ) -> Result<Self, Unplanned> {
+        Judge::new(&world, node, era_of(layout))?;
+        let draft = match layout {
+            Layout::Seed => seed::draft(&world, node)?,
+            Layout::Modern => modern::draft(&world, node)?,
+        };
+        Self::of_draft(layout, world, draft, node, foreign)
     }
 
     fn of_draft(
+        layout: Layout,
         world: World,
         draft: Draft,
         node: &Node,
         foreign: &Firewall,
     ) -> Result<Self, Unplanned> {
         let without = load(node, foreign).map_err(Unplanned::Foreign)?;
+        let translator = Translator::new(node, foreign).map_err(Unplanned::Foreign)?;
         let (firewall, refused, machines) = program(&draft, node, foreign)?;
         Ok(Self {
             node: node.clone(),
             firewall,
             machines,
             calico: Some(Calico {
+                layout,
                 world,
                 draft,
                 foreign: foreign.clone(),
                 refused,
                 without,
+                translator,
             }),
         })
     }
@@ -175,8 +193,9 @@ impl Plan {
         let calico = match &mut self.calico {
             None => None,
             Some(calico) => Some(Oracle {
-                judge: Judge::new(&calico.world, &self.node, Era::Seed)?,
+                judge: Judge::new(&calico.world, &self.node, era_of(calico.layout))?,
                 without: &mut calico.without,
+                translator: &mut calico.translator,
             }),
         };
         Ok(Bench {
@@ -201,7 +220,13 @@ impl Calico {
     ///
     /// None that [`Plan::new`] has not seen.
     pub fn judge(&self, node: &Node) -> Result<Judge<'_>, NotOfThisEra> {
-        Judge::new(&self.world, node, Era::Seed)
+        Judge::new(&self.world, node, era_of(self.layout))
+    }
+
+    /// What the rules beside Calico's make of addresses.
+    #[must_use]
+    pub fn translator(&self) -> Translator {
+        self.translator.clone()
     }
 }
 
@@ -221,6 +246,22 @@ pub struct Oracle<'a> {
     pub judge: Judge<'a>,
     /// The chain machine without Felix's rules, in the order of [`Backend::BOTH`].
     pub without: &'a mut Machines,
+    translator: &'a mut Translator,
+}
+
+impl Oracle<'_> {
+    /// What the intent says of a packet, beside what the others' rules make of its addresses. Both know
+    /// the same connections.
+    #[must_use]
+    pub fn opinion(
+        &mut self,
+        packet: &Packet,
+        known: &intent::Connections,
+        connections: &Connections,
+    ) -> Opinion {
+        let others = self.translator.others(&self.judge, packet, connections);
+        self.judge.judge_beside(packet, known, &others)
+    }
 }
 
 /// The others' rules and Felix's, and which families' the tools refuse.

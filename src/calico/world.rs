@@ -235,6 +235,14 @@ pub enum Stage {
     Untracked,
 }
 
+impl Stage {
+    /// Whether such policies judge connections, of workloads and of the node.
+    #[must_use]
+    pub fn is_of_connections(self) -> bool {
+        matches!(self, Self::Normal | Self::Forward)
+    }
+}
+
 /// A profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Profile {

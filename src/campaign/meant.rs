@@ -14,6 +14,7 @@ use super::trial::{Expected, classify};
 use super::{Options, Subject, Watch};
 use crate::arm::plan::{Plan, Unplanned};
 use crate::calico::Resources;
+use crate::calico::resources::Api;
 use crate::diff::judgement::{Division, Outcome};
 use crate::diff::meaning::{End, sure};
 use crate::generate::batch::Batches;
@@ -223,7 +224,7 @@ pub fn hold(
             findings: Vec::new(),
         },
     };
-    for batch in batches(subject, &court.written, options) {
+    for batch in batches(subject, resources.api, &court.written, options) {
         if watch.stop() {
             break;
         }
@@ -233,7 +234,7 @@ pub fn hold(
 }
 
 /// Packets aimed at the policies, at Felix's own rules and at the dump's, of each as many.
-fn batches(subject: &Subject, written: &Plan, options: &Options) -> Vec<Batch> {
+fn batches(subject: &Subject, api: Api, written: &Plan, options: &Options) -> Vec<Batch> {
     let share = Options {
         packets: (options.packets / 3).max(1),
         ..options.clone()
@@ -245,7 +246,7 @@ fn batches(subject: &Subject, written: &Plan, options: &Options) -> Vec<Batch> {
     let mut batches = Vec::new();
     if let Some(calico) = &written.calico {
         let ground = Ground::new(&written.node, &written.firewall);
-        let traffic = Traffic::new(&calico.world, &written.node, &written.firewall);
+        let traffic = Traffic::new(&calico.world, api, &written.node, &written.firewall);
         let count = usize::try_from(share.packets).unwrap_or(usize::MAX);
         let shots = traffic.shots(&mut Seeded::new(options.seed), count);
         batches.extend(Batches::new(&ground, shots.into_iter(), SIZE).map(|salvo| salvo.batch));

@@ -35,11 +35,11 @@ impl Expected {
     pub fn of(bench: &mut Bench<'_>, backends: &[Backend], batch: &Batch) -> Self {
         let mut expected = Self::default();
         let connections = Connections::new(&batch.connections);
-        if let Some(calico) = &bench.calico {
-            let connections = intent::Connections::new(&batch.connections);
+        if let Some(calico) = &mut bench.calico {
+            let known = intent::Connections::new(&batch.connections);
             let packets = batch.packets.iter();
             expected.opinions = packets
-                .map(|packet| calico.judge.judge(packet, &connections))
+                .map(|packet| calico.opinion(packet, &known, &connections))
                 .collect();
         }
         for backend in backends {
@@ -103,17 +103,12 @@ pub fn classify(
     let (_, steps) = plan
         .machine(division.backend())
         .trace(&Connections::new(&connections), one);
-    let refused = plan
-        .calico
-        .as_ref()
-        .and_then(|calico| calico.refused(one.family()));
     Class::of(&Evidence {
         said,
         division,
         firewall: &plan.firewall,
         steps: &steps,
-        refused,
-        world: plan.calico.as_ref().map(|calico| &calico.world),
+        calico: plan.calico.as_ref(),
         packet: one,
         connections: &connections,
     })

@@ -12,7 +12,6 @@ use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::campaign::run::Shard;
-use crate::diff::ledger::FOLDER;
 use crate::render::Layout;
 use crate::verdict::ArmName;
 use crate::xtables::Backend;
@@ -96,15 +95,12 @@ impl ValueEnum for Layout {
     }
 }
 
-/// A layout of which the intent knows what it should do.
-fn judged_layout(name: &str) -> Result<Layout, String> {
-    match Layout::from_str(name, false) {
-        Ok(Layout::Seed) => Ok(Layout::Seed),
-        Ok(other) => Err(format!(
-            "the layout `{other}` can be rendered, and not be judged yet; expected `seed`"
-        )),
-        Err(_) => Err("no such layout; expected `seed`".to_owned()),
-    }
+/// Which layout a file's rules are of.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct OfFile {
+    /// Which Felix's way of writing rules, where Calico runs; unless said, the one that the file's folder is called like, and else that of `run`
+    #[arg(id = "layout", long = "layout", value_name = "NAME", value_enum)]
+    pub given: Option<Layout>,
 }
 
 /// Which backends a command uses.
@@ -183,9 +179,9 @@ pub struct Ground {
     /// The node in YAML (interfaces, addresses, routes), or slave1 or slave2; without it, one is inferred from the rules
     #[arg(long, value_name = "FILE")]
     pub node: Option<String>,
-    /// Which Felix's way of writing rules, where a scenario has Calico's resources
-    #[arg(long, value_name = "NAME", value_parser = judged_layout, default_value = "seed")]
-    pub layout: Layout,
+    #[command(flatten)]
+    /// Whose rules a scenario's are.
+    pub layout: OfFile,
 }
 
 /// `calidiff check`.
@@ -262,6 +258,8 @@ Examples:
       as many as ten minutes hold
   calidiff run --cases 100000 --arms model
       without a kernel, and without privileges
+  calidiff run --layout seed
+      of the rules that Felix 2.1.1 wrote
   calidiff run --cases 20000 --shard 1/2 --json > half.json
       every other one of 20,000; --shard 2/2 is the rest")]
 pub struct Run {
@@ -284,7 +282,7 @@ pub struct Run {
     #[arg(long, value_name = "N")]
     pub jobs: Option<std::num::NonZeroUsize>,
     /// Felix's way of writing chains
-    #[arg(long, value_parser = judged_layout, default_value = "seed")]
+    #[arg(long, value_name = "NAME", value_enum, default_value_t)]
     pub layout: Layout,
     #[command(flatten)]
     /// By whose reading of the rules.
@@ -301,9 +299,9 @@ pub struct Run {
     /// Print every shape of rule that was rendered, not only those never hit
     #[arg(long)]
     pub coverage: bool,
-    /// The folder of the known divergences; a new class is made small and saved there for review
-    #[arg(long, value_name = "FOLDER", default_value = FOLDER)]
-    pub ledger: PathBuf,
+    /// The folder of the known divergences, unless said the layout's in snapshots/divergence; a new class is made small and saved there for review
+    #[arg(long, value_name = "FOLDER")]
+    pub ledger: Option<PathBuf>,
     /// Save no new class
     #[arg(long)]
     pub no_save: bool,
@@ -346,11 +344,11 @@ pub struct Mutants {
     #[arg(long, value_name = "N")]
     pub jobs: Option<std::num::NonZeroUsize>,
     /// Felix's way of writing chains
-    #[arg(long, value_parser = judged_layout, default_value = "seed")]
+    #[arg(long, value_name = "NAME", value_enum, default_value_t)]
     pub layout: Layout,
-    /// The folder of the known divergences
-    #[arg(long, value_name = "FOLDER", default_value = FOLDER)]
-    pub ledger: PathBuf,
+    /// The folder of the known divergences; unless said, the layout's in snapshots/divergence
+    #[arg(long, value_name = "FOLDER")]
+    pub ledger: Option<PathBuf>,
     /// Print every mutant, not only those that are not noticed
     #[arg(long)]
     pub all: bool,
@@ -443,9 +441,9 @@ pub struct Render {
     /// The node that resources are rendered for; without it, the only one that they name
     #[arg(long, value_name = "NAME")]
     pub node: Option<String>,
-    /// Which Felix's way of writing rules
-    #[arg(long, value_name = "NAME", value_enum, default_value_t)]
-    pub layout: Layout,
+    #[command(flatten)]
+    /// Whose rules they are.
+    pub layout: OfFile,
     /// Only IPv4
     #[arg(short = '4', long = "ipv4", conflicts_with = "ipv6")]
     pub ipv4: bool,
@@ -484,9 +482,9 @@ pub enum Part {
 Exit status 1 where judges differ and the ledger does not know why.
 
 Examples:
-  calidiff replay snapshots/divergence/*.yaml
-      every known class: what intent, model and both kernels say of its packet
-  calidiff replay snapshots/divergence/*.snap --arms model
+  calidiff replay snapshots/divergence/*/*.yaml
+      every known class of every layout: what intent, model and both kernels say of its packet
+  calidiff replay snapshots/divergence/seed/*.snap --arms model
       the same without the kernels: no privileges are needed
   calidiff replay mine.yaml --json
   calidiff replay fuzz/artifacts/policy/crash-*
@@ -498,12 +496,12 @@ pub struct Replay {
     #[command(flatten)]
     /// Who is asked.
     pub arms: Arms,
-    /// Whose rules are programmed where Calico runs
-    #[arg(long, value_name = "NAME", value_parser = judged_layout, default_value = "seed")]
-    pub layout: Layout,
-    /// The folder of the known divergences
-    #[arg(long, value_name = "FOLDER", default_value = FOLDER)]
-    pub ledger: PathBuf,
+    #[command(flatten)]
+    /// Whose rules are programmed.
+    pub layout: OfFile,
+    /// The folder of the known divergences; unless said, the layout's in snapshots/divergence
+    #[arg(long, value_name = "FOLDER")]
+    pub ledger: Option<PathBuf>,
     /// Print the findings as JSON
     #[arg(long)]
     pub json: bool,
@@ -537,12 +535,12 @@ pub struct Shrink {
     #[command(flatten)]
     /// Who is asked.
     pub arms: Arms,
-    /// Whose rules are programmed where Calico runs
-    #[arg(long, value_name = "NAME", value_parser = judged_layout, default_value = "seed")]
-    pub layout: Layout,
-    /// The folder of the known divergences
-    #[arg(long, value_name = "FOLDER", default_value = FOLDER)]
-    pub ledger: PathBuf,
+    #[command(flatten)]
+    /// Whose rules are programmed.
+    pub layout: OfFile,
+    /// The folder of the known divergences; unless said, the layout's in snapshots/divergence
+    #[arg(long, value_name = "FOLDER")]
+    pub ledger: Option<PathBuf>,
 }
 
 /// `calidiff bench`.

@@ -2,6 +2,7 @@
 
 use super::args::Bench;
 use super::status::{Ending, Status};
+use super::terminal;
 
 /// Runs the command.
 ///
@@ -17,9 +18,9 @@ pub fn run(arguments: &Bench) -> Result<Status, Ending> {
     for subject in subjects.iter().take(1) {
         let figures = crate::campaign::bench::measure(subject, &backends, SEED)?;
         if arguments.json {
-            println!("{}", serde_json::json!(figures));
+            terminal::print(format_args!("{}\n", serde_json::json!(figures)));
         } else {
-            print!("{}", crate::report::bench::text(&figures));
+            terminal::print(crate::report::bench::text(&figures));
         }
     }
     Ok(Status::Agreed)

@@ -5,12 +5,13 @@ use std::fmt::Display;
 use super::args::Check;
 use super::progress::{Progress, end_on_interrupt};
 use super::status::{Ending, Status};
-use super::{ground, hashes, intended, machine, resources};
+use super::{ground, hashes, intended, machine, resources, terminal};
 use crate::arm;
 use crate::calico::Resources;
 use crate::campaign::meant::{self, Meaning, Unmeant};
 use crate::campaign::{Options, Subject, Watch, check};
 use crate::import::Finding;
+use crate::render::Layout;
 use crate::report;
 use crate::scenario::implied::nodes_with_endpoints;
 
@@ -55,7 +56,8 @@ pub fn run(arguments: &Check) -> Result<Status, Ending> {
         }
         reports.push(report);
         if let Some(resources) = &intended {
-            let meaning = held(subject, resources, &options, &watch)?;
+            let layout = arguments.ground.layout.given;
+            let meaning = held(subject, resources, layout, &options, &watch)?;
             if !arguments.json {
                 let findings = hashes.iter().flat_map(|one| &one.verification.findings);
                 let findings: Vec<&Finding> = findings.collect();
@@ -73,9 +75,10 @@ pub fn run(arguments: &Check) -> Result<Status, Ending> {
         if intended.is_some() {
             facts["meaning"] = meanings.iter().map(report::meant::json).collect();
         }
-        println!("{facts:#}");
+        terminal::print(format_args!("{facts:#}\n"));
     } else {
-        println!("{}", report::check::summary(&reports, &options, stopped));
+        let summary = report::check::summary(&reports, &options, stopped);
+        terminal::print(format_args!("{summary}\n"));
     }
     let diverged = reports
         .iter()
@@ -116,6 +119,7 @@ fn intended(arguments: &Check, subjects: &mut [Subject]) -> Result<Option<Resour
 fn held(
     subject: &Subject,
     resources: &Resources,
+    layout: Option<Layout>,
     options: &Options,
     watch: &dyn Watch,
 ) -> Result<Meaning, Ending> {
@@ -123,7 +127,10 @@ fn held(
         let name = &subject.name;
         Ending::bad_input(miette::miette!("{name} beside the resources: {why}"))
     };
-    let layout = meant::layout_of(subject, resources).map_err(|why| wrong(&why))?;
+    let layout = match layout {
+        Some(layout) => layout,
+        None => meant::layout_of(subject, resources).map_err(|why| wrong(&why))?,
+    };
     meant::hold(subject, resources, layout, options, watch).map_err(|why| wrong(&why))
 }
 

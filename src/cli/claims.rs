@@ -38,9 +38,9 @@ pub fn run(options: &Claims) -> Result<Status, Ending> {
         .map_err(|trouble| Ending::lacking(miette!("{trouble}")))?;
     if options.json {
         let json = claims::json(&findings).map_err(|error| Ending::lacking(miette!("{error}")))?;
-        println!("{json}");
+        terminal::print(format_args!("{json}\n"));
     } else {
-        print!("{}", claims::text(&findings, &terminal::palette()));
+        terminal::print(claims::text(&findings, &terminal::palette()));
     }
     Ok(if findings.iter().all(Finding::as_expected) {
         Status::Agreed

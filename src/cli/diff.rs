@@ -2,16 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{Arms, Diff, Ground};
+use super::args::{Arms, Diff, Ground, OfFile};
 use super::progress::{Progress, end_on_interrupt};
 use super::status::{Ending, Status};
-use super::{ground, machine, resources};
+use super::{ground, machine, resources, terminal};
 use crate::arm::{self, Failure};
 use crate::campaign::versus::versus;
 use crate::campaign::{Options, Subject};
 use crate::node::{self, Node};
 use crate::packet::Family;
-use crate::render::Layout;
 use crate::report;
 use crate::xtables::{Backend, Firewall, Ruleset, Table};
 
@@ -51,12 +50,10 @@ pub fn run(arguments: &Diff) -> Result<Status, Ending> {
     let report = report.map_err(|why| refused(&subjects, why))?;
     watch.finish();
     if arguments.json {
-        println!(
-            "{:#}",
-            report::versus::json(&report, &subjects, options.seed)
-        );
+        let json = report::versus::json(&report, &subjects, options.seed);
+        terminal::print(format_args!("{json:#}\n"));
     } else {
-        print!("{}", report::versus::text(&report, &subjects, &names));
+        terminal::print(report::versus::text(&report, &subjects, &names));
     }
     Ok(match report.changes.is_empty() {
         true => Status::Agreed,
@@ -123,7 +120,7 @@ fn side(arguments: &Diff, at: usize) -> Result<Side, Ending> {
         dumps: vec![path.to_owned()],
         sets: of_both(&arguments.sets),
         node: None,
-        layout: layout.unwrap_or_else(Layout::default),
+        layout: OfFile { given: layout },
     };
     if !ground::is_scenario(path) {
         return Ok(Side {
@@ -132,14 +129,14 @@ fn side(arguments: &Diff, at: usize) -> Result<Side, Ending> {
         });
     }
     let one = Ground { sets: None, ..one };
-    let Some(scenario) = ground::scenario(&one)? else {
+    let Some(read) = ground::scenario(&one)? else {
         return Ok(Side {
             firewall: Firewall::default(),
             node: None,
         });
     };
-    let plan = ground::plan(&one, &scenario)?;
-    let subject = ground::planned(&scenario, &plan);
+    let plan = ground::plan(&one, &read)?;
+    let subject = ground::planned(&read.scenario, &plan);
     Ok(Side {
         firewall: subject.firewall,
         node: Some(subject.node),

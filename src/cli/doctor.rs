@@ -16,9 +16,9 @@ pub fn run(options: &Doctor) -> Result<Status, Ending> {
 
     let checks = kernel::doctor::examine(&kernel::privilege());
     if options.json {
-        println!("{:#}", doctor::json(&checks));
+        terminal::print(format_args!("{:#}\n", doctor::json(&checks)));
     } else {
-        print!("{}", doctor::text(&checks, &terminal::palette()));
+        terminal::print(doctor::text(&checks, &terminal::palette()));
     }
     Ok(if checks.iter().any(kernel::doctor::Check::is_fatal) {
         Status::Lacking

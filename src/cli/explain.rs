@@ -5,7 +5,7 @@ use miette::miette;
 use super::args::Explain;
 use super::status::{Ending, Status};
 use super::{ground, machine, resources, terminal};
-use crate::arm::plan::{Oracle, Plan};
+use crate::arm::plan::Plan;
 use crate::arm::{self, Failure, Judge};
 use crate::campaign::Subject;
 use crate::campaign::finding::Divergence;
@@ -25,18 +25,18 @@ pub fn run(options: &Explain) -> Result<Status, Ending> {
     let packet = options.packet.as_deref().map(str::parse).transpose();
     let packet: Option<Packet> = packet.map_err(Ending::bad_input)?;
     let connections = connections(options)?;
-    let Some(scenario) = ground::scenario(&options.ground)? else {
+    let Some(read) = ground::scenario(&options.ground)? else {
         let packet = packet.ok_or_else(|| Ending::bad_input(no_packet()))?;
         let subject = subject(options)?;
         return explain(options, &subject, None, &packet, &connections);
     };
-    let batch = batch(scenario.batch.clone(), packet, connections)?;
-    let mut plan = ground::plan(&options.ground, &scenario)?;
-    let subject = ground::planned(&scenario, &plan);
+    let batch = batch(read.scenario.batch.clone(), packet, connections)?;
+    let mut plan = ground::plan(&options.ground, &read)?;
+    let subject = ground::planned(&read.scenario, &plan);
     let mut status = Status::Agreed;
     for (place, packet) in batch.packets.iter().enumerate() {
         if place > 0 {
-            println!("\n");
+            terminal::print("\n\n");
         }
         let connections = Divergence::connections_of(&batch, packet);
         match explain(options, &subject, Some(&mut plan), packet, &connections)? {
@@ -118,7 +118,7 @@ fn explain(
         otherwise,
         kernels,
     };
-    print!("{}", explanation.text(&terminal::palette()));
+    terminal::print(explanation.text(&terminal::palette()));
     Ok(if explanation.agreed() {
         Status::Agreed
     } else {
@@ -138,19 +138,21 @@ fn reason(
         return Ok(None);
     };
     let refused = calico.refused(packet.family()).cloned();
+    let layout = calico.layout;
     let firewall = plan.firewall.clone();
     let mut bench = plan
         .bench()
         .map_err(|why| Ending::bad_input(miette!("{why}")))?;
-    let Some(Oracle { judge, without }) = &mut bench.calico else {
+    let Some(oracle) = &mut bench.calico else {
         return Ok(None);
     };
-    let opinion = judge.judge(packet, &intent::Connections::new(connections));
-    let base = without[reading.place()].judge(&Connections::new(connections), packet);
+    let known = Connections::new(connections);
+    let opinion = oracle.opinion(packet, &intent::Connections::new(connections), &known);
+    let base = oracle.without[reading.place()].judge(&known, packet);
     Ok(Some(Reason {
         meant: is_meant(&opinion, bench.node, &model.answer, &base),
         refused,
-        ..Reason::new(judge, &opinion, &firewall, &model.steps)
+        ..Reason::new(layout, &oracle.judge, &opinion, &firewall, &model.steps)
     }))
 }
 

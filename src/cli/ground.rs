@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::args::Ground;
-use super::scenarios;
+use super::scenarios::{self, Read};
 use super::status::Ending;
 use crate::arm::plan::Plan;
 use crate::campaign::Subject;
@@ -21,12 +21,12 @@ pub fn is_scenario(path: &Path) -> bool {
     extension.is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
-/// The scenario that the options name, where they name one and no dumps.
+/// The scenario that the options name, where they name one and no dumps, and its layout.
 ///
 /// # Errors
 ///
 /// Bad input, with its place.
-pub fn scenario(ground: &Ground) -> Result<Option<Scenario>, Ending> {
+pub fn scenario(ground: &Ground) -> Result<Option<Read>, Ending> {
     let Some(path) = ground.dumps.iter().find(|path| is_scenario(path)) else {
         return Ok(None);
     };
@@ -37,7 +37,7 @@ pub fn scenario(ground: &Ground) -> Result<Option<Scenario>, Ending> {
             path.display()
         )));
     }
-    scenarios::read(path, ground.node.as_deref()).map(Some)
+    scenarios::read(path, ground.node.as_deref(), ground.layout).map(Some)
 }
 
 /// What is programmed for the scenario that the options name.
@@ -45,9 +45,9 @@ pub fn scenario(ground: &Ground) -> Result<Option<Scenario>, Ending> {
 /// # Errors
 ///
 /// Bad input: the layout's era can't say what the scenario's resources say.
-pub fn plan(ground: &Ground, scenario: &Scenario) -> Result<Plan, Ending> {
+pub fn plan(ground: &Ground, read: &Read) -> Result<Plan, Ending> {
     let path = ground.dumps.first().map_or(Path::new(""), |path| path);
-    scenarios::plan(path, ground.layout, scenario)
+    scenarios::plan(path, read)
 }
 
 /// A scenario's ruleset, planned. A family whose rules the tools refuse is left as others have it, which
@@ -75,9 +75,9 @@ pub fn planned(scenario: &Scenario, plan: &Plan) -> Subject {
 ///
 /// Bad input, with its place.
 pub fn read(ground: &Ground) -> Result<Vec<Subject>, Ending> {
-    if let Some(scenario) = scenario(ground)? {
-        let plan = plan(ground, &scenario)?;
-        return Ok(vec![planned(&scenario, &plan)]);
+    if let Some(read) = scenario(ground)? {
+        let plan = plan(ground, &read)?;
+        return Ok(vec![planned(&read.scenario, &plan)]);
     }
     if ground.dumps.is_empty() {
         let seeds = seed_subjects()?;

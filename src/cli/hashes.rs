@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::args::{BesideDumps, Hashes};
 use super::status::{Ending, Status};
-use super::{ground, resources};
+use super::{ground, resources, terminal};
 use crate::import::verify;
 use crate::report;
 use crate::report::hashes::Verified;
@@ -17,9 +17,9 @@ use crate::report::hashes::Verified;
 pub fn run(arguments: &Hashes) -> Result<Status, Ending> {
     let verified = verified(&arguments.dumps, &arguments.resources)?;
     if arguments.json {
-        println!("{:#}", report::hashes::json(&verified));
+        terminal::print(format_args!("{:#}\n", report::hashes::json(&verified)));
     } else {
-        print!("{}", report::hashes::text(&verified));
+        terminal::print(report::hashes::text(&verified));
     }
     let mut findings = verified.iter().flat_map(|one| &one.verification.findings);
     Ok(match findings.next() {

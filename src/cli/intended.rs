@@ -1,5 +1,6 @@
 //! A dump beside the resources of its cluster: which node it is of, and what they say of it.
 
+use ipnet::IpNet;
 use miette::miette;
 
 use super::status::Ending;
@@ -114,10 +115,10 @@ fn put_hosts(node: &mut Node, resources: &Resources) {
             continue;
         };
         let expected = host.expected_addresses.iter();
-        let missing: Vec<_> = expected
+        let missing: Vec<IpNet> = expected
             .filter(|address| !node.addresses().any(|(_, net)| net.addr() == **address))
-            .map(|address| (*address).into())
+            .map(|address| IpNet::from(*address))
             .collect();
-        interface(node, by).addresses.extend::<Vec<_>>(missing);
+        interface(node, by).addresses.extend(missing);
     }
 }

@@ -11,6 +11,9 @@
 //! * [`machine`]: what the commands need of the machine;
 //! * [`terminal`]: what standard output can show.
 
+// One place knows what to do where nobody reads on.
+#![deny(clippy::print_stdout)]
+
 pub mod args;
 pub mod bench;
 pub mod check;

@@ -6,8 +6,8 @@ use super::args::Mutants;
 use super::progress::{Hunting, end_on_interrupt};
 use super::run::{PACKETS, ending};
 use super::status::{Ending, Status};
+use super::{scenarios, terminal};
 use crate::campaign::run::{Options, Shard, Until};
-use crate::diff::ledger::Ledger;
 use crate::generate::world::Dials;
 use crate::mutants::hunt::Hunt;
 use crate::report::mutants::Report;
@@ -19,7 +19,7 @@ use crate::xtables::Backend;
 ///
 /// Bad usage.
 pub fn run(arguments: &Mutants) -> Result<Status, Ending> {
-    let ledger = Ledger::read(&arguments.ledger).map_err(Ending::bad_input)?;
+    let ledger = scenarios::ledger(arguments.ledger.as_deref(), arguments.layout)?;
     end_on_interrupt();
     let hunt = hunt(arguments);
     let watch = Hunting::new(arguments.cases);
@@ -30,9 +30,9 @@ pub fn run(arguments: &Mutants) -> Result<Status, Ending> {
         bag: &bag,
     };
     if arguments.json {
-        println!("{:#}", report.json());
+        terminal::print(format_args!("{:#}\n", report.json()));
     } else {
-        print!("{}", report.text(arguments.all));
+        terminal::print(report.text(arguments.all));
         eprint!("{}", report.times());
     }
     Ok(match report.is_sharp() {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::terminal;
 use crate::campaign::Watch;
 use crate::campaign::run::{self, Counts, Until};
 use crate::diff::class::Class;
@@ -61,8 +62,8 @@ impl Progress {
     /// Prints to standard output without disturbing the bar.
     pub fn print(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| println!("{text}")),
-            None => println!("{text}"),
+            Some(bar) => bar.suspend(|| terminal::print(format_args!("{text}\n"))),
+            None => terminal::print(format_args!("{text}\n")),
         }
     }
 

@@ -1,8 +1,8 @@
 //! `calidiff render`.
 
 use super::args::{Part, Render};
-use super::scenarios;
 use super::status::{Ending, Status};
+use super::{scenarios, terminal};
 use crate::packet::Family;
 use crate::report::render::{Parts, refused, text};
 
@@ -16,16 +16,16 @@ pub fn run(options: &Render) -> Result<Status, Ending> {
     let mut printed = String::new();
     let mut refusals = Vec::new();
     for path in &options.files {
-        let scenario = scenarios::read(path, options.node.as_deref())?;
-        let plan = scenarios::plan(path, options.layout, &scenario)?;
-        printed.push_str(&text(&scenario.name, &plan, parts));
+        let read = scenarios::read(path, options.node.as_deref(), options.layout)?;
+        let plan = scenarios::plan(path, &read)?;
+        printed.push_str(&text(&read.scenario.name, &plan, parts));
         for family in parts.families().filter(|_| parts.rules) {
             if let Some(why) = refused(&plan, family) {
                 refusals.push(format!("{}: {why}", path.display()));
             }
         }
     }
-    print!("{printed}");
+    terminal::print(printed);
     for refusal in &refusals {
         eprintln!("{refusal}");
     }

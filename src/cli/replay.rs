@@ -1,5 +1,7 @@
 //! `calidiff replay`: scenarios judged again.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
 use super::args::{Arms, Replay};
@@ -7,7 +9,6 @@ use super::status::{Ending, Status};
 use super::{machine, scenarios, terminal};
 use crate::arm;
 use crate::campaign::trial::Panel;
-use crate::diff::ledger::Ledger;
 use crate::report::replay::replay;
 use crate::xtables::Backend;
 
@@ -17,18 +18,23 @@ use crate::xtables::Backend;
 ///
 /// Bad input; a machine that lacks what the kernel arms need.
 pub fn run(options: &Replay) -> Result<Status, Ending> {
-    let ledger = Ledger::read(&options.ledger).map_err(Ending::bad_input)?;
+    let mut ledgers = BTreeMap::new();
     let mut planned = Vec::new();
     for path in &options.files {
         let path = scenario_of(path);
-        let scenario = scenarios::read(&path, None)?;
-        let plan = scenarios::plan(&path, options.layout, &scenario)?;
-        planned.push((scenario, plan));
+        let read = scenarios::read(&path, None, options.layout)?;
+        let plan = scenarios::plan(&path, &read)?;
+        let layout = read.layout;
+        if let Entry::Vacant(vacant) = ledgers.entry(layout) {
+            vacant.insert(scenarios::ledger(options.ledger.as_deref(), layout)?);
+        }
+        planned.push((read, plan));
     }
     let mut panel = panel(&options.arms)?;
     let mut replayed = Vec::new();
-    for (scenario, mut plan) in planned {
-        replayed.push(replay(&mut panel, &mut plan, &scenario, &ledger)?);
+    for (read, mut plan) in planned {
+        let ledger = &ledgers[&read.layout];
+        replayed.push(replay(&mut panel, &mut plan, &read.scenario, ledger)?);
     }
     if options.json {
         let json = serde_json::to_string_pretty(&replayed).map_err(|why| {
@@ -36,11 +42,11 @@ pub fn run(options: &Replay) -> Result<Status, Ending> {
                 "the findings can't be written as JSON: {why}"
             ))
         })?;
-        println!("{json}");
+        terminal::print(format_args!("{json}\n"));
     } else {
         let palette = terminal::palette();
         let texts = replayed.iter().map(|one| one.text(&palette));
-        print!("{}", texts.collect::<Vec<String>>().join("\n"));
+        terminal::print(texts.collect::<Vec<String>>().join("\n"));
     }
     Ok(match replayed.iter().any(|one| one.diverges()) {
         true => Status::Diverged,

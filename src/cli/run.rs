@@ -1,11 +1,14 @@
 //! `calidiff run`: a campaign.
 
+use std::collections::BTreeSet;
+
 use miette::miette;
 
 use super::args::Run;
-use super::machine;
 use super::progress::{Campaign, end_on_interrupt};
+use super::scenarios::{self, ledger_folder};
 use super::status::{Ending, Status};
+use super::{machine, terminal};
 use crate::arm;
 use crate::campaign::run::{self, Broken, Options, Outcome, Until};
 use crate::campaign::shrink::Questions;
@@ -13,7 +16,7 @@ use crate::campaign::trial::Panel;
 use crate::diff::class::Class;
 use crate::diff::ledger::Ledger;
 use crate::generate::world::Dials;
-use crate::report::keep::{info, save, understand};
+use crate::report::keep::{info, save, understand, versions};
 use crate::report::run::Report;
 use crate::xtables::Backend;
 
@@ -28,7 +31,7 @@ pub(super) const PACKETS: usize = 60;
 ///
 /// Bad usage, and machines that lack what the kernel arms need.
 pub fn run(arguments: &Run) -> Result<Status, Ending> {
-    let ledger = Ledger::read(&arguments.ledger).map_err(Ending::bad_input)?;
+    let ledger = scenarios::ledger(arguments.ledger.as_deref(), arguments.layout)?;
     let options = options(arguments);
     if !options.kernels.is_empty() {
         machine::enter()?;
@@ -38,8 +41,7 @@ pub fn run(arguments: &Run) -> Result<Status, Ending> {
     let watch = Campaign::new(options.until, &known);
     let outcome = run::run(&options, &known, &watch).map_err(ending)?;
     watch.finish();
-    let info = info(options.layout, None);
-    let versions: Vec<String> = info
+    let versions: Vec<String> = versions()
         .iter()
         .map(|(what, value)| format!("{what} {value}"))
         .collect();
@@ -50,9 +52,9 @@ pub fn run(arguments: &Run) -> Result<Status, Ending> {
         versions: &versions,
     };
     if arguments.json {
-        println!("{:#}", report.json());
+        terminal::print(format_args!("{:#}\n", report.json()));
     } else {
-        print!("{}", report.text(arguments.coverage));
+        terminal::print(report.text(arguments.coverage));
         eprintln!("{}", report.rates());
     }
     if !arguments.no_save {
@@ -102,7 +104,15 @@ fn keep(
     ledger: &Ledger,
 ) -> Result<(), Ending> {
     let classes = outcome.counts.classes.iter();
-    let news: Vec<_> = classes.filter(|(class, _)| !ledger.has(class)).collect();
+    // A cause has one id for all its classes: readings that part may take different sides.
+    let mut ids = BTreeSet::new();
+    let news: Vec<_> = classes
+        .filter(|(class, _)| !ledger.has(class) && ids.insert(class.id()))
+        .collect();
+    let (layout, folder) = (
+        options.layout,
+        ledger_folder(arguments.ledger.as_deref(), options.layout),
+    );
     if news.is_empty() {
         return Ok(());
     }
@@ -111,12 +121,11 @@ fn keep(
         let case = options.case(found.first.case).map_err(ending)?;
         let scenario = case.with_packet(found.first);
         let questions = Questions::default();
-        let kept = understand(&mut panel, options.layout, &scenario, 0, class, questions).and_then(
-            |kept| {
-                let info = info(options.layout, Some(options.seed));
-                save(&mut panel, options.layout, &kept, &arguments.ledger, &info)
-            },
-        );
+        let kept = understand(&mut panel, layout, &scenario, 0, class, questions);
+        let kept = kept.and_then(|kept| {
+            let info = info(layout, Some(options.seed));
+            save(&mut panel, layout, &kept, &folder, &info)
+        });
         match kept {
             Ok(file) => eprintln!("saved      {}", file.display()),
             Err(why) => return Err(Ending::lacking(miette!("{}: {why}", class.id()))),

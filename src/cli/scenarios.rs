@@ -1,27 +1,43 @@
 //! The scenarios that a command is asked about, read from files; resources alone are one where it is
 //! clear which node is meant, and so are the fuzzer's inputs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use miette::{IntoDiagnostic as _, miette};
 
+use super::args::OfFile;
 use super::status::Ending;
 use crate::arm::plan::Plan;
 use crate::calico::Resources;
+use crate::diff::ledger::{self, Ledger};
 use crate::fuzz::input;
 use crate::generate::world::Dials;
 use crate::render::Layout;
 use crate::scenario::text::{Contents, read_contents};
 use crate::scenario::{Scenario, implied};
 
+/// A scenario, and whose rules are programmed for it.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// The scenario.
+    pub scenario: Scenario,
+    /// Which Felix's way of writing them.
+    pub layout: Layout,
+}
+
 /// Reads a scenario, an input of the fuzzer's, or resources for a node. What looks like a mistake in it is said on standard error.
 ///
 /// # Errors
 ///
 /// Bad input, with its place.
-pub fn read(path: &Path, node: Option<&str>) -> Result<Scenario, Ending> {
-    if let Some(scenario) = fuzzed(path)? {
-        return Ok(scenario);
+pub fn read(path: &Path, node: Option<&str>, layout: OfFile) -> Result<Read, Ending> {
+    if let Some(Read {
+        scenario,
+        layout: own,
+    }) = fuzzed(path)?
+    {
+        let layout = layout.given.unwrap_or(own);
+        return Ok(Read { scenario, layout });
     }
     let contents = read_contents(path).map_err(Ending::bad_input)?;
     let scenario = match (contents, node) {
@@ -45,16 +61,28 @@ pub fn read(path: &Path, node: Option<&str>) -> Result<Scenario, Ending> {
     for doubt in scenario.doubts() {
         eprintln!("note: {}: {doubt}", path.display());
     }
-    Ok(scenario)
+    let layout = layout.given.or_else(|| of_folder(path)).unwrap_or_default();
+    Ok(Read { scenario, layout })
+}
+
+/// The layout that a file's folder is called like, as the ledgers' are.
+fn of_folder(path: &Path) -> Option<Layout> {
+    let folder = std::path::absolute(path).ok()?;
+    let name = folder.parent()?.file_name()?.to_str()?;
+    let mut layouts = Layout::ALL.into_iter();
+    layouts.find(|layout| layout.to_string() == name)
 }
 
 /// The scenario of an input of the fuzzer's; `None` of any other file.
-fn fuzzed(path: &Path) -> Result<Option<Scenario>, Ending> {
+fn fuzzed(path: &Path) -> Result<Option<Read>, Ending> {
     match std::fs::read(path) {
         Ok(bytes) if input::is_input(path, &bytes) => {
             let input = input::read(&bytes, &Dials::default());
             let input = input.map_err(Ending::bad_input)?;
-            Ok(Some(input.scenario))
+            Ok(Some(Read {
+                scenario: input.scenario,
+                layout: input.layout,
+            }))
         }
         // Whoever reads the file as a scenario says what is wrong with it.
         _ => Ok(None),
@@ -89,7 +117,22 @@ fn only_node(path: &Path, resources: &Resources) -> Result<String, Ending> {
 /// # Errors
 ///
 /// Bad input: the layout's era can't say what the resources say, or others' rules can't be loaded.
-pub fn plan(path: &Path, layout: Layout, scenario: &Scenario) -> Result<Plan, Ending> {
-    let plan = Plan::new(layout, scenario).into_diagnostic();
+pub fn plan(path: &Path, read: &Read) -> Result<Plan, Ending> {
+    let plan = Plan::new(read.layout, &read.scenario).into_diagnostic();
     plan.map_err(|why| Ending::bad_input(miette!("{}: {why}", path.display())))
+}
+
+/// The folder of a layout's known divergences, unless one is given.
+#[must_use]
+pub fn ledger_folder(given: Option<&Path>, layout: Layout) -> PathBuf {
+    given.map_or_else(|| ledger::folder(layout), Path::to_owned)
+}
+
+/// A layout's known divergences.
+///
+/// # Errors
+///
+/// Bad input: a file of the ledger that is wrong.
+pub fn ledger(given: Option<&Path>, layout: Layout) -> Result<Ledger, Ending> {
+    Ledger::read(&ledger_folder(given, layout)).map_err(Ending::bad_input)
 }

@@ -4,11 +4,11 @@ use miette::miette;
 
 use super::args::Shrink;
 use super::replay::{panel, scenario_of};
-use super::scenarios;
+use super::scenarios::{self, Read, ledger_folder};
 use super::status::{Ending, Status};
+use super::terminal;
 use crate::campaign::shrink::Questions;
 use crate::diff::class::Class;
-use crate::diff::ledger::Ledger;
 use crate::report::keep::{Kept, info, save, understand};
 use crate::scenario::text;
 
@@ -18,10 +18,12 @@ use crate::scenario::text;
 ///
 /// Bad input, a scenario on which nobody differs among it; a machine that lacks what the kernel arms need.
 pub fn run(options: &Shrink) -> Result<Status, Ending> {
-    let ledger = Ledger::read(&options.ledger).map_err(Ending::bad_input)?;
     let path = scenario_of(&options.file);
-    let scenario = scenarios::read(&path, None)?;
-    let mut plan = scenarios::plan(&path, options.layout, &scenario)?;
+    let read = scenarios::read(&path, None, options.layout)?;
+    let mut plan = scenarios::plan(&path, &read)?;
+    let Read { scenario, layout } = read;
+    let known = options.ledger.as_deref();
+    let ledger = scenarios::ledger(known, layout)?;
     let mut panel = panel(&options.arms)?;
     let trial = panel.judge(&mut plan, &scenario.batch)?;
     let mut classes = trial.classes(&mut plan, &scenario.batch).into_iter();
@@ -35,26 +37,19 @@ pub fn run(options: &Shrink) -> Result<Status, Ending> {
         }));
     };
     let questions = Questions::default();
-    let kept = understand(
-        &mut panel,
-        options.layout,
-        &scenario,
-        packet,
-        &class,
-        questions,
-    )
-    .map_err(|why| Ending::bad_input(miette!("{why}")))?;
+    let kept = understand(&mut panel, layout, &scenario, packet, &class, questions)
+        .map_err(|why| Ending::bad_input(miette!("{why}")))?;
     let written = text::write(&kept.scenario)
         .map_err(|why| Ending::bad_input(miette!("the scenario can't be written: {why}")))?;
     eprintln!("{}", summary(&kept));
     match &options.out {
-        None => print!("{written}"),
+        None => terminal::print(written),
         Some(out) => std::fs::write(out, written)
             .map_err(|why| Ending::bad_input(miette!("can't write {}: {why}", out.display())))?,
     }
     if options.save {
-        let info = info(options.layout, None);
-        let file = save(&mut panel, options.layout, &kept, &options.ledger, &info)
+        let (info, folder) = (info(layout, None), ledger_folder(known, layout));
+        let file = save(&mut panel, layout, &kept, &folder, &info)
             .map_err(|why| Ending::bad_input(miette!("{why}")))?;
         eprintln!(
             "saved     {}: explain it there, then `cargo insta review`",

@@ -13,7 +13,7 @@ use super::cause::{Cause, Unmeant};
 use super::judgement::{Division, Said};
 use super::meaning::{End, sure};
 use super::shape::Shape;
-use crate::calico::World;
+use crate::arm::plan::Calico;
 use crate::intent::{Clause, Opinion, Verdict};
 use crate::journey::{Answer, Fate, Journey, Step};
 use crate::node::routing::Way;
@@ -66,10 +66,8 @@ pub struct Evidence<'a> {
     pub firewall: &'a Firewall,
     /// The packet's way through the model, as the first backend that somebody differs on reads the rules.
     pub steps: &'a [Step],
-    /// Why Felix's rules of the packet's family are not programmed.
-    pub refused: Option<&'a NotProgrammed>,
-    /// Calico's world, where it runs on the node.
-    pub world: Option<&'a World>,
+    /// What Calico has to do with it, where it runs on the node.
+    pub calico: Option<&'a Calico>,
     /// The packet.
     pub packet: &'a Packet,
     /// The connections that touch it.
@@ -91,7 +89,7 @@ impl Class {
             };
         }
         let model = said.readings[division.backend().place()].map(|reading| reading.model);
-        let (shape, differs) = match (division.parting(), evidence.refused, said.opinion, model) {
+        let (shape, differs) = match (division.parting(), evidence.refused(), said.opinion, model) {
             (Some(difference), ..) => (evidence.shape(Looked::Anywhere), difference.kind()),
             (None, Some(why), ..) => (reason(why), "Felix's rules are not programmed".to_owned()),
             (None, None, Some(opinion), Some(model)) => {
@@ -100,7 +98,7 @@ impl Class {
             }
             _ => (Shape::none().to_string(), "nothing".to_owned()),
         };
-        let not_programmed = division.parting().is_none() && evidence.refused.is_some();
+        let not_programmed = division.parting().is_none() && evidence.refused().is_some();
         Self {
             cause: None,
             clause: match said.opinion {
@@ -188,18 +186,25 @@ enum Looked {
 }
 
 impl Evidence<'_> {
+    /// Why Felix's rules of the packet's family are not programmed.
+    fn refused(&self) -> Option<&NotProgrammed> {
+        self.calico?.refused(self.packet.family())
+    }
+
     /// The known cause, where no kernel has a part in the divergence.
     fn cause(&self) -> Option<&'static Cause> {
         let division = self.division;
         if division.parting().is_some() {
             return None;
         }
-        if let Some(why) = self.refused {
-            return Cause::of_refusal(&reason(why));
+        let calico = self.calico?;
+        if let Some(why) = self.refused() {
+            return Cause::of_refusal(calico.layout, &reason(why));
         }
         let reading = self.said.readings[division.backend().place()]?;
         Cause::of(&Unmeant {
-            world: self.world?,
+            layout: calico.layout,
+            world: &calico.world,
             node: self.said.node,
             firewall: self.firewall,
             packet: self.packet,

@@ -1,4 +1,4 @@
-//! The ledger of known divergences: a folder with two files a class, called by its id.
+//! The ledger of known divergences of a layout: a folder with two files a class, called by its id.
 //!
 //! `ID.yaml` is the smallest scenario that shows it, whose `why` says who is right; `ID.snap` is the accepted
 //! snapshot of what everybody says of it. A new class stands there with `ID.snap.new`, as insta leaves what
@@ -13,11 +13,18 @@ use std::path::{Path, PathBuf};
 use miette::Diagnostic;
 
 use super::class::Class;
+use crate::render::Layout;
 use crate::scenario::Scenario;
 use crate::scenario::text::{self, NotAScenario};
 
-/// Where a repository keeps its ledger.
+/// Where a repository keeps its ledgers: a folder a layout, called like it.
 pub const FOLDER: &str = "snapshots/divergence";
+
+/// Where a repository keeps a layout's ledger.
+#[must_use]
+pub fn folder(layout: Layout) -> PathBuf {
+    Path::new(FOLDER).join(layout.to_string())
+}
 
 /// The known divergences.
 #[derive(Clone, Debug, Default)]
@@ -102,6 +109,37 @@ impl Ledger {
     pub fn entries(&self) -> impl Iterator<Item = (&str, &Entry)> {
         let entries = self.entries.iter();
         entries.map(|(id, entry)| (id.as_str(), entry))
+    }
+}
+
+/// The ledger of each layout.
+#[derive(Clone, Debug, Default)]
+pub struct Ledgers {
+    seed: Ledger,
+    modern: Ledger,
+}
+
+impl Ledgers {
+    /// Reads the ledger of every layout of a repository, whose folder is given.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::read`].
+    pub fn read(repository: &Path) -> Result<Self, WrongLedger> {
+        let read = |layout| Ledger::read(&repository.join(folder(layout)));
+        Ok(Self {
+            seed: read(Layout::Seed)?,
+            modern: read(Layout::Modern)?,
+        })
+    }
+
+    /// A layout's.
+    #[must_use]
+    pub fn of(&self, layout: Layout) -> &Ledger {
+        match layout {
+            Layout::Seed => &self.seed,
+            Layout::Modern => &self.modern,
+        }
     }
 }
 

@@ -4,8 +4,10 @@
 //! judge the packet. The last is no agreement. [`meaning`] holds a way through the chains against the
 //! intent; [`class`] tells what divergences have in common, and [`ledger`] keeps the known ones. [`shrink`]
 //! makes what differs small: [`cut`] says what a scenario can do without, [`touched`] what a packet needs.
+//! [`chains`] knows the layouts' chains by name, [`cause`] why divergences are there.
 
 pub mod cause;
+pub mod chains;
 pub mod class;
 pub mod cut;
 pub mod judgement;

@@ -5,8 +5,8 @@
 
 use std::fmt::{self, Write as _};
 
+use super::chains;
 use crate::generate::question::{Condition, Question, conditions, module};
-use crate::render::seed::names;
 use crate::xtables::matches::{PortSide, SetSide, States};
 use crate::xtables::ruleset::InterfacePattern;
 use crate::xtables::{Hook, Rule, TableName, Target};
@@ -41,7 +41,7 @@ impl Shape {
     /// each thing that it asks and what it does; of any other, its shape.
     #[must_use]
     pub fn parts_of(table: TableName, chain: &str, rule: &Rule) -> Vec<Self> {
-        if !is_of_policy(chain) {
+        if !chains::is_of_policy(chain) {
             return vec![Self::of(table, chain, rule)];
         }
         let part = |write: &dyn Fn(&mut String) -> fmt::Result| {
@@ -115,13 +115,6 @@ impl fmt::Display for Shape {
     }
 }
 
-/// Whether a chain is a policy's or a profile's.
-#[must_use]
-pub fn is_of_policy(chain: &str) -> bool {
-    let mut beginnings = OF_POLICIES.iter();
-    beginnings.any(|beginning| chain.starts_with(beginning))
-}
-
 /// Whether a rule is in one of Calico's chains, or leads to one.
 #[must_use]
 pub fn is_calicos(chain: &str, rule: &Rule) -> bool {
@@ -132,33 +125,13 @@ pub fn is_calicos(chain: &str, rule: &Rule) -> bool {
     leads || chain.starts_with("cali-")
 }
 
-/// The beginnings of the chains of policies and profiles.
-const OF_POLICIES: [&str; 4] = ["cali-pi-", "cali-po-", "cali-pri-", "cali-pro-"];
-
-/// The beginnings of chains that are there once for each policy, profile, endpoint or branch.
-const MANY: [&str; 10] = [
-    "cali-pi-",
-    "cali-po-",
-    "cali-pri-",
-    "cali-pro-",
-    names::TO_WORKLOAD,
-    names::FROM_WORKLOAD,
-    names::TO_HOST,
-    names::FROM_HOST,
-    "cali-from-wl-dispatch-",
-    "cali-to-wl-dispatch-",
-];
-
 /// A chain's kind: its name, the part cut that tells it from others of its kind. Other programs' chains
 /// are all of one kind.
 struct Kind<'a>(&'a str);
 
 impl fmt::Display for Kind<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let many = MANY
-            .iter()
-            .find(|beginning| self.0.starts_with(**beginning));
-        match many {
+        match chains::one_of_many(self.0) {
             Some(beginning) => write!(f, "{beginning}*"),
             None if self.0.starts_with("cali-") || Hook::of_chain(self.0).is_some() => {
                 f.write_str(self.0)

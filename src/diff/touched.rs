@@ -9,14 +9,15 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::arm::plan::Plan;
+use super::chains;
+use crate::arm::plan::{Calico, Plan};
 use crate::calico::resources::{self, Resources};
 use crate::calico::world::{HostInterface, World};
 use crate::intent::{self, By};
 use crate::journey::Answer;
 use crate::model::Connections;
 use crate::packet::{InterfaceName, Origin, Packet, Transport};
-use crate::render::seed::names::Direction;
+use crate::render::names::Direction;
 use crate::scenario::Scenario;
 use crate::xtables::{Backend, Hook, Ruleset};
 
@@ -31,7 +32,7 @@ pub struct Touched {
     interfaces: BTreeSet<InterfaceName>,
     /// Every address that it had or spoke of.
     addresses: BTreeSet<IpAddr>,
-    /// The policies that the intent names, by the world's names.
+    /// The policies that the intent names, and those that were asked, by the world's names.
     policies: BTreeSet<String>,
     /// The profiles that the intent names.
     profiles: BTreeSet<String>,
@@ -69,10 +70,13 @@ impl Touched {
         if let Some(calico) = &plan.calico
             && let Ok(judge) = calico.judge(&plan.node)
         {
-            let connections = intent::Connections::new(&scenario.batch.connections);
-            for decision in judge.judge(packet, &connections).decisions() {
+            let others = calico.translator().others(&judge, packet, &connections);
+            let known = intent::Connections::new(&scenario.batch.connections);
+            let opinion = judge.judge_beside(packet, &known, &others);
+            for decision in opinion.decisions() {
                 touched.named(decision.by, &calico.world);
             }
+            touched.asked(calico);
         }
         touched
     }
@@ -113,6 +117,18 @@ impl Touched {
         }
     }
 
+    /// Takes note of the policies whose chains the packet was in.
+    fn asked(&mut self, calico: &Calico) {
+        let tiers = calico.world.tiers.iter();
+        for policy in tiers.flat_map(|tier| &tier.policies) {
+            let mut directions = Direction::BOTH.into_iter();
+            let chain = |direction| chains::of_policy(calico.layout, direction, policy);
+            if directions.any(|one| self.chains.contains(&chain(one))) {
+                self.policies.insert(policy.name.clone());
+            }
+        }
+    }
+
     fn is_in(&self, net: &IpNet) -> bool {
         self.addresses.iter().any(|address| net.contains(address))
     }
@@ -122,8 +138,7 @@ impl Touched {
             Some(namespace) => format!("{namespace}/{}", policy.name),
             None => policy.name.clone(),
         };
-        let mut chains = Direction::BOTH.iter().map(|one| one.policy_chain(&name));
-        self.policies.contains(&name) || chains.any(|chain| self.chains.contains(&chain))
+        self.policies.contains(&name)
     }
 
     fn has_profile(&self, name: &str) -> bool {

@@ -22,12 +22,12 @@ use crate::render::Layout;
 use crate::render::ports::SLOTS;
 use crate::scenario::Scenario;
 
-/// A scenario with one thing changed, or the same where there is no such thing.
-pub(super) fn alter(mut scenario: Scenario, bits: &mut Seeded) -> Scenario {
+/// A scenario of a layout with one thing changed, or the same where there is no such thing.
+pub(super) fn alter(layout: Layout, mut scenario: Scenario, bits: &mut Seeded) -> Scenario {
     match bits.below(12) {
         0 | 1 => return left_out(scenario, bits),
         2 => shift_packet(&mut scenario, bits),
-        3 => other_packets(&mut scenario, bits),
+        3 => other_packets(layout, &mut scenario, bits),
         kind => {
             if let Some(resources) = &mut scenario.resources {
                 match kind {
@@ -37,7 +37,7 @@ pub(super) fn alter(mut scenario: Scenario, bits: &mut Seeded) -> Scenario {
                 }
                 // Packets are aimed at what the rules ask: at what they ask now.
                 if bits.chance(1, 2) {
-                    other_packets(&mut scenario, bits);
+                    other_packets(layout, &mut scenario, bits);
                 }
             }
         }
@@ -79,14 +79,19 @@ fn shift_packet(scenario: &mut Scenario, bits: &mut Seeded) {
 }
 
 /// Packets made for what is programmed now, half of them or all.
-fn other_packets(scenario: &mut Scenario, bits: &mut Seeded) {
-    let Ok(plan) = Plan::new(Layout::Seed, scenario) else {
+fn other_packets(layout: Layout, scenario: &mut Scenario, bits: &mut Seeded) {
+    let Ok(plan) = Plan::new(layout, scenario) else {
         return;
     };
     let Some(calico) = &plan.calico else {
         return;
     };
-    let traffic = Traffic::new(&calico.world, &plan.node, &plan.firewall);
+    let traffic = Traffic::new(
+        &calico.world,
+        Layout::Seed.api(),
+        &plan.node,
+        &plan.firewall,
+    );
     let kept = match bits.chance(1, 2) {
         true => scenario.batch.packets.len() / 2,
         false => 0,
@@ -104,7 +109,7 @@ fn other_packets(scenario: &mut Scenario, bits: &mut Seeded) {
 
 /// A policy, a profile or the settings from another scenario.
 fn transplant(resources: &mut Resources, bits: &mut Seeded) {
-    let other = world::scenario(bits, &Dials::default());
+    let other = world::scenario(bits, &Dials::default(), resources.api);
     let Some(other) = other.resources else {
         return;
     };

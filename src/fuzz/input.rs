@@ -1,6 +1,6 @@
 //! Bytes taken for a scenario.
 //!
-//! An input is either the generator's bytes, or an envelope: [`HEAD`], a scenario as its file has it, and
+//! An input is either the generator's bytes, or an envelope: its [`head`], which tells the layout, a scenario as its file has it, and
 //! behind a line of three dots the bytes that the generator would begin with to make another. What
 //! generator's bytes mean hangs on the generator and its dials; an envelope means the same for as long as
 //! scenarios are read. So the corpus is made of envelopes, as wasmtime keeps the modules that it generated.
@@ -14,7 +14,7 @@ use crate::campaign::finding::Divergence;
 use crate::campaign::run::Case;
 use crate::campaign::run::case::is_sendable;
 use crate::generate::batch::Batches;
-use crate::generate::bits::Begun;
+use crate::generate::bits::{Begun, Bits as _};
 use crate::generate::ground::Ground;
 use crate::generate::standing::Shot;
 use crate::generate::world::{Cluster, Dials};
@@ -23,8 +23,15 @@ use crate::render::Layout;
 use crate::scenario::Scenario;
 use crate::scenario::text::{self, NotAScenario};
 
-/// How an envelope begins, and in which version: a comment of YAML.
-pub const HEAD: &str = "# calidiff fuzz input, version 1\n";
+/// How an envelope begins, and in which version: a comment of YAML. The first version is the layout seed's, from
+/// when there was no other.
+#[must_use]
+pub fn head(layout: Layout) -> &'static str {
+    match layout {
+        Layout::Seed => "# calidiff fuzz input, version 1\n",
+        Layout::Modern => "# calidiff fuzz input, version 2, layout modern\n",
+    }
+}
 
 /// How the scenario in an envelope ends where bytes follow: a document's end in YAML.
 const END: &str = "\n...\n";
@@ -46,6 +53,8 @@ const ARTIFACTS: [&str; 6] = [
 /// An input, read.
 #[derive(Clone, Debug)]
 pub struct Input<'a> {
+    /// Whose rules are programmed for it.
+    pub layout: Layout,
     /// The scenario: its packets don't disturb each other.
     pub scenario: Scenario,
     /// What is programmed for it.
@@ -75,34 +84,42 @@ pub enum NotAnInput {
 ///
 /// [`NotAnInput`] where an envelope holds no scenario, or nothing can be programmed for one.
 pub fn read<'a>(input: &'a [u8], dials: &Dials) -> Result<Input<'a>, NotAnInput> {
-    match input.strip_prefix(HEAD.as_bytes()) {
-        Some(kept) => unwrap(kept),
+    match opened(input) {
+        Some((layout, kept)) => unwrap(layout, kept),
         None => Ok(make(input, dials)?),
     }
 }
 
-/// Has the generator make an input of its bytes.
+/// What stands behind an envelope's head, and the layout that this tells.
+fn opened(input: &[u8]) -> Option<(Layout, &[u8])> {
+    let mut layouts = Layout::ALL.into_iter();
+    layouts.find_map(|layout| Some((layout, input.strip_prefix(head(layout).as_bytes())?)))
+}
+
+/// Has the generator make an input of its bytes; they tell its layout, too.
 ///
 /// # Errors
 ///
 /// [`Unplanned`] where nothing can be programmed for what it makes: a fault of the generator.
 pub fn make<'a>(bytes: &'a [u8], dials: &Dials) -> Result<Input<'a>, Unplanned> {
     let mut bits = Begun::new(bytes);
-    let cluster = Cluster::make(&mut bits, dials);
-    let mut case = Case::make(&mut bits, &cluster, Layout::Seed, PACKETS)?;
+    let layout = bits.one(Layout::ALL);
+    let cluster = Cluster::make(&mut bits, dials, layout.api());
+    let mut case = Case::make(&mut bits, &cluster, layout, PACKETS)?;
     let first = case.salvos.drain(..).next();
     let scenario = Scenario {
         batch: first.unwrap_or_default(),
         ..case.scenario
     };
     Ok(Input {
+        layout,
         scenario,
         plan: case.plan,
         bytes,
     })
 }
 
-fn unwrap(kept: &[u8]) -> Result<Input<'_>, NotAnInput> {
+fn unwrap(layout: Layout, kept: &[u8]) -> Result<Input<'_>, NotAnInput> {
     let end = END.as_bytes();
     let split = kept.windows(end.len()).position(|window| window == end);
     let (yaml, bytes) = match split {
@@ -113,23 +130,28 @@ fn unwrap(kept: &[u8]) -> Result<Input<'_>, NotAnInput> {
     let yaml = std::str::from_utf8(yaml).map_err(NotAnInput::NotText)?;
     let nothing = |_: &str| Err(std::io::ErrorKind::NotFound.into());
     let scenario = text::read("the envelope", yaml, &nothing)?;
-    let plan = Plan::new(Layout::Seed, &scenario)?;
+    let plan = Plan::new(layout, &scenario)?;
     let batch = undisturbed(&plan, &scenario.batch);
     Ok(Input {
+        layout,
         scenario: Scenario { batch, ..scenario },
         plan,
         bytes,
     })
 }
 
-/// Wraps a scenario, and the generator's bytes beside it.
+/// Wraps a scenario of a layout, and the generator's bytes beside it.
 ///
 /// # Errors
 ///
 /// As [`text::write`].
-pub fn wrap(scenario: &Scenario, bytes: &[u8]) -> Result<Vec<u8>, serde_saphyr::ser::Error> {
+pub fn wrap(
+    layout: Layout,
+    scenario: &Scenario,
+    bytes: &[u8],
+) -> Result<Vec<u8>, serde_saphyr::ser::Error> {
     let yaml = text::write(scenario)?;
-    let mut input = HEAD.as_bytes().to_vec();
+    let mut input = head(layout).as_bytes().to_vec();
     input.extend(yaml.trim_end().as_bytes());
     match bytes {
         [] => input.push(b'\n'),
@@ -161,7 +183,7 @@ pub(super) fn undisturbed(plan: &Plan, batch: &Batch) -> Batch {
 #[must_use]
 pub fn is_input(path: &Path, contents: &[u8]) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    contents.starts_with(HEAD.as_bytes())
+    opened(contents).is_some()
         || ARTIFACTS.iter().any(|start| name.starts_with(start))
         || std::str::from_utf8(contents).is_err()
 }

@@ -1,6 +1,6 @@
 //! An input before the judges.
 //!
-//! A divergence of a class that the ledger does not have is a finding, and so is a ruleset that model and
+//! A divergence of a class that its layout's ledger does not have is a finding, and so is a ruleset that model and
 //! tools don't both take. A class that it has is none, and neither is a packet that nobody could judge.
 
 use std::hash::{Hash as _, Hasher as _};
@@ -11,7 +11,7 @@ use super::input::{self, NotAnInput};
 use super::trail::Trail;
 use crate::arm::{self, Failure};
 use crate::campaign::trial::Panel;
-use crate::diff::ledger::Ledger;
+use crate::diff::ledger::Ledgers;
 use crate::generate::world::Dials;
 use crate::report::palette::Palette;
 use crate::report::replay::tell;
@@ -22,7 +22,7 @@ const SAMPLE: u64 = 16;
 
 /// The judges of one process, made once: a kernel's are of the thread that makes them.
 pub struct Judges {
-    ledger: Ledger,
+    ledgers: Ledgers,
     dials: Dials,
     panel: Panel,
     /// The same with nft's kernel.
@@ -55,9 +55,9 @@ impl Judges {
     /// # Errors
     ///
     /// None: these lack nothing.
-    pub fn without_kernels(ledger: Ledger) -> Result<Self, Failure> {
+    pub fn without_kernels(ledgers: Ledgers) -> Result<Self, Failure> {
         Ok(Self {
-            ledger,
+            ledgers,
             dials: Dials::default(),
             panel: Panel::new(&Backend::BOTH, &[], &arm::make)?,
             sample: None,
@@ -69,10 +69,10 @@ impl Judges {
     /// # Errors
     ///
     /// What the machine lacks.
-    pub fn with_kernels(ledger: Ledger) -> Result<Self, Failure> {
+    pub fn with_kernels(ledgers: Ledgers) -> Result<Self, Failure> {
         let panel = |kernels: &[Backend]| Panel::new(&Backend::BOTH, kernels, &arm::make);
         Ok(Self {
-            ledger,
+            ledgers,
             dials: Dials::default(),
             panel: panel(&[Backend::Legacy])?,
             sample: Some(panel(&Backend::BOTH)?),
@@ -93,14 +93,15 @@ impl Judges {
             Some(sample) if is_sampled(bytes) => sample,
             _ => &mut self.panel,
         };
+        let ledger = self.ledgers.of(input.layout);
         let (scenario, plan) = (&input.scenario, &mut input.plan);
         let trial = panel.judge(plan, &scenario.batch)?;
         let classes = trial.classes(plan, &scenario.batch);
-        let known = classes.iter().all(|(_, class)| self.ledger.has(class));
+        let known = classes.iter().all(|(_, class)| ledger.has(class));
         if known && trial.loading.is_empty() {
             return Ok(Judged::Agreed(Trail::of(plan, &trial)));
         }
-        let told = tell(&trial, plan, scenario, &self.ledger);
+        let told = tell(&trial, plan, scenario, ledger);
         Err(Finding::Divergence(told.news().text(&Palette::plain())))
     }
 }

@@ -10,6 +10,7 @@ use super::alter::alter;
 use super::input::{self, Input};
 use crate::generate::bits::{Bits, Seeded};
 use crate::generate::world::Dials;
+use crate::render::Layout;
 use crate::scenario::Scenario;
 
 /// How often changes are tried before the generator is asked for another scenario: what is changed may
@@ -54,7 +55,7 @@ fn another(input: &[u8], most: usize, bits: &mut Seeded) -> Vec<u8> {
     };
     bytes.truncate(most);
     let made = input::make(&bytes, &dials).ok();
-    let wrapped = made.and_then(|made| fitting(&made.scenario, &bytes, most));
+    let wrapped = made.and_then(|made| fitting(made.layout, &made.scenario, &bytes, most));
     wrapped.unwrap_or(bytes)
 }
 
@@ -62,23 +63,23 @@ fn another(input: &[u8], most: usize, bits: &mut Seeded) -> Vec<u8> {
 fn altered(input: &Input<'_>, most: usize, bits: &mut Seeded) -> Option<Vec<u8>> {
     let mut scenario = input.scenario.clone();
     for _ in 0..=bits.below(CHANGES) {
-        scenario = alter(scenario, bits);
+        scenario = alter(input.layout, scenario, bits);
     }
-    let wrapped = fitting(&scenario, input.bytes, most)?;
+    let wrapped = fitting(input.layout, &scenario, input.bytes, most)?;
     let read = input::read(&wrapped, &Dials::default()).is_ok();
     read.then_some(wrapped)
 }
 
 /// The envelope of a scenario that has at most so many bytes: without the generator's bytes, and with fewer
 /// packets, if need be.
-fn fitting(scenario: &Scenario, bytes: &[u8], most: usize) -> Option<Vec<u8>> {
+fn fitting(layout: Layout, scenario: &Scenario, bytes: &[u8], most: usize) -> Option<Vec<u8>> {
     let mut scenario = scenario.clone();
-    let wrapped = input::wrap(&scenario, bytes).ok()?;
+    let wrapped = input::wrap(layout, &scenario, bytes).ok()?;
     if wrapped.len() <= most {
         return Some(wrapped);
     }
     loop {
-        let wrapped = input::wrap(&scenario, &[]).ok()?;
+        let wrapped = input::wrap(layout, &scenario, &[]).ok()?;
         let packets = scenario.batch.packets.len();
         if wrapped.len() <= most {
             return Some(wrapped);

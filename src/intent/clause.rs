@@ -42,14 +42,25 @@ clauses! {
     Unrouted = 0 "unrouted",
     /// Decides: IPv6 is not governed.
     Ungoverned = 0 "ungoverned",
+    /// Decides: what the node would forward to a service's address that nothing has translated, and
+    /// that it is told not to forward (`serviceLoopPrevention`).
+    ServiceLoop = 0 "service-loop",
     /// Takes part: a log rule matched, and did not decide.
     I1Log = 1 "log",
     /// Takes part: a rule decided that is not the first of its policy.
     I1LaterRule = 1 "later-rule",
     /// Takes part: a policy decided that is not the first of its tier.
     I1LaterPolicy = 1 "later-policy",
+    /// Takes part: a tier decided that is not the first.
+    I1LaterTier = 1 "later-tier",
     /// Takes part: a policy without rules in this direction governs it all the same.
     I2WithoutRules = 2 "without-rules",
+    /// Takes part: a staged policy would have been asked.
+    I3Staged = 3 "staged",
+    /// Takes part: a rule passed, and a later tier was asked.
+    I3Pass = 3 "pass",
+    /// Takes part: no rule of a tier decided, and its default action is to pass.
+    I3DefaultPass = 3 "default-pass",
     /// Decides: a policy's rule allows.
     I3PolicyAllows = 3 "policy-allows",
     /// Decides: a policy's rule denies.
@@ -74,10 +85,14 @@ clauses! {
     I5Related = 5 "related",
     /// Decides: connection tracking finds the packet invalid.
     I5Invalid = 5 "invalid",
+    /// Takes part: connection tracking finds the packet invalid, and nobody is to look at that.
+    I5Unchecked = 5 "unchecked",
     /// Takes part: one workload's egress allowed, and another's ingress was asked.
     I6Both = 6 "both",
     /// Decides: a workload wraps packets itself.
     I6Encapsulated = 6 "encapsulated",
+    /// Takes part: a workload wraps packets itself, and may.
+    I6MayEncapsulate = 6 "may-encapsulate",
     /// Decides: the source address is not the workload's.
     I6Spoofed = 6 "spoofed",
     /// Takes part: the source address is one of the prefixes granted to the workload.
@@ -110,12 +125,28 @@ clauses! {
     I9FailsafeInbound = 9 "failsafe-inbound",
     /// Decides: a failsafe port elsewhere.
     I9FailsafeOutbound = 9 "failsafe-outbound",
+    /// Takes part: the failsafe port is open to some addresses alone.
+    I9FailsafeNet = 9 "failsafe-net",
     /// Takes part: a host endpoint was asked about a translated destination.
     I9Translated = 9 "translated",
     /// Takes part: forwarded traffic was judged by the host endpoint that it enters by.
     I10In = 10 "in",
     /// Takes part: forwarded traffic was judged by the host endpoint that it leaves by.
     I10Out = 10 "out",
+    /// Decides: no applyOnForward policy governs the direction.
+    I10Default = 10 "default",
+    /// Decides: all tiers of applyOnForward policies passed.
+    I10Passed = 10 "passed",
+    /// Decides: a preDNAT policy allows.
+    I11Allows = 11 "allows",
+    /// Decides: a preDNAT policy denies.
+    I11Denies = 11 "denies",
+    /// Takes part: no preDNAT policy matched.
+    I11NoMatch = 11 "no-match",
+    /// Takes part: the packet belongs to a connection, and preDNAT policies were not asked.
+    I11NotAsked = 11 "not-asked",
+    /// Takes part: a preDNAT policy denies, and the packet goes to a failsafe port of the node.
+    I11Failsafe = 11 "failsafe",
     /// Decides: a doNotTrack policy allows.
     I12Allows = 12 "allows",
     /// Decides: a doNotTrack policy denies.
@@ -126,16 +157,24 @@ clauses! {
     I12FailsafeReply = 12 "failsafe-reply",
     /// Takes part: no doNotTrack policy matched.
     I12NoMatch = 12 "no-match",
+    /// Takes part: doNotTrack policies apply to the wildcard endpoint, and were not asked.
+    I12Wildcard = 12 "wildcard",
     /// Takes part: doNotTrack policies were asked, then the host endpoint's others.
     I13ThenHost = 13 "then-host",
     /// Takes part: doNotTrack policies were asked, then a workload's.
     I13ThenWorkload = 13 "then-workload",
+    /// Takes part: a host endpoint was asked about what it forwards, then a workload.
+    I13HostThenWorkload = 13 "host-then-workload",
+    /// Takes part: a workload was asked, then a host endpoint about what it forwards.
+    I13WorkloadThenHost = 13 "workload-then-host",
     /// Takes part: a host endpoint that names its interface was asked.
     I14Named = 14 "named",
     /// Takes part: a host endpoint that expects its interface's address was asked.
     I14Expected = 14 "expected",
     /// Takes part: the host endpoint asked was the first of several.
     I14First = 14 "first",
+    /// Takes part: the wildcard endpoint was asked.
+    I14Wildcard = 14 "wildcard",
     /// Takes part: the rule that decided asked for a family, or names one by what it asks.
     I15Family = 15 "family",
     /// Takes part: … for a protocol.
@@ -154,6 +193,12 @@ clauses! {
     I15Ports = 15 "ports",
     /// Takes part: … for other ports.
     I15NotPorts = 15 "not-ports",
+    /// Takes part: … for ports by name.
+    I15NamedPorts = 15 "named-ports",
+    /// Takes part: … for other ports than those of a name.
+    I15NotNamedPorts = 15 "not-named-ports",
+    /// Takes part: … for who stands behind a service.
+    I15Service = 15 "service",
     /// Takes part: … for those whom a selector or tag does not select.
     I15NotSelector = 15 "not-selector",
     /// Takes part: … for those whom a selector selects by their labels.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::clause::Clause;
 use crate::calico::rule::Ports;
 use crate::calico::world::{HostInterface, Policy, Stage};
 use crate::calico::{Rule, World};
@@ -12,12 +13,15 @@ pub enum Era {
     /// Calico 2.1, API v1.
     #[default]
     Seed,
+    /// Calico of August 2026, API v3.
+    Modern,
 }
 
 impl fmt::Display for Era {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Seed => "seed",
+            Self::Modern => "modern",
         })
     }
 }
@@ -42,6 +46,55 @@ impl Era {
     pub(super) fn tracks_all_traffic(self) -> bool {
         match self {
             Self::Seed => true,
+            Self::Modern => false,
+        }
+    }
+
+    /// Whether host endpoints are asked about what is forwarded from or to a workload.
+    ///
+    /// > I10 `applyOnForward` policies also judge forwarded traffic at the interface's host endpoint:
+    /// > before workload policy on the way in, after it on the way out.
+    ///
+    /// > Seed's era: […] host endpoint policy judges all forwarded traffic that touches no workload
+    pub(super) fn asks_hosts_beside_workloads(self) -> bool {
+        match self {
+            Self::Seed => false,
+            Self::Modern => true,
+        }
+    }
+
+    /// Whether a branch of a clause can come up in the era.
+    #[must_use]
+    pub fn has(self, clause: Clause) -> bool {
+        let of_modern_alone = matches!(
+            clause,
+            Clause::ServiceLoop
+                | Clause::I1LaterTier
+                | Clause::I3Staged
+                | Clause::I3Pass
+                | Clause::I3DefaultPass
+                | Clause::I5Unchecked
+                | Clause::I6MayEncapsulate
+                | Clause::I6Granted
+                | Clause::I9FailsafeNet
+                | Clause::I10Default
+                | Clause::I10Passed
+                | Clause::I11Allows
+                | Clause::I11Denies
+                | Clause::I11NoMatch
+                | Clause::I11NotAsked
+                | Clause::I11Failsafe
+                | Clause::I12Wildcard
+                | Clause::I13HostThenWorkload
+                | Clause::I13WorkloadThenHost
+                | Clause::I14Wildcard
+                | Clause::I15NamedPorts
+                | Clause::I15NotNamedPorts
+                | Clause::I15Service
+        );
+        match self {
+            Self::Seed => !of_modern_alone,
+            Self::Modern => clause != Clause::I16Tag,
         }
     }
 
@@ -50,13 +103,11 @@ impl Era {
     /// > for.
     ///
     /// Refused here is only what would have to be guessed; more tiers or nets than the era's API can
-    /// write mean what they mean anywhere. So I11, which is about preDNAT alone, has no code here:
-    ///
-    /// > I11 `preDNAT` policies (ingress, with applyOnForward) judge everything that enters by the host
-    /// > endpoint, before destination translation, by the original destination. Deny is final. Allow: that
-    /// > host endpoint's other *ingress* policy is not asked, but a workload's ingress and the outgoing
-    /// > host endpoint's egress still are. No match: on to the rest. Established connections are not asked.
+    /// write mean what they mean anywhere. Of the modern era nothing is.
     pub(super) fn check(self, world: &World) -> Result<(), NotOfThisEra> {
+        if self == Self::Modern {
+            return Ok(());
+        }
         let refused = |what, whose: String| NotOfThisEra {
             era: self,
             what,

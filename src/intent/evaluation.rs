@@ -64,6 +64,7 @@ impl<'a> Rulebook<'a> {
         };
         Governing {
             at: At { endpoint, heading },
+            staged: self.has_staged(applied, heading, &stage),
             tiers: self.tiers(applied, heading, stage),
             profiles: profiles
                 .iter()
@@ -100,7 +101,7 @@ impl<'a> Rulebook<'a> {
             let Some(policy) = self.policy(*place) else {
                 continue;
             };
-            if !governs(policy, heading) || !stage(policy.stage) {
+            if policy.staged || !governs(policy, heading) || !stage(policy.stage) {
                 continue;
             }
             let rules = &self.policies[place.tier][place.policy];
@@ -121,6 +122,16 @@ impl<'a> Rulebook<'a> {
             }
         }
         tiers.into()
+    }
+
+    fn has_staged(
+        &self,
+        applied: &[Applied],
+        heading: Heading,
+        stage: impl Fn(Stage) -> bool,
+    ) -> bool {
+        let mut policies = applied.iter().filter_map(|place| self.policy(*place));
+        policies.any(|policy| policy.staged && governs(policy, heading) && stage(policy.stage))
     }
 
     fn policy(&self, place: Applied) -> Option<&'a Policy> {
@@ -157,6 +168,8 @@ fn governs(policy: &Policy, heading: Heading) -> bool {
 #[derive(Debug)]
 pub(super) struct Governing {
     pub(super) at: At,
+    /// Whether a policy would govern it if it were not staged.
+    staged: bool,
     tiers: Box<[GoverningTier]>,
     /// The rules of its profiles, in the endpoint's order.
     profiles: Box<[Rules]>,
@@ -200,19 +213,52 @@ impl Governing {
     ///
     /// > I4 Pass in the last tier goes on to the profiles.
     pub(super) fn judge(&self, seen: &Seen, clauses: &mut Clauses) -> Said {
-        for (number, tier) in self.tiers.iter().enumerate() {
-            match self.ask_tier(tier, seen, clauses) {
-                Word::Final(verdict, decision) => return (verdict, decision),
-                Word::Nothing if tier.default_action == DefaultAction::Deny => {
-                    return self.implicit_deny(tier, clauses);
-                }
-                Word::Passed if number + 1 == self.tiers.len() => {
-                    clauses.add(Clause::I4PassToProfiles);
-                }
-                Word::Passed | Word::Nothing => {}
-            }
+        let word = self.ask_tiers(seen, clauses);
+        match word {
+            Word::Final(verdict, decision) => return (verdict, decision),
+            Word::Passed => clauses.add(Clause::I4PassToProfiles),
+            Word::Nothing => {}
         }
         self.ask_profiles(seen, clauses)
+    }
+
+    /// Asks the tiers alone: `None` where all of them passed.
+    pub(super) fn judge_by_tiers_alone(&self, seen: &Seen, clauses: &mut Clauses) -> Option<Said> {
+        match self.ask_tiers(seen, clauses) {
+            Word::Final(verdict, decision) => Some((verdict, decision)),
+            Word::Passed | Word::Nothing => None,
+        }
+    }
+
+    /// What the tiers say together: [`Word::Passed`] where a rule of the last one passed.
+    fn ask_tiers(&self, seen: &Seen, clauses: &mut Clauses) -> Word {
+        if self.staged {
+            clauses.add(Clause::I3Staged);
+        }
+        let mut last = Word::Nothing;
+        for (number, tier) in self.tiers.iter().enumerate() {
+            if let Word::Passed = last {
+                clauses.add(Clause::I3Pass);
+            }
+            last = match self.ask_tier(tier, seen, clauses) {
+                Word::Nothing if tier.default_action == DefaultAction::Deny => {
+                    let (verdict, decision) = self.implicit_deny(tier, clauses);
+                    Word::Final(verdict, decision)
+                }
+                Word::Nothing => {
+                    clauses.add(Clause::I3DefaultPass);
+                    Word::Nothing
+                }
+                word => word,
+            };
+            if let Word::Final(..) = last {
+                if number > 0 {
+                    clauses.add(Clause::I1LaterTier);
+                }
+                return last;
+            }
+        }
+        last
     }
 
     /// Asks the policies alone: `None` where none of their rules decides, and no tier's default

@@ -1,9 +1,12 @@
-//! I9, I10 as the seed's era has it, I12 and I14: host endpoints.
+//! I9 to I12 and I14: host endpoints.
 
+use super::addresses::{Addresses, Number};
 use super::clause::{Clause, Clauses};
+use super::era::Era;
 use super::evaluation::{Governing, Rulebook};
 use super::matching::Seen;
 use super::opinion::{At, By, Decision, Endpoint, Heading, Said, Verdict};
+use crate::calico::configuration::modern;
 use crate::calico::world::{HostInterface, Stage};
 use crate::calico::{Configuration, World};
 use crate::node::Node;
@@ -12,6 +15,9 @@ use crate::packet::{InterfaceName, Protocol};
 /// A host endpoint, ready to be asked.
 pub(super) struct Host {
     endpoint: Endpoint,
+    /// Whether it is about every interface that no other is about.
+    wildcard: bool,
+    era: Era,
     ingress: Policies,
     egress: Policies,
 }
@@ -19,31 +25,39 @@ pub(super) struct Host {
 /// What governs a host endpoint in one direction.
 struct Policies {
     untracked: Governing,
+    pre_dnat: Governing,
     tracked: Governing,
+    forward: Governing,
 }
 
-/// What doNotTrack policies say of a packet.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Untracked {
+/// What those policies say of a packet that are asked before all others: doNotTrack, preDNAT.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Early {
     /// There are none.
+    #[default]
     NotAsked,
     /// It goes on to the rest.
     OnToTheRest,
-    /// It is untracked and accepted.
+    /// It is allowed.
     Allowed(Decision),
     /// It is denied.
     Denied(Decision),
 }
 
 impl Host {
-    pub(super) fn new(index: usize, rulebook: &Rulebook<'_>) -> Self {
+    pub(super) fn new(index: usize, of: HostInterface, era: Era, rulebook: &Rulebook<'_>) -> Self {
         let endpoint = Endpoint::Host(index);
+        let of_stage = |heading, one| rulebook.governing(endpoint, heading, |stage| stage == one);
         let policies = |heading| Policies {
-            untracked: rulebook.governing(endpoint, heading, |stage| stage == Stage::Untracked),
-            tracked: rulebook.governing(endpoint, heading, |stage| stage == Stage::Normal),
+            untracked: of_stage(heading, Stage::Untracked),
+            pre_dnat: of_stage(heading, Stage::PreDnat),
+            tracked: rulebook.governing(endpoint, heading, Stage::is_of_connections),
+            forward: of_stage(heading, Stage::Forward),
         };
         Self {
             endpoint,
+            wildcard: of == HostInterface::All,
+            era,
             ingress: policies(Heading::Ingress),
             egress: policies(Heading::Egress),
         }
@@ -54,6 +68,10 @@ impl Host {
     /// > then tiers and profiles as in I3; no policy and no profile: deny.
     ///
     /// In the seed's era failsafe ports are TCP's, and have no prefixes.
+    ///
+    /// > I10 `applyOnForward` policies *also* judge forwarded traffic
+    ///
+    /// And so what begins or ends at the node as well.
     pub(super) fn of_the_node(
         &self,
         heading: Heading,
@@ -61,7 +79,7 @@ impl Host {
         seen: &Seen,
         clauses: &mut Clauses,
     ) -> Said {
-        if let Some(port) = failsafe.port(heading, seen) {
+        if let Some(port) = failsafe.port(heading, seen, clauses) {
             let clause = match heading {
                 Heading::Ingress => Clause::I9FailsafeInbound,
                 Heading::Egress => Clause::I9FailsafeOutbound,
@@ -84,9 +102,12 @@ impl Host {
     /// > Seed's era: […] no applyOnForward (host endpoint policy judges all forwarded traffic that
     /// > touches no workload: ingress of the interface it comes by, then egress of the one it leaves by)
     ///
-    /// What judges is I3 as the era reads it, profiles and the last deny with it. Failsafe ports don't:
-    /// I9 has them for traffic that begins or ends at the node, and of that era they are TCP
+    /// What judges in that era is I3 as it reads it, profiles and the last deny with it. Failsafe
+    /// ports don't: I9 has them for traffic that begins or ends at the node, and of that era they are TCP
     /// ports *of the node* or that *the node* reaches.
+    ///
+    /// Where every tier passes there is nobody left who could be asked. I3 does not tell a packet that
+    /// all tiers passed from one that no tier applies to, and the latter is allowed here.
     pub(super) fn of_forwarded(
         &self,
         heading: Heading,
@@ -97,7 +118,61 @@ impl Host {
             Heading::Ingress => Clause::I10In,
             Heading::Egress => Clause::I10Out,
         });
-        self.policies(heading).tracked.judge(seen, clauses)
+        if self.era == Era::Seed {
+            return self.policies(heading).tracked.judge(seen, clauses);
+        }
+        let policies = &self.policies(heading).forward;
+        let clause = match policies.has_policies() {
+            true => Clause::I10Passed,
+            false => Clause::I10Default,
+        };
+        let said = policies.judge_by_tiers_alone(seen, clauses);
+        said.unwrap_or_else(|| {
+            let by = By::Endpoint(self.endpoint);
+            (Verdict::Allow, Decision { clause, by })
+        })
+    }
+
+    /// > I11 `preDNAT` policies (ingress, with applyOnForward) judge everything that enters by the host
+    /// > endpoint, before destination translation, by the original destination. Deny is final. Allow: that
+    /// > host endpoint's other *ingress* policy is not asked, but a workload's ingress and the outgoing
+    /// > host endpoint's egress still are. No match: on to the rest. Established connections are not asked.
+    ///
+    /// `seen` has the original destination. `known` is whether the packet belongs to a connection, and `at_node`
+    /// what is seen of it at its real destination where that is the node: there a failsafe port is open
+    /// first, for I9 lets no policy close it.
+    pub(super) fn pre_dnat(
+        &self,
+        known: bool,
+        failsafe: &Failsafe,
+        seen: &Seen,
+        at_node: Option<&Seen>,
+        clauses: &mut Clauses,
+    ) -> Early {
+        let policies = &self.ingress.pre_dnat;
+        if !policies.has_policies() {
+            return Early::NotAsked;
+        }
+        if known {
+            clauses.add(Clause::I11NotAsked);
+            return Early::OnToTheRest;
+        }
+        let Some((verdict, Decision { by, .. })) = policies.judge_by_rules_alone(seen, clauses)
+        else {
+            clauses.add(Clause::I11NoMatch);
+            return Early::OnToTheRest;
+        };
+        if verdict != Verdict::Deny {
+            let clause = Clause::I11Allows;
+            return Early::Allowed(Decision { clause, by });
+        }
+        let open = at_node.and_then(|seen| failsafe.port(Heading::Ingress, seen, clauses));
+        if open.is_some() {
+            clauses.add(Clause::I11Failsafe);
+            return Early::OnToTheRest;
+        }
+        let clause = Clause::I11Denies;
+        Early::Denied(Decision { clause, by })
     }
 
     /// > I12 `doNotTrack` policies judge each packet for itself, both directions, before connection
@@ -114,30 +189,34 @@ impl Host {
         failsafe: &Failsafe,
         seen: &Seen,
         clauses: &mut Clauses,
-    ) -> Untracked {
+    ) -> Early {
         let policies = &self.policies(heading).untracked;
         if !policies.has_policies() {
-            return Untracked::NotAsked;
+            return Early::NotAsked;
         }
-        if failsafe.port(heading, seen).is_some() {
+        if self.wildcard {
+            clauses.add(Clause::I12Wildcard);
+            return Early::NotAsked;
+        }
+        if failsafe.port(heading, seen, clauses).is_some() {
             clauses.add(Clause::I12Failsafe);
-            return Untracked::OnToTheRest;
+            return Early::OnToTheRest;
         }
         if failsafe.answers(heading, seen) {
             clauses.add(Clause::I12FailsafeReply);
-            return Untracked::OnToTheRest;
+            return Early::OnToTheRest;
         }
         let Some((verdict, Decision { by, .. })) = policies.judge_by_rules_alone(seen, clauses)
         else {
             clauses.add(Clause::I12NoMatch);
-            return Untracked::OnToTheRest;
+            return Early::OnToTheRest;
         };
         match verdict {
-            Verdict::Deny => Untracked::Denied(Decision {
+            Verdict::Deny => Early::Denied(Decision {
                 clause: Clause::I12Denies,
                 by,
             }),
-            Verdict::Allow | Verdict::Defer => Untracked::Allowed(Decision {
+            Verdict::Allow | Verdict::Defer => Early::Allowed(Decision {
                 clause: Clause::I12Allows,
                 by,
             }),
@@ -160,41 +239,87 @@ pub(super) fn no_endpoint() -> Said {
 
 /// The ports that no policy closes.
 pub(super) struct Failsafe {
-    inbound: Box<[u16]>,
-    outbound: Box<[u16]>,
+    inbound: Box<[Open]>,
+    outbound: Box<[Open]>,
+}
+
+/// A port that no policy closes.
+struct Open {
+    protocol: Protocol,
+    port: u16,
+    /// The only addresses at the other end for which it is open, if not all.
+    to: Option<Addresses>,
+}
+
+impl Open {
+    fn of_the_seeds_era(ports: &[u16]) -> Box<[Self]> {
+        let ports = ports.iter();
+        ports
+            .map(|port| Self {
+                protocol: Protocol::TCP,
+                port: *port,
+                to: None,
+            })
+            .collect()
+    }
+
+    fn new(port: &modern::Failsafe) -> Self {
+        Self {
+            protocol: port.protocol.protocol(),
+            port: port.port,
+            to: port.net.as_ref().map(|net| Addresses::of([net])),
+        }
+    }
 }
 
 impl Failsafe {
-    pub(super) fn new(configuration: &Configuration) -> Self {
-        Self {
-            inbound: configuration.failsafe_inbound.clone().into(),
-            outbound: configuration.failsafe_outbound.clone().into(),
+    pub(super) fn new(era: Era, configuration: &Configuration) -> Self {
+        let read = |ports: Vec<modern::Failsafe>| ports.iter().map(Open::new).collect();
+        match era {
+            Era::Seed => Self {
+                inbound: Open::of_the_seeds_era(&configuration.failsafe_inbound),
+                outbound: Open::of_the_seeds_era(&configuration.failsafe_outbound),
+            },
+            Era::Modern => Self {
+                inbound: read(configuration.modern.failsafe_inbound()),
+                outbound: read(configuration.modern.failsafe_outbound()),
+            },
         }
     }
 
-    fn port(&self, heading: Heading, seen: &Seen) -> Option<u16> {
-        let port = seen
-            .ports
-            .filter(|_| seen.protocol == Protocol::TCP)?
-            .destination;
-        let open = match heading {
-            Heading::Ingress => &self.inbound,
-            Heading::Egress => &self.outbound,
+    fn port(&self, heading: Heading, seen: &Seen, clauses: &mut Clauses) -> Option<u16> {
+        let (open, other) = match heading {
+            Heading::Ingress => (&self.inbound, seen.source),
+            Heading::Egress => (&self.outbound, seen.destination),
         };
-        open.contains(&port).then_some(port)
+        let found = find(open, seen, seen.ports?.destination, other)?;
+        if found.to.is_some() {
+            clauses.add(Clause::I9FailsafeNet);
+        }
+        Some(found.port)
     }
 
     /// Whether a packet may answer one to a failsafe port: it comes *from* such a port.
     fn answers(&self, heading: Heading, seen: &Seen) -> bool {
-        let asked = match heading {
-            Heading::Ingress => &self.outbound,
-            Heading::Egress => &self.inbound,
+        let (asked, other) = match heading {
+            Heading::Ingress => (&self.outbound, seen.source),
+            Heading::Egress => (&self.inbound, seen.destination),
         };
-        seen.protocol == Protocol::TCP
-            && seen
-                .ports
-                .is_some_and(|ports| asked.contains(&ports.source))
+        seen.ports
+            .is_some_and(|ports| find(asked, seen, ports.source, other).is_some())
     }
+}
+
+/// Which of the open ports a port is, for the address at the other end.
+fn find<'a>(open: &'a [Open], seen: &Seen, port: u16, other: Number) -> Option<&'a Open> {
+    open.iter().find(|open| {
+        open.port == port
+            && open.protocol == seen.protocol
+            && open
+                .to
+                .as_ref()
+                .is_none_or(|to| to.contains(seen.family, other))
+    })
 }
 
 /// The host endpoint of an interface, by its place in the world, and how it was found.
@@ -202,9 +327,12 @@ impl Failsafe {
 /// > I14 The endpoint of an interface: the one that names it; else one whose `expectedIPs` holds one of
 /// > its addresses; of several the first by name; else the wildcard `*`, if there is one.
 ///
-/// One that names another interface expects its addresses there. The seed's era has no wildcard.
+/// One that names another interface expects its addresses there. The seed's era has no wildcard. Whose
+/// interface is a workload's, or looks like one, has no host endpoint that does not name it or
+/// expect its address: the wildcard stands for the node's interfaces.
 pub(super) fn endpoint_of(
     interface: InterfaceName,
+    is_workloads: bool,
     world: &World,
     node: &Node,
 ) -> Option<(usize, Clauses)> {
@@ -219,15 +347,17 @@ pub(super) fn endpoint_of(
     let mut expects =
         all().filter(|(index, host)| host.of == HostInterface::ByAddress && expected(*index));
     let mut how = Clauses::NONE;
-    let (first, second) = match names.next() {
-        Some(first) => {
-            how.add(Clause::I14Named);
-            (first, names.next())
-        }
-        None => {
-            how.add(Clause::I14Expected);
-            (expects.next()?, expects.next())
-        }
+    let (first, second) = if let Some(first) = names.next() {
+        how.add(Clause::I14Named);
+        (first, names.next())
+    } else if let Some(first) = expects.next() {
+        how.add(Clause::I14Expected);
+        (first, expects.next())
+    } else {
+        let mut wildcards =
+            all().filter(|(_, host)| host.of == HostInterface::All && !is_workloads);
+        how.add(Clause::I14Wildcard);
+        (wildcards.next()?, wildcards.next())
     };
     if second.is_some() {
         how.add(Clause::I14First);

@@ -1,18 +1,22 @@
 //! The way of a packet from clause to clause.
 
+use std::net::IpAddr;
+
 use smallvec::SmallVec;
 
+use super::addresses::{Addresses, number};
 use super::clause::{Clause, Clauses};
 use super::connection::{Connections, State};
 use super::era::{Era, NotOfThisEra};
 use super::evaluation::Rulebook;
-use super::host::{Failsafe, Host, Untracked, no_endpoint};
+use super::host::{Early, Failsafe, Host, no_endpoint};
 use super::matching::Seen;
 use super::opinion::{By, Decision, Exit, Heading, Opinion, Said, Verdict};
 use super::owner::{Owner, Owners};
-use super::translation::{Destination, Translations, source_of_connection};
-use super::workload::{ToNode, Workload, needs_no_address};
+use super::translation::{Destination, Others, Translations, source_of_connection};
+use super::workload::{ToNode, Workload, Wraps, needs_no_address};
 use crate::calico::World;
+use crate::calico::configuration::modern::{AllowAction, ServiceLoops};
 use crate::node::Node;
 use crate::node::routing::{NoWay, Routing, Way};
 use crate::packet::{Defect, Family, Fragment, InterfaceName, Origin, Packet, Transport};
@@ -31,19 +35,36 @@ pub struct Judge<'a> {
     workloads: Vec<Workload>,
     hosts: Vec<Host>,
     to_node: ToNode,
+    wraps: Wraps,
     failsafe: Failsafe,
     translations: Translations,
+    /// The addresses of services that the node does not forward to.
+    service_loops: Addresses,
 }
 
 /// A packet on its way.
+#[derive(Clone, Copy)]
 struct Case<'p> {
     packet: &'p Packet,
     state: State,
+    others: &'p Others,
     destination: Destination,
     /// What rules are shown of it once its destination is final.
     seen: Seen,
     /// What the doNotTrack policies of the host endpoint that it enters (or leaves) by said.
-    untracked: Untracked,
+    untracked: Early,
+    /// What the preDNAT policies said of the host endpoint that it enters by.
+    pre_dnat: Early,
+}
+
+impl Case<'_> {
+    /// Who allowed it before the host endpoint's other policies of ingress could be asked.
+    fn allowed_early(&self) -> Option<Decision> {
+        match (self.untracked, self.pre_dnat) {
+            (Early::Allowed(decision), _) | (_, Early::Allowed(decision)) => Some(decision),
+            _ => None,
+        }
+    }
 }
 
 /// What has been said of a packet so far.
@@ -51,6 +72,8 @@ struct Case<'p> {
 struct Hearing {
     said: SmallVec<[Decision; 2]>,
     clauses: Clauses,
+    /// Whether the node's other rules decide on what Calico allows, too.
+    others_too: bool,
 }
 
 impl Hearing {
@@ -60,11 +83,16 @@ impl Hearing {
         self.said.push(decision);
     }
 
-    /// Takes down what doNotTrack policies allowed, where somebody else has the last word.
-    fn note_untracked(&mut self, untracked: Untracked) {
-        if let Untracked::Allowed(decision) = untracked {
+    /// Takes down a word behind another, if somebody has one: `Err` where it is the last.
+    fn then(&mut self, before: Option<Said>, next: Option<Said>) -> Result<Option<Said>, Said> {
+        let Some(said) = next else { return Ok(before) };
+        if said.0 == Verdict::Deny {
+            return Err(said);
+        }
+        if let Some((_, decision)) = before {
             self.note(decision);
         }
+        Ok(Some(said))
     }
 
     fn denied(self, decision: Decision) -> Opinion {
@@ -79,6 +107,10 @@ impl Hearing {
 
     fn end(mut self, (verdict, decision): Said, exit: Option<Exit>) -> Opinion {
         self.clauses.add(decision.clause);
+        let verdict = match verdict {
+            Verdict::Allow if self.others_too => Verdict::Defer,
+            verdict => verdict,
+        };
         Opinion {
             verdict,
             decision,
@@ -99,7 +131,7 @@ impl<'a> Judge<'a> {
         era.check(world)?;
         let rulebook = Rulebook::new(world);
         let workloads = world.workloads.iter().enumerate();
-        let hosts = 0..world.hosts.len();
+        let hosts = world.hosts.iter().enumerate();
         Ok(Self {
             world,
             era,
@@ -108,10 +140,14 @@ impl<'a> Judge<'a> {
             workloads: workloads
                 .map(|(index, workload)| Workload::new(index, workload, &rulebook))
                 .collect(),
-            hosts: hosts.map(|index| Host::new(index, &rulebook)).collect(),
+            hosts: hosts
+                .map(|(index, host)| Host::new(index, host.of, era, &rulebook))
+                .collect(),
             to_node: ToNode::new(&world.configuration),
-            failsafe: Failsafe::new(&world.configuration),
-            translations: Translations::new(world),
+            wraps: Wraps::new(era, &world.configuration),
+            failsafe: Failsafe::new(era, &world.configuration),
+            translations: Translations::new(era, world),
+            service_loops: service_loops(era, world),
         })
     }
 
@@ -121,14 +157,38 @@ impl<'a> Judge<'a> {
         self.world
     }
 
-    /// What becomes of a packet where these connections exist.
+    /// The address for which a floating one stands here.
+    #[must_use]
+    pub fn floating(&self, outside: IpAddr) -> Option<IpAddr> {
+        self.translations.inside(outside)
+    }
+
+    /// What becomes of a packet where these connections exist, and no other program translates.
     #[must_use]
     pub fn judge(&self, packet: &Packet, connections: &Connections) -> Opinion {
-        let mut hearing = Hearing::default();
+        self.judge_beside(packet, connections, &Others::NONE)
+    }
+
+    /// What becomes of a packet where these connections exist, beside what other programs translate.
+    ///
+    /// `iptablesFilterAllowAction: Return` leaves what Calico allows to the node's other rules: then it
+    /// has no opinion but where it denies.
+    #[must_use]
+    pub fn judge_beside(
+        &self,
+        packet: &Packet,
+        connections: &Connections,
+        others: &Others,
+    ) -> Opinion {
+        let told = self.world.configuration.modern.filter_allow;
+        let mut hearing = Hearing {
+            others_too: self.era == Era::Modern && told == AllowAction::Return,
+            ..Hearing::default()
+        };
         if packet.family() == Family::V6 && !self.world.configuration.ipv6 {
             // `Ipv6Support` is whether IPv6 is governed at all, and no clause is about what isn't.
             let (clause, by) = (Clause::Ungoverned, By::Configuration);
-            let exit = self.ungoverned_exit(packet, connections);
+            let exit = self.ungoverned_exit(packet, connections, others);
             return hearing.end((Verdict::Defer, Decision { clause, by }), exit);
         }
         if let Some(why) = no_way_in(packet) {
@@ -138,8 +198,8 @@ impl<'a> Judge<'a> {
             hearing.clauses.add(Clause::I18Untracked);
         }
         match packet.origin {
-            Origin::Arrives(by) => self.arriving(by, packet, connections, hearing),
-            Origin::Node => self.sent(packet, connections, hearing),
+            Origin::Arrives(by) => self.arriving(by, packet, (connections, others), hearing),
+            Origin::Node => self.sent(packet, (connections, others), hearing),
         }
     }
 
@@ -155,7 +215,7 @@ impl<'a> Judge<'a> {
         &self,
         by: InterfaceName,
         packet: &Packet,
-        connections: &Connections,
+        known: (&Connections, &Others),
         mut hearing: Hearing,
     ) -> Opinion {
         let from = self.owners.of(by);
@@ -163,10 +223,10 @@ impl<'a> Judge<'a> {
             return hearing.denied(decision);
         }
         let untracked = self.untracked(from, Heading::Ingress, packet, &mut hearing);
-        if let Untracked::Denied(decision) = untracked {
+        if let Early::Denied(decision) = untracked {
             return hearing.denied(decision);
         }
-        let case = self.case(packet, connections, untracked, &mut hearing);
+        let mut case = self.case(packet, known, untracked, &mut hearing);
         let way = self.routing.arriving(by, packet, case.destination.address);
         if let Owner::Workload(index) = from {
             let workload = &self.workloads[index];
@@ -175,6 +235,10 @@ impl<'a> Judge<'a> {
             {
                 return hearing.denied(workload.decision(Clause::I6Spoofed));
             }
+        }
+        case.pre_dnat = self.pre_dnat(from, way, &case, &mut hearing);
+        if let Early::Denied(decision) = case.pre_dnat {
+            return hearing.denied(decision);
         }
         if let Some(why) = no_way_on(way, packet) {
             return hearing.unrouted(why);
@@ -198,10 +262,13 @@ impl<'a> Judge<'a> {
     fn to_node(&self, from: Owner, case: &Case<'_>, mut hearing: Hearing) -> Opinion {
         let exit = Exit {
             way: Way::Local,
-            source: source_of_connection(case.packet, &case.state),
+            source: source_of_connection(case.packet, &case.state, &Others::NONE),
             destination: case.destination.address,
         };
-        let said = match (self.by_connection(case), from) {
+        let said = match (
+            self.by_connection(case, from.is_endpoint(), &mut hearing),
+            from,
+        ) {
             (Some(said), _) => said,
             (None, Owner::Workload(index)) => self.workload_to_node(index, case, &mut hearing),
             (None, _) => self.host(from, Heading::Ingress, case, &mut hearing),
@@ -215,7 +282,7 @@ impl<'a> Judge<'a> {
         if let Some(clause) = self.to_node.always(&case.seen) {
             return (Verdict::Allow, workload.decision(clause));
         }
-        let (verdict, decision) = workload.egress(&case.seen, &mut hearing.clauses);
+        let (verdict, decision) = workload.egress(&case.seen, &self.wraps, &mut hearing.clauses);
         if verdict == Verdict::Deny {
             return (verdict, decision);
         }
@@ -235,21 +302,19 @@ impl<'a> Judge<'a> {
         if let Some(decision) = self.shut(to, out, [Clause::I6ToUnknown, Clause::I6ToDown]) {
             return hearing.denied(decision);
         }
-        let said = match (self.by_connection(case), from, to) {
-            (Some(said), ..) => said,
-            (None, Owner::Workload(_), _) | (None, _, Owner::Workload(_)) => {
-                self.workloads_judge(from, to, case, &mut hearing)
-            }
-            (None, ..) => self.hosts_judge(from, to, case, &mut hearing),
+        let governed = from.is_endpoint() || to.is_endpoint();
+        let said = match self.by_connection(case, governed, &mut hearing) {
+            Some(said) => said,
+            None => self.forwarding(from, to, case, &mut hearing),
         };
         if let (Verdict::Deny, decision) = said {
             return hearing.denied(decision);
         }
         let source = self.translations.source_of_forwarded(
-            case.packet,
-            &case.state,
+            (case.packet, &case.state),
             case.destination,
-            from.workload(),
+            (from.workload(), out),
+            case.others,
             &mut hearing.clauses,
         );
         let exit = Exit {
@@ -260,83 +325,157 @@ impl<'a> Judge<'a> {
         hearing.end(said, Some(exit))
     }
 
+    /// What is said of a packet that is forwarded and whose connection does not decide.
+    fn forwarding(&self, from: Owner, to: Owner, case: &Case<'_>, hearing: &mut Hearing) -> Said {
+        let said = self.endpoints_judge(from, to, case, hearing);
+        match said {
+            Ok(said) if self.is_service_loop(case) => {
+                if let Some((_, decision)) = said {
+                    hearing.note(decision);
+                }
+                let (clause, by) = (Clause::ServiceLoop, By::Configuration);
+                (Verdict::Deny, Decision { clause, by })
+            }
+            Ok(said) => said.unwrap_or_else(no_endpoint),
+            Err(denied) => denied,
+        }
+    }
+
+    /// Who is asked of what is forwarded: `None` where nobody is, `Err` where one denies.
+    ///
+    /// > I13 […] (forwarded) applyOnForward ingress, workload policy, applyOnForward egress.
+    ///
     /// > I6 A packet from a workload is judged by the workload's egress; if it goes to another workload on
     /// > the node, by that one's ingress too. Both must allow.
     ///
     /// A workload that reaches itself by its floating address is judged by both as well: a policy governs
     /// what an endpoint receives, from wherever.
     ///
-    /// What doNotTrack policies allowed is asked here all the same: I12 says that other *host endpoint*
-    /// policy is not, and a host endpoint does not speak for a workload.
-    fn workloads_judge(
+    /// Where one of two interfaces has a host endpoint and its policy allows, Calico has an opinion,
+    /// and it is to allow. What doNotTrack policies allowed no host endpoint is asked about, but a
+    /// workload is: I12 says that other *host endpoint* policy is not, and a host endpoint does not
+    /// speak for a workload.
+    fn endpoints_judge(
         &self,
         from: Owner,
         to: Owner,
         case: &Case<'_>,
         hearing: &mut Hearing,
-    ) -> Said {
-        let sent = from
-            .workload()
-            .map(|index| self.workloads[index].egress(&case.seen, &mut hearing.clauses));
-        let Some(receiver) = to.workload() else {
-            return sent.unwrap_or_else(no_endpoint);
-        };
-        match (sent, case.untracked) {
-            (Some((Verdict::Deny, decision)), _) => return (Verdict::Deny, decision),
-            (Some((_, decision)), _) => {
+    ) -> Result<Option<Said>, Said> {
+        let workloads = from.workload().is_some() || to.workload().is_some();
+        let asks_hosts = !workloads || self.era.asks_hosts_beside_workloads();
+        let entered = self.entering(from, asks_hosts, case, hearing);
+        let mut said = hearing.then(None, entered)?;
+        if let Some(index) = from.workload() {
+            let workload = &self.workloads[index];
+            let sent = workload.egress(&case.seen, &self.wraps, &mut hearing.clauses);
+            said = hearing.then(said, Some(sent))?;
+            if to.workload().is_some() {
                 hearing.clauses.add(Clause::I6Both);
-                hearing.note(decision);
-            }
-            (None, Untracked::NotAsked) => {}
-            (None, untracked) => {
-                hearing.clauses.add(Clause::I13ThenWorkload);
-                hearing.note_untracked(untracked);
             }
         }
-        let ingress = &self.workloads[receiver].ingress;
-        ingress.judge(&case.seen, &mut hearing.clauses)
+        if let Some(index) = to.workload() {
+            self.host_then_workload(from, asks_hosts, case, hearing);
+            let ingress = &self.workloads[index].ingress;
+            let received = ingress.judge(&case.seen, &mut hearing.clauses);
+            said = hearing.then(said, Some(received))?;
+        }
+        if !asks_hosts {
+            return Ok(said);
+        }
+        let left = self.leaving(to, case, hearing);
+        if left.is_some() && workloads {
+            hearing.clauses.add(Clause::I13WorkloadThenHost);
+        }
+        hearing.then(said, left)
     }
 
-    /// What is forwarded and touches no workload: I10, whose words stand in `host`.
-    ///
-    /// Where one of two interfaces has a host endpoint and its policy allows, Calico has an opinion,
-    /// and it is to allow.
-    fn hosts_judge(&self, from: Owner, to: Owner, case: &Case<'_>, hearing: &mut Hearing) -> Said {
-        if let Untracked::Allowed(decision) = case.untracked {
-            return (Verdict::Allow, decision);
+    /// What a host endpoint says of what enters by it and is forwarded.
+    fn entering(
+        &self,
+        from: Owner,
+        asks_hosts: bool,
+        case: &Case<'_>,
+        hearing: &mut Hearing,
+    ) -> Option<Said> {
+        if let Some(decision) = case.allowed_early() {
+            return Some((Verdict::Allow, decision));
         }
-        let mut entered = None;
-        if let Owner::Host(index, how) = from {
-            self.host_is_asked(how, case, hearing);
-            let clauses = &mut hearing.clauses;
-            let said = self.hosts[index].of_forwarded(Heading::Ingress, &case.seen, clauses);
-            if said.0 == Verdict::Deny {
-                return said;
+        match from {
+            Owner::Host(index, how) if asks_hosts => {
+                Some(self.host_forwards(index, how, Heading::Ingress, case, hearing))
             }
-            entered = Some(said);
+            _ => None,
         }
-        let Owner::Host(index, how) = to else {
-            return entered.unwrap_or_else(no_endpoint);
-        };
-        if let Some((_, decision)) = entered {
-            hearing.note(decision);
+    }
+
+    /// What a host endpoint says of what is forwarded out of it.
+    fn leaving(&self, to: Owner, case: &Case<'_>, hearing: &mut Hearing) -> Option<Said> {
+        match (to, case.untracked) {
+            (Owner::Host(..), Early::Allowed(_)) => None,
+            (Owner::Host(index, how), _) => {
+                Some(self.host_forwards(index, how, Heading::Egress, case, hearing))
+            }
+            _ => None,
         }
+    }
+
+    /// I10, whose words stand in `host`.
+    fn host_forwards(
+        &self,
+        index: usize,
+        how: Clauses,
+        heading: Heading,
+        case: &Case<'_>,
+        hearing: &mut Hearing,
+    ) -> Said {
         self.host_is_asked(how, case, hearing);
-        self.hosts[index].of_forwarded(Heading::Egress, &case.seen, &mut hearing.clauses)
+        self.hosts[index].of_forwarded(heading, &case.seen, &mut hearing.clauses)
+    }
+
+    /// Takes down who was asked before a workload.
+    fn host_then_workload(
+        &self,
+        from: Owner,
+        asks_hosts: bool,
+        case: &Case<'_>,
+        hearing: &mut Hearing,
+    ) {
+        let early = [case.untracked, case.pre_dnat];
+        if early.iter().any(|early| !matches!(early, Early::NotAsked)) {
+            hearing.clauses.add(Clause::I13ThenWorkload);
+        }
+        if asks_hosts && matches!(from, Owner::Host(..)) {
+            hearing.clauses.add(Clause::I13HostThenWorkload);
+        }
+    }
+
+    /// Whether a packet goes to a service that nothing has translated, and is not to be forwarded.
+    ///
+    /// No clause is about it: `serviceLoopPrevention` is whether such packets are dropped, or refused,
+    /// because the routes to services' addresses lead them round in circles.
+    fn is_service_loop(&self, case: &Case<'_>) -> bool {
+        let (family, address) = (case.packet.family(), case.destination.address);
+        address == case.packet.destination && self.service_loops.contains(family, number(address))
     }
 
     /// What the node itself sends. Its doNotTrack policies are asked before its destination is
     /// translated, of the interface that it would leave by then.
-    fn sent(&self, packet: &Packet, connections: &Connections, mut hearing: Hearing) -> Opinion {
+    fn sent(
+        &self,
+        packet: &Packet,
+        known: (&Connections, &Others),
+        mut hearing: Hearing,
+    ) -> Opinion {
         let leaving = match self.routing.sent(packet.source, packet.destination) {
             Way::Nowhere(why) => return hearing.unrouted(why),
             way => self.owners.of(leaves_by(way)),
         };
         let untracked = self.untracked(leaving, Heading::Egress, packet, &mut hearing);
-        if let Untracked::Denied(decision) = untracked {
+        if let Early::Denied(decision) = untracked {
             return hearing.denied(decision);
         }
-        let case = self.case(packet, connections, untracked, &mut hearing);
+        let case = self.case(packet, known, untracked, &mut hearing);
         let way = self.routing.sent(packet.source, case.destination.address);
         if let Some(why) = no_way_on(way, packet) {
             return hearing.unrouted(why);
@@ -346,14 +485,15 @@ impl<'a> Judge<'a> {
         if let Some(decision) = self.shut(to, out, [Clause::I6ToUnknown, Clause::I6ToDown]) {
             return hearing.denied(decision);
         }
-        let said = match (self.by_connection(&case), to) {
+        let governed = matches!(to, Owner::Host(..));
+        let said = match (self.by_connection(&case, governed, &mut hearing), to) {
             (Some(said), _) => said,
             (None, Owner::Workload(index)) => self.workloads[index].of_its_node(),
             (None, _) => self.host(to, Heading::Egress, &case, &mut hearing),
         };
         let exit = Exit {
             way,
-            source: source_of_connection(packet, &case.state),
+            source: source_of_connection(packet, &case.state, case.others),
             destination: case.destination.address,
         };
         let comes_back = way == Way::Local && matches!(to, Owner::Host(..));
@@ -374,14 +514,18 @@ impl<'a> Judge<'a> {
         mut hearing: Hearing,
     ) -> Opinion {
         let untracked = self.untracked(by, Heading::Ingress, case.packet, &mut hearing);
-        if let Untracked::Denied(decision) = untracked {
+        if let Early::Denied(decision) = untracked {
             return hearing.denied(decision);
         }
-        if self.by_connection(&case).is_some() {
+        if self.by_connection(&case, true, &mut hearing).is_some() {
             return hearing.end(sent, Some(exit));
         }
         hearing.note(sent.1);
-        let case = Case { untracked, ..case };
+        let mut case = Case { untracked, ..case };
+        case.pre_dnat = self.pre_dnat(by, Way::Local, &case, &mut hearing);
+        if let Early::Denied(decision) = case.pre_dnat {
+            return hearing.denied(decision);
+        }
         let said = self.host(by, Heading::Ingress, &case, &mut hearing);
         hearing.end(said, Some(exit))
     }
@@ -392,7 +536,14 @@ impl<'a> Judge<'a> {
         let Owner::Host(index, how) = owner else {
             return no_endpoint();
         };
-        if let Untracked::Allowed(decision) = case.untracked {
+        let early = match heading {
+            Heading::Ingress => case.allowed_early(),
+            Heading::Egress => match case.untracked {
+                Early::Allowed(decision) => Some(decision),
+                _ => None,
+            },
+        };
+        if let Some(decision) = early {
             return (Verdict::Allow, decision);
         }
         self.host_is_asked(how, case, hearing);
@@ -406,7 +557,8 @@ impl<'a> Judge<'a> {
     /// [`Case::seen`] has the real destination.
     fn host_is_asked(&self, how: Clauses, case: &Case<'_>, hearing: &mut Hearing) {
         hearing.clauses.add_all(how);
-        if !matches!(case.untracked, Untracked::NotAsked) {
+        let early = [case.untracked, case.pre_dnat];
+        if early.iter().any(|early| !matches!(early, Early::NotAsked)) {
             hearing.clauses.add(Clause::I13ThenHost);
         }
         if case.destination.address != case.packet.destination {
@@ -421,14 +573,37 @@ impl<'a> Judge<'a> {
         heading: Heading,
         packet: &Packet,
         hearing: &mut Hearing,
-    ) -> Untracked {
+    ) -> Early {
         let Owner::Host(index, how) = owner else {
-            return Untracked::NotAsked;
+            return Early::NotAsked;
         };
-        let seen = Seen::new(packet, packet.destination);
+        let seen = Seen::new(packet, packet.destination, None);
         let clauses = &mut hearing.clauses;
         let said = self.hosts[index].untracked(heading, &self.failsafe, &seen, clauses);
-        if !matches!(said, Untracked::NotAsked) {
+        if !matches!(said, Early::NotAsked) {
+            clauses.add_all(how);
+        }
+        said
+    }
+
+    /// I11, whose words stand in `host`. What doNotTrack policies accept is not asked about.
+    fn pre_dnat(&self, from: Owner, way: Way, case: &Case<'_>, hearing: &mut Hearing) -> Early {
+        let Owner::Host(index, how) = from else {
+            return Early::NotAsked;
+        };
+        if let Early::Allowed(_) = case.untracked {
+            return Early::NotAsked;
+        }
+        let known = matches!(case.state, State::Established(..) | State::Related(..));
+        // What the node sends to itself has its translation behind it when it enters.
+        let seen = match case.packet.origin {
+            Origin::Arrives(_) => Seen::new(case.packet, case.packet.destination, None),
+            Origin::Node => case.seen,
+        };
+        let at_node = (way == Way::Local).then_some(&case.seen);
+        let clauses = &mut hearing.clauses;
+        let said = self.hosts[index].pre_dnat(known, &self.failsafe, &seen, at_node, clauses);
+        if !matches!(said, Early::NotAsked) {
             clauses.add_all(how);
         }
         said
@@ -437,30 +612,47 @@ impl<'a> Judge<'a> {
     fn case<'p>(
         &self,
         packet: &'p Packet,
-        connections: &Connections,
-        untracked: Untracked,
+        (connections, others): (&Connections, &'p Others),
+        untracked: Early,
         hearing: &mut Hearing,
     ) -> Case<'p> {
         let state = match untracked {
-            Untracked::Allowed(_) => State::Untracked,
+            Early::Allowed(_) => State::Untracked,
             _ => State::of(packet, connections),
         };
         let clauses = &mut hearing.clauses;
-        let destination = self.translations.destination(packet, &state, clauses);
+        let destination = self
+            .translations
+            .destination(packet, &state, others, clauses);
         Case {
             packet,
             state,
+            others,
             destination,
-            seen: Seen::new(packet, destination.address),
+            seen: Seen::new(packet, destination.address, destination.port),
             untracked,
+            pre_dnat: Early::NotAsked,
         }
     }
 
-    /// I5, whose words stand in `connection`: in the seed's era for all traffic.
-    fn by_connection(&self, case: &Case<'_>) -> Option<Said> {
-        case.state
-            .decides()
-            .filter(|_| self.era.tracks_all_traffic())
+    /// I5, whose words stand in `connection`: in the seed's era for all traffic, since then for what an
+    /// endpoint is asked about.
+    fn by_connection(
+        &self,
+        case: &Case<'_>,
+        governed: bool,
+        hearing: &mut Hearing,
+    ) -> Option<Said> {
+        let decides = governed || self.era.tracks_all_traffic();
+        let said = case.state.decides().filter(|_| decides)?;
+        let unchecked = self.era == Era::Modern
+            && self.world.configuration.modern.disable_invalid_check
+            && said.0 == Verdict::Deny;
+        if unchecked {
+            hearing.clauses.add(Clause::I5Unchecked);
+            return None;
+        }
+        Some(said)
     }
 
     /// Who lets nothing through, of whom an interface is.
@@ -485,13 +677,21 @@ impl<'a> Judge<'a> {
 
     /// Where a packet comes out that Calico doesn't govern: with the addresses of its connection, which
     /// connection tracking keeps whoever translated it, and else with its own.
-    fn ungoverned_exit(&self, packet: &Packet, connections: &Connections) -> Option<Exit> {
+    fn ungoverned_exit(
+        &self,
+        packet: &Packet,
+        connections: &Connections,
+        others: &Others,
+    ) -> Option<Exit> {
         let state = State::of(packet, connections);
-        let destination = match state {
-            State::New => packet.destination,
+        let destination = match (state, others.destination) {
+            (State::New, Some((address, _))) => address,
+            (State::New, None) => packet.destination,
             _ => {
                 let mut unheard = Clauses::NONE;
-                let kept = self.translations.destination(packet, &state, &mut unheard);
+                let kept = self
+                    .translations
+                    .destination(packet, &state, others, &mut unheard);
                 kept.address
             }
         };
@@ -502,10 +702,21 @@ impl<'a> Judge<'a> {
         let comes_out = !matches!(way, Way::Nowhere(_));
         comes_out.then_some(Exit {
             way,
-            source: source_of_connection(packet, &state),
+            source: source_of_connection(packet, &state, others),
             destination,
         })
     }
+}
+
+/// The addresses of services, where the node is told not to forward to them. The seed's era has no such
+/// option.
+fn service_loops(era: Era, world: &World) -> Addresses {
+    let told = &world.configuration.modern;
+    let nets = match (era, told.service_loops) {
+        (Era::Seed, _) | (_, ServiceLoops::Disabled) => &[][..],
+        (Era::Modern, ServiceLoops::Drop | ServiceLoops::Reject) => &told.service_nets,
+    };
+    Addresses::of(nets)
 }
 
 fn leaves_by(way: Way) -> InterfaceName {

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::addresses::{Addresses, Number, number};
 use super::clause::{Clause, Clauses};
 use crate::calico::rule::{IcmpMessage, Ports, RuleProtocol};
-use crate::calico::world::{PeersBy, PeersIndex};
+use crate::calico::world::{PeersBy, PeersIndex, ServiceEndpoint};
 use crate::calico::{Action, Rule, Side, World};
 use crate::packet::{self, Defect, Family, Fragment, Packet, Protocol, Transport};
 
@@ -26,15 +26,22 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// What a rule is shown of a packet on its way to an address, which may be a translated one.
-    pub(super) fn new(packet: &Packet, destination: IpAddr) -> Self {
+    /// What a rule is shown of a packet on its way to an address, which may be a translated one; so may
+    /// the port, where one is given.
+    pub(super) fn new(packet: &Packet, destination: IpAddr, port: Option<u16>) -> Self {
         let protocol = packet.protocol();
+        let translated = |ports: packet::Ports| packet::Ports {
+            destination: port.unwrap_or(ports.destination),
+            ..ports
+        };
         Self {
             family: packet.family(),
             protocol,
             source: number(packet.source),
             destination: number(destination),
-            ports: ports(packet, protocol).filter(|_| shows(packet, 4)),
+            ports: ports(packet, protocol)
+                .filter(|_| shows(packet, 4))
+                .map(translated),
             icmp: message(packet).filter(|_| shows(packet, 2)),
         }
     }
@@ -93,14 +100,35 @@ struct End {
     silent: bool,
     nets: Option<Addresses>,
     not_nets: Option<Addresses>,
-    ports: Spread,
-    not_ports: Spread,
+    ports: PortList,
+    not_ports: PortList,
     peers: Box<[Arc<Addresses>]>,
     not_peers: Box<[Arc<Addresses>]>,
+    service: Option<Service>,
 }
 
-/// Ports, in the order of the rule: from one to another, both included.
-type Spread = Box<[(u16, u16)]>;
+/// A list of ports.
+#[derive(Clone, Debug, Default)]
+struct PortList {
+    /// From one to another, in the order of the rule: both included.
+    numbers: Box<[(u16, u16)]>,
+    /// Whose port of a name it is, sorted.
+    named: Box<[Place]>,
+    /// Whether the rule has none.
+    silent: bool,
+}
+
+/// A port of a protocol at an address of a family.
+type Place = (Family, Number, Protocol, u16);
+
+/// Those who stand behind a service, sorted.
+#[derive(Clone, Debug)]
+enum Service {
+    /// Of whom only the address counts.
+    Addresses(Box<[(Family, Number)]>),
+    /// Of whom the port counts as well.
+    Places(Box<[Place]>),
+}
 
 impl Question {
     /// A rule of a world whose groups are `groups`.
@@ -112,8 +140,14 @@ impl Question {
             not_protocol: rule.not_protocol.map(RuleProtocol::protocol),
             icmp: rule.icmp,
             not_icmp: rule.not_icmp,
-            source: End::new(&rule.source, groups),
-            destination: End::new(&rule.destination, groups),
+            source: End::new(&rule.source, rule, world, groups, Service::of_source),
+            destination: End::new(
+                &rule.destination,
+                rule,
+                world,
+                groups,
+                Service::of_destination,
+            ),
             asks: asks(rule, world),
         }
     }
@@ -127,15 +161,13 @@ impl Question {
             && self.icmp.is_none_or(|asked| is_message(asked, seen))
             && self.not_icmp.is_none_or(|asked| !is_message(asked, seen))
             && (self.source.silent
-                || self.source.matches(
-                    seen.family,
-                    seen.source,
-                    seen.ports.map(|ports| ports.source),
-                ))
+                || self
+                    .source
+                    .matches(seen, seen.source, seen.ports.map(|ports| ports.source)))
             && (self.destination.silent
                 || self
                     .destination
-                    .matches(seen.family, seen.destination, seen.destination_port()))
+                    .matches(seen, seen.destination, seen.destination_port()))
     }
 }
 
@@ -179,7 +211,13 @@ fn is_message(asked: IcmpMessage, seen: &Seen) -> bool {
 }
 
 impl End {
-    fn new(side: &Side, groups: &[Arc<Addresses>]) -> Self {
+    fn new(
+        side: &Side,
+        rule: &Rule,
+        world: &World,
+        groups: &[Arc<Addresses>],
+        service: impl Fn(&[ServiceEndpoint]) -> Service,
+    ) -> Self {
         let addresses = |nets: &Vec<IpNet>| (!nets.is_empty()).then(|| Addresses::of(nets));
         let members = |peers: &[PeersIndex]| {
             let groups = peers.iter().filter_map(|index| groups.get(index.0));
@@ -189,10 +227,14 @@ impl End {
             silent: *side == Side::default(),
             nets: addresses(&side.nets),
             not_nets: addresses(&side.not_nets),
-            ports: spread(&side.ports),
-            not_ports: spread(&side.not_ports),
+            ports: PortList::new(&side.ports, rule, world),
+            not_ports: PortList::new(&side.not_ports, rule, world),
             peers: members(&side.peers),
             not_peers: members(&side.not_peers),
+            service: side.service.as_ref().map(|name| {
+                let behind = world.services.get(name);
+                service(behind.map_or(&[], Vec::as_slice))
+            }),
         }
     }
 
@@ -202,8 +244,13 @@ impl End {
     ///
     /// As ports *belong* to these protocols, a rule that asks for ports, or for others, is a rule about
     /// them: what has no port matches neither.
-    fn matches(&self, family: Family, address: Number, port: Option<u16>) -> bool {
-        self.ports_match(port)
+    fn matches(&self, seen: &Seen, address: Number, port: Option<u16>) -> bool {
+        let family = seen.family;
+        self.ports_match(seen, address, port)
+            && self
+                .service
+                .as_ref()
+                .is_none_or(|service| service.has(seen, address, port))
             && self
                 .nets
                 .as_ref()
@@ -222,30 +269,95 @@ impl End {
                 .any(|group| group.contains(family, address))
     }
 
-    fn ports_match(&self, port: Option<u16>) -> bool {
-        if self.ports.is_empty() && self.not_ports.is_empty() {
+    fn ports_match(&self, seen: &Seen, address: Number, port: Option<u16>) -> bool {
+        if self.ports.silent && self.not_ports.silent {
             return true;
         }
         let Some(port) = port else { return false };
-        (self.ports.is_empty() || has(&self.ports, port)) && !has(&self.not_ports, port)
+        let at = (seen.family, address, seen.protocol, port);
+        (self.ports.silent || self.ports.has(at)) && !self.not_ports.has(at)
     }
 }
 
-fn has(spread: &Spread, port: u16) -> bool {
-    spread
-        .iter()
-        .any(|(first, last)| (*first..=*last).contains(&port))
-}
-
-/// Named ports are not of this era: a world that has one is refused before.
-fn spread(ports: &[Ports]) -> Spread {
-    ports
-        .iter()
-        .filter_map(|ports| match ports {
+impl PortList {
+    /// > I15 Ports are a list of numbers, ranges and names.
+    ///
+    /// A name stands for the ports that endpoints call so, each at its own addresses and of its own
+    /// protocol: of the rule's where that has one.
+    fn new(ports: &[Ports], rule: &Rule, world: &World) -> Self {
+        let numbers = ports.iter().filter_map(|ports| match ports {
             Ports::Numbers(numbers) => Some((numbers.first(), numbers.last())),
             Ports::Named(_) => None,
-        })
-        .collect()
+        });
+        let asked = rule.protocol.map(RuleProtocol::protocol);
+        let named = |name: &str| {
+            ports
+                .iter()
+                .any(|ports| matches!(ports, Ports::Named(one) if one == name))
+        };
+        let mut places = Vec::new();
+        for who in &world.selectable {
+            let called = who.ports.iter().filter(|port| named(&port.name));
+            for port in
+                called.filter(|port| asked.is_none_or(|asked| asked == port.protocol.protocol()))
+            {
+                let at = |net: &IpNet| {
+                    let family = Family::of(net.addr());
+                    (
+                        family,
+                        number(net.addr()),
+                        port.protocol.protocol(),
+                        port.port,
+                    )
+                };
+                places.extend(who.nets.iter().map(at));
+            }
+        }
+        Self {
+            numbers: numbers.collect(),
+            named: sorted(places),
+            silent: ports.is_empty(),
+        }
+    }
+
+    fn has(&self, at: Place) -> bool {
+        let (.., port) = at;
+        let mut numbers = self.numbers.iter();
+        numbers.any(|(first, last)| (*first..=*last).contains(&port))
+            || self.named.binary_search(&at).is_ok()
+    }
+}
+
+impl Service {
+    /// Who stands behind a service receives by its port, and sends from any.
+    fn of_source(behind: &[ServiceEndpoint]) -> Self {
+        let address = |one: &ServiceEndpoint| (Family::of(one.address), number(one.address));
+        Self::Addresses(sorted(behind.iter().map(address).collect()))
+    }
+
+    fn of_destination(behind: &[ServiceEndpoint]) -> Self {
+        let place = |one: &ServiceEndpoint| {
+            let family = Family::of(one.address);
+            (family, number(one.address), one.protocol, one.port)
+        };
+        Self::Places(sorted(behind.iter().map(place).collect()))
+    }
+
+    fn has(&self, seen: &Seen, address: Number, port: Option<u16>) -> bool {
+        match self {
+            Self::Addresses(addresses) => addresses.binary_search(&(seen.family, address)).is_ok(),
+            Self::Places(places) => port.is_some_and(|port| {
+                let at = (seen.family, address, seen.protocol, port);
+                places.binary_search(&at).is_ok()
+            }),
+        }
+    }
+}
+
+fn sorted<T: Ord>(mut all: Vec<T>) -> Box<[T]> {
+    all.sort_unstable();
+    all.dedup();
+    all.into()
 }
 
 /// Which branches take part where a rule decides.
@@ -280,8 +392,11 @@ fn asks(rule: &Rule, world: &World) -> Clauses {
     for side in [&rule.source, &rule.destination] {
         note(!side.nets.is_empty(), Clause::I15Nets);
         note(!side.not_nets.is_empty(), Clause::I15NotNets);
-        note(!side.ports.is_empty(), Clause::I15Ports);
-        note(!side.not_ports.is_empty(), Clause::I15NotPorts);
+        note(side.ports.iter().any(is_number), Clause::I15Ports);
+        note(side.not_ports.iter().any(is_number), Clause::I15NotPorts);
+        note(side.ports.iter().any(is_name), Clause::I15NamedPorts);
+        note(side.not_ports.iter().any(is_name), Clause::I15NotNamedPorts);
+        note(side.service.is_some(), Clause::I15Service);
         note(!side.not_peers.is_empty(), Clause::I15NotSelector);
         for index in side.peers.iter().chain(&side.not_peers) {
             match world.peers.get(index.0).map(|group| &group.by) {
@@ -292,4 +407,12 @@ fn asks(rule: &Rule, world: &World) -> Clauses {
         }
     }
     asks
+}
+
+fn is_name(ports: &Ports) -> bool {
+    matches!(ports, Ports::Named(_))
+}
+
+fn is_number(ports: &Ports) -> bool {
+    !is_name(ports)
 }

@@ -9,8 +9,8 @@
 //! * `evaluation`: I1 to I4, the order of tiers, policies, rules and profiles;
 //! * [`connection`]: I5, which connection a packet belongs to;
 //! * `workload`: I6 to I8;
-//! * `host`: I9, I10 as the seed's era has it, I12 and I14;
-//! * [`era`]: what the seed's era can't say, I11 above all;
+//! * `host`: I9 to I12 and I14;
+//! * [`era`]: what the seed's era can't say, and which sentences hold in one era alone;
 //! * `matching`: I15, I16;
 //! * `translation`: I17;
 //! * [`clause`] names the clauses' branches, [`opinion`] what is answered, [`words`] puts it into words.
@@ -34,3 +34,4 @@ pub use connection::Connections;
 pub use era::{Era, NotOfThisEra};
 pub use judge::Judge;
 pub use opinion::{By, Decision, Endpoint, Exit, Heading, Opinion, Source, Verdict};
+pub use translation::Others;

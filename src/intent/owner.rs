@@ -30,6 +30,11 @@ impl Owner {
             Self::Host(..) | Self::Unknown | Self::Nobody => None,
         }
     }
+
+    /// Whether it belongs to an endpoint.
+    pub(super) fn is_endpoint(self) -> bool {
+        matches!(self, Self::Workload(_) | Self::Host(..))
+    }
 }
 
 /// The interfaces of a node, ready to be asked.
@@ -46,7 +51,8 @@ impl<'a> Owners<'a> {
         for name in of_node.chain([InterfaceName::LOOPBACK]) {
             // A host endpoint is an endpoint: what belongs to one does not belong to none,
             // whatever it looks like.
-            if let Some((index, how)) = host::endpoint_of(name, world, node) {
+            let is_workloads = looks_like_a_workloads(prefixes, name);
+            if let Some((index, how)) = host::endpoint_of(name, is_workloads, world, node) {
                 known.insert(name, Owner::Host(index, how));
             }
         }
@@ -58,14 +64,15 @@ impl<'a> Owners<'a> {
     }
 
     pub(super) fn of(&self, interface: InterfaceName) -> Owner {
-        let looks_like_a_workloads = || {
-            let mut prefixes = self.prefixes.iter();
-            prefixes.any(|prefix| prefix.begins(interface.as_str()))
-        };
         match self.known.get(&interface) {
             Some(owner) => *owner,
-            None if looks_like_a_workloads() => Owner::Unknown,
+            None if looks_like_a_workloads(self.prefixes, interface) => Owner::Unknown,
             None => Owner::Nobody,
         }
     }
+}
+
+fn looks_like_a_workloads(prefixes: &[InterfacePrefix], interface: InterfaceName) -> bool {
+    let mut prefixes = prefixes.iter();
+    prefixes.any(|prefix| prefix.begins(interface.as_str()))
 }

@@ -2,22 +2,53 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 
 use super::addresses::{Addresses, number};
 use super::clause::{Clause, Clauses};
 use super::connection::State;
+use super::era::Era;
 use super::opinion::Source;
 use crate::calico::World;
-use crate::packet::{Connection, Direction, Family, Packet};
+use crate::calico::configuration::Modern;
+use crate::calico::configuration::modern::NatExclusions;
+use crate::calico::world::WorkloadEndpoint;
+use crate::packet::{Connection, Direction, Family, InterfaceName, Packet};
 
 /// The addresses that stand for others.
 pub(super) struct Translations {
     floating: FxHashMap<IpAddr, Floating>,
     /// The pools that packets leave with the node's address.
     outgoing: Addresses,
-    /// All pools.
-    pools: Addresses,
+    /// All pools, and where else the node's address is not given.
+    inside: Addresses,
+    /// The address that they get instead of the node's.
+    given: Option<IpAddr>,
+    /// The interface by which they leave to get it, if not any.
+    only_by: Option<Interfaces>,
+}
+
+/// Interfaces as Felix's options name them: one, or all whose names begin so.
+enum Interfaces {
+    Named(String),
+    Beginning(String),
+}
+
+impl Interfaces {
+    fn new(text: &str) -> Self {
+        match text.strip_suffix('+') {
+            Some(beginning) => Self::Beginning(beginning.to_owned()),
+            None => Self::Named(text.to_owned()),
+        }
+    }
+
+    fn has(&self, interface: InterfaceName) -> bool {
+        match self {
+            Self::Named(name) => interface.as_str() == name,
+            Self::Beginning(text) => interface.as_str().starts_with(text.as_str()),
+        }
+    }
 }
 
 /// A floating address, from outside.
@@ -29,18 +60,54 @@ pub(super) struct Floating {
     pub(super) workload: usize,
 }
 
+/// What other programs make of the addresses of a packet that begins a connection: services behind
+/// other addresses, and the like. Whoever asks knows; the API does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Others {
+    /// The destination that it gets before it is routed, if another, with its port where that is
+    /// another.
+    pub destination: Option<(IpAddr, Option<u16>)>,
+    /// The source that it leaves with, if another.
+    pub source: Option<IpAddr>,
+}
+
+impl Others {
+    /// Nothing.
+    pub const NONE: Self = Self {
+        destination: None,
+        source: None,
+    };
+}
+
 /// The destination that a packet has once it is routed, and why.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Destination {
     pub(super) address: IpAddr,
+    /// The port, where it is another than the packet's.
+    pub(super) port: Option<u16>,
     /// The floating address that it was sent to, where it begins a connection.
     pub(super) floating: Option<Floating>,
 }
 
 impl Translations {
-    pub(super) fn new(world: &World) -> Self {
+    /// What the world says of addresses.
+    ///
+    /// Since the seed's era, floating addresses are for OpenStack's workloads unless others are told to
+    /// have them (`floatingIPs`); addresses of nodes can be told to be no destination of outgoing NAT
+    /// (`natOutgoingExclusions`), and the address and the interface can be told
+    /// (`natOutgoingAddress`, `iptablesNATOutgoingInterfaceFilter`).
+    pub(super) fn new(era: Era, world: &World) -> Self {
+        let untold = Modern::default();
+        let told = match era {
+            Era::Seed => &untold,
+            Era::Modern => &world.configuration.modern,
+        };
+        let may_float = |endpoint: &WorkloadEndpoint| {
+            era == Era::Seed || told.floating_addresses || endpoint.orchestrator == "openstack"
+        };
         let mut floating = FxHashMap::default();
-        for (workload, endpoint) in world.workloads.iter().enumerate() {
+        let workloads = world.workloads.iter().enumerate();
+        for (workload, endpoint) in workloads.filter(|(_, endpoint)| may_float(endpoint)) {
             for address in &endpoint.floating {
                 // What two workloads claim is the first one's by name.
                 floating.entry(address.outside).or_insert(Floating {
@@ -51,11 +118,22 @@ impl Translations {
             }
         }
         let outgoing = world.pools.iter().filter(|pool| pool.nat_outgoing);
+        let mut inside: Vec<IpNet> = world.pools.iter().map(|pool| pool.net).collect();
+        if told.nat_exclusions == NatExclusions::PoolsAndHosts {
+            inside.extend(world.nodes.iter().map(|node| IpNet::from(*node)));
+        }
         Self {
             floating,
             outgoing: Addresses::of(outgoing.map(|pool| &pool.net)),
-            pools: Addresses::of(world.pools.iter().map(|pool| &pool.net)),
+            inside: Addresses::of(&inside),
+            given: told.nat_address,
+            only_by: told.nat_interface.as_deref().map(Interfaces::new),
         }
+    }
+
+    /// The address for which a floating one stands.
+    pub(super) fn inside(&self, outside: IpAddr) -> Option<IpAddr> {
+        self.floating.get(&outside).map(|floating| floating.inside)
     }
 
     /// > I17 […] A floating IP stands for its workload's address before routing, and a workload that
@@ -68,22 +146,30 @@ impl Translations {
         &self,
         packet: &Packet,
         state: &State,
+        others: &Others,
         clauses: &mut Clauses,
     ) -> Destination {
         let plain = Destination {
             address: packet.destination,
+            port: None,
             floating: None,
         };
         match state {
-            State::New => match self.floating.get(&packet.destination) {
-                Some(floating) => {
+            State::New => match (self.floating.get(&packet.destination), others.destination) {
+                (Some(floating), _) => {
                     clauses.add(Clause::I17Floating);
                     Destination {
                         address: floating.inside,
                         floating: Some(*floating),
+                        ..plain
                     }
                 }
-                None => plain,
+                (None, Some((address, port))) => Destination {
+                    address,
+                    port,
+                    ..plain
+                },
+                (None, None) => plain,
             },
             State::Unanswered(connection) => kept(connection, Direction::Original, packet),
             State::Established(connection, direction) | State::Related(connection, direction) => {
@@ -93,8 +179,8 @@ impl Translations {
         }
     }
 
-    /// The source address with which a packet leaves that the node forwards. `from` is the workload that
-    /// it comes from.
+    /// The source address with which a packet leaves by an interface that the node forwards. `from` is
+    /// the workload that it comes from. Where Calico gives it none, it leaves with what others give it.
     ///
     /// > I17 Outgoing NAT: a workload in a pool with `natOutgoing` going to an address in no pool leaves
     /// > with the node's address. […] and a workload that reaches itself by its floating IP sees that as
@@ -105,14 +191,14 @@ impl Translations {
     /// and so the floating address goes before the node's.
     pub(super) fn source_of_forwarded(
         &self,
-        packet: &Packet,
-        state: &State,
+        (packet, state): (&Packet, &State),
         destination: Destination,
-        from: Option<usize>,
+        (from, out): (Option<usize>, InterfaceName),
+        others: &Others,
         clauses: &mut Clauses,
     ) -> Source {
         if !matches!(state, State::New) {
-            return source_of_connection(packet, state);
+            return source_of_connection(packet, state, others);
         }
         if let Some(floating) = destination.floating
             && from == Some(floating.workload)
@@ -122,39 +208,46 @@ impl Translations {
         }
         let family = packet.family();
         let leaves = self.outgoing.contains(family, number(packet.source))
-            && !self.in_a_pool(family, destination.address);
+            && !self.inside.contains(family, number(destination.address))
+            && self.only_by.as_ref().is_none_or(|only| only.has(out));
         if leaves {
             clauses.add(Clause::I17OutgoingNat);
-            return Source::OfNode;
+            let given = self.given.filter(|given| Family::of(*given) == family);
+            return given.map_or(Source::OfNode, Source::Exactly);
         }
-        Source::Exactly(packet.source)
-    }
-
-    fn in_a_pool(&self, family: Family, address: IpAddr) -> bool {
-        self.pools.contains(family, number(address))
+        source_of_connection(packet, state, others)
     }
 }
 
 /// The source address with which a packet comes out that is not forwarded, or begins nothing.
-pub(super) fn source_of_connection(packet: &Packet, state: &State) -> Source {
+/// Others may give it one where it begins a connection.
+pub(super) fn source_of_connection(packet: &Packet, state: &State, others: &Others) -> Source {
     let kept = match state {
         State::Unanswered(connection) => kept_source(connection, Direction::Original),
         State::Established(connection, direction) | State::Related(connection, direction) => {
             kept_source(connection, *direction)
         }
-        State::New | State::Invalid | State::Untracked => None,
+        State::New => others.source,
+        State::Invalid | State::Untracked => None,
     };
     Source::Exactly(kept.unwrap_or(packet.source))
 }
 
 fn kept(connection: &Connection, direction: Direction, packet: &Packet) -> Destination {
     let (original, reply) = (connection.original, connection.reply);
-    let changed = match direction {
-        Direction::Original => (reply.source != original.destination).then_some(reply.source),
-        Direction::Reply => (reply.destination != original.source).then_some(original.source),
+    let (changed, port) = match direction {
+        Direction::Original => (
+            (reply.source != original.destination).then_some(reply.source),
+            (reply.ports.source != original.ports.destination).then_some(reply.ports.source),
+        ),
+        Direction::Reply => (
+            (reply.destination != original.source).then_some(original.source),
+            (reply.ports.destination != original.ports.source).then_some(original.ports.source),
+        ),
     };
     Destination {
         address: changed.unwrap_or(packet.destination),
+        port,
         floating: None,
     }
 }

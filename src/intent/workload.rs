@@ -2,6 +2,7 @@
 
 use super::addresses::{Addresses, number};
 use super::clause::{Clause, Clauses};
+use super::era::Era;
 use super::evaluation::{Governing, Rulebook};
 use super::matching::Seen;
 use super::opinion::{By, Decision, Endpoint, Heading, Said, Verdict};
@@ -25,8 +26,8 @@ impl Workload {
         let endpoint = Endpoint::Workload(index);
         let own: Vec<_> = workload.addresses.iter().map(|one| (*one).into()).collect();
         // > I12 […] Not for workloads […]
-        let governing =
-            |heading| rulebook.governing(endpoint, heading, |stage| stage != Stage::Untracked);
+        // I11 is about what enters by a host endpoint, and I10 about what one forwards.
+        let governing = |heading| rulebook.governing(endpoint, heading, Stage::is_of_connections);
         Self {
             endpoint,
             up: workload.up,
@@ -42,9 +43,11 @@ impl Workload {
     /// > configuration.
     ///
     /// In the seed's era nothing allows them, and there is no VXLAN, so no port is its port.
-    pub(super) fn egress(&self, seen: &Seen, clauses: &mut Clauses) -> Said {
-        if seen.protocol == Protocol::IPIP {
-            return (Verdict::Deny, self.decision(Clause::I6Encapsulated));
+    pub(super) fn egress(&self, seen: &Seen, wraps: &Wraps, clauses: &mut Clauses) -> Said {
+        match wraps.may(seen) {
+            Some(false) => return (Verdict::Deny, self.decision(Clause::I6Encapsulated)),
+            Some(true) => clauses.add(Clause::I6MayEncapsulate),
+            None => {}
         }
         self.egress.judge(seen, clauses)
     }
@@ -74,6 +77,43 @@ impl Workload {
     pub(super) fn decision(&self, clause: Clause) -> Decision {
         let by = By::Endpoint(self.endpoint);
         Decision { clause, by }
+    }
+}
+
+/// Which packets workloads may not wrap themselves.
+pub(super) struct Wraps {
+    may_ip_in_ip: bool,
+    may_vxlan: bool,
+    /// The port of VXLAN, where the era has it.
+    vxlan_port: Option<u16>,
+}
+
+impl Wraps {
+    pub(super) fn new(era: Era, configuration: &Configuration) -> Self {
+        let modern = &configuration.modern;
+        match era {
+            Era::Seed => Self {
+                may_ip_in_ip: false,
+                may_vxlan: false,
+                vxlan_port: None,
+            },
+            Era::Modern => Self {
+                may_ip_in_ip: modern.allow_ip_in_ip_from_workloads,
+                may_vxlan: modern.allow_vxlan_from_workloads,
+                vxlan_port: Some(modern.vxlan_port),
+            },
+        }
+    }
+
+    /// Whether a packet that a workload has wrapped may leave it; `None` where it has wrapped none.
+    fn may(&self, seen: &Seen) -> Option<bool> {
+        if seen.protocol == Protocol::IPIP {
+            return Some(self.may_ip_in_ip);
+        }
+        let is_vxlan = seen.protocol == Protocol::UDP
+            && self.vxlan_port.is_some()
+            && seen.destination_port() == self.vxlan_port;
+        is_vxlan.then_some(self.may_vxlan)
     }
 }
 

@@ -406,9 +406,12 @@ impl Seen {
         // A world that the era's intent has no words for is no misunderstanding of it.
         let judge = misled.judge(&plan.node).ok()?;
         self.plant(ground);
-        let connections = ground.known_connections();
+        let mut translator = misled.translator();
+        let (known_to_intent, connections) = (ground.known_connections(), ground.connections());
         for subject in ground.packets() {
-            let opinion = judge.judge(subject.packet, &connections[subject.place.salvo]);
+            let salvo = subject.place.salvo;
+            let others = translator.others(&judge, subject.packet, &connections[salvo]);
+            let opinion = judge.judge_beside(subject.packet, &known_to_intent[salvo], &others);
             // It is the intent alone that is told something else.
             let plan = || Some(ground.case.plan.clone());
             let fares = ground.fares(subject, &opinion, subject.model, plan);

@@ -26,6 +26,7 @@ mod to_host;
 
 use std::fmt;
 
+use crate::calico::resources::Api;
 use crate::mark::TooFewBits;
 use crate::verdict::NotProgrammed;
 
@@ -42,6 +43,15 @@ pub enum Layout {
 impl Layout {
     /// All, oldest first.
     pub const ALL: [Self; 2] = [Self::Seed, Self::Modern];
+
+    /// The version of the API that its Felix is told in.
+    #[must_use]
+    pub fn api(self) -> Api {
+        match self {
+            Self::Seed => Api::V1,
+            Self::Modern => Api::V3,
+        }
+    }
 }
 
 impl fmt::Display for Layout {

@@ -81,7 +81,7 @@ pub fn understand(
         ..scenario.clone()
     };
     let smallest = small.as_ref().map(|small| small.scenario.clone());
-    let known = class.cause.and_then(Cause::named);
+    let known = class.cause.and_then(|id| Cause::named(layout, id));
     Ok(Kept {
         class: class.clone().seen_again(rate),
         rate,
@@ -131,7 +131,8 @@ pub fn info(layout: Layout, seed: Option<u64>) -> Vec<(&'static str, String)> {
 
 /// The kernel's release and the tools' versions.
 #[cfg(target_os = "linux")]
-fn versions() -> Vec<(&'static str, String)> {
+#[must_use]
+pub fn versions() -> Vec<(&'static str, String)> {
     use crate::kernel::doctor::{release, version};
     use crate::packet::Family;
     use crate::xtables::Backend;
@@ -145,6 +146,7 @@ fn versions() -> Vec<(&'static str, String)> {
 
 /// Elsewhere no kernel was asked.
 #[cfg(not(target_os = "linux"))]
-fn versions() -> Vec<(&'static str, String)> {
+#[must_use]
+pub fn versions() -> Vec<(&'static str, String)> {
     Vec::new()
 }

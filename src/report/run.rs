@@ -8,7 +8,6 @@ use super::check::{grouped, share};
 use crate::campaign::run::count::Weight;
 use crate::campaign::run::{Counts, Options, Outcome, Until};
 use crate::diff::class::Class;
-use crate::generate::world::Feature;
 use crate::intent::Clause;
 use crate::xtables::Backend;
 
@@ -234,10 +233,8 @@ impl Report<'_> {
     fn write_features(&self, out: &mut String) -> std::fmt::Result {
         let counts = self.counts();
         writeln!(out, "features   in how many cases each was on")?;
-        let cells = Feature::ALL.iter().map(|feature| {
-            let on = counts.features.get(feature).copied().unwrap_or(0);
-            (feature.to_string(), grouped(on))
-        });
+        let features = counts.features.iter();
+        let cells = features.map(|(feature, on)| (feature.to_string(), grouped(*on)));
         write_columns(out, cells)
     }
 
@@ -313,10 +310,8 @@ impl Report<'_> {
                 "firstCase": found.first.case,
             })
         });
-        let features = Feature::ALL.iter().map(|feature| {
-            let on = counts.features.get(feature).copied().unwrap_or(0);
-            (feature.to_string(), json!(on))
-        });
+        let features = counts.features.iter();
+        let features = features.map(|(feature, on)| (feature.to_string(), json!(on)));
         let named = |counts: Vec<(String, u64)>| -> Value {
             counts
                 .into_iter()

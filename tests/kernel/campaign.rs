@@ -6,7 +6,7 @@ use std::path::Path;
 use calidiff::campaign::Blind;
 use calidiff::campaign::run::{Options, Shard, Until, run};
 use calidiff::diff::class::Class;
-use calidiff::diff::ledger::{FOLDER, Ledger};
+use calidiff::diff::ledger::{Ledger, folder};
 use calidiff::generate::world::Dials;
 use calidiff::render::Layout;
 use calidiff::report::run::Report;
@@ -42,7 +42,7 @@ fn options(cases: u64, kernels: &[Backend]) -> Options {
 }
 
 fn all_agree() -> Result<(), Box<dyn Error>> {
-    let ledger = Ledger::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER))?;
+    let ledger = Ledger::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder(Layout::Seed)))?;
     let known = |class: &Class| ledger.has(class);
     let options = options(150, &Backend::BOTH);
     let outcome = run(&options, &known, &Blind)?;

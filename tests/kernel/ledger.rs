@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use calidiff::arm;
 use calidiff::campaign::trial::Panel;
-use calidiff::diff::ledger::{FOLDER, Ledger};
+use calidiff::diff::ledger::{Ledger, folder};
 use calidiff::render::Layout;
 use calidiff::report::divergence::{Snapshot, snapshot};
 use calidiff::report::keep;
@@ -25,30 +25,32 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER)
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every class of the ledger as it is seen now.
-fn seen() -> Result<BTreeMap<String, Snapshot>, Box<dyn Error>> {
+/// Every class of a layout's ledger as it is seen now.
+fn seen(layout: Layout) -> Result<BTreeMap<String, Snapshot>, Box<dyn Error>> {
     let mut panel = Panel::new(&Backend::BOTH, &Backend::BOTH, &arm::make)?;
     let mut seen = BTreeMap::new();
-    for (id, entry) in Ledger::read(&folder())?.entries() {
-        let found = snapshot(&mut panel, Layout::Seed, &entry.scenario, id);
+    for (id, entry) in Ledger::read(&repository().join(folder(layout)))?.entries() {
+        let found = snapshot(&mut panel, layout, &entry.scenario, id);
         seen.insert(id.to_owned(), found.map_err(|why| format!("{id}: {why}"))?);
     }
     Ok(seen)
 }
 
 fn still_diverges() -> Outcome {
-    let info: BTreeMap<&str, String> = keep::info(Layout::Seed, None).into_iter().collect();
-    let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path(folder());
-    settings.set_prepend_module_to_snapshot(false);
-    settings.set_omit_expression(true);
-    settings.set_info(&info);
-    for (id, found) in seen()? {
-        settings.bind(|| insta::assert_snapshot!(id, found.text));
+    for layout in Layout::ALL {
+        let info: BTreeMap<&str, String> = keep::info(layout, None).into_iter().collect();
+        let mut settings = insta::Settings::clone_current();
+        settings.set_snapshot_path(repository().join(folder(layout)));
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.set_info(&info);
+        for (id, found) in seen(layout)? {
+            settings.bind(|| insta::assert_snapshot!(id, found.text));
+        }
     }
     Ok(())
 }
@@ -56,7 +58,8 @@ fn still_diverges() -> Outcome {
 /// The scripts run in processes of their own, from the namespace in which the kernel's arms are.
 fn scripts_show_it() -> Outcome {
     let folder = tempfile::tempdir()?;
-    for (id, found) in seen()? {
+    let all = Layout::ALL.into_iter().map(seen);
+    for (id, found) in all.collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
         let script = found.script.ok_or_else(|| format!("{id} has no script"))?;
         let file = folder.path().join("script");
         std::fs::write(&file, &script.text)?;

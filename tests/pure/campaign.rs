@@ -7,7 +7,7 @@ use std::path::Path;
 use calidiff::campaign::Blind;
 use calidiff::campaign::run::{Counts, Options, Shard, Until, run};
 use calidiff::diff::class::Class;
-use calidiff::diff::ledger::{FOLDER, Ledger};
+use calidiff::diff::ledger::{Ledger, folder};
 use calidiff::generate::world::Dials;
 use calidiff::intent::Clause;
 use calidiff::render::Layout;
@@ -33,7 +33,7 @@ fn options(cases: u64) -> Options {
 
 fn ledger() -> Result<Ledger, Box<dyn Error>> {
     Ok(Ledger::read(
-        &Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER),
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join(folder(Layout::Seed)),
     )?)
 }
 

@@ -9,7 +9,7 @@ fn explain(name: &str, arguments: &[&str]) {
 
 fn explain_and_end(name: &str, arguments: &[&str], status: i32) {
     let output = Command::new(env!("CARGO_BIN_EXE_calidiff"))
-        .arg("explain")
+        .args(["explain", "--layout", "seed"])
         .args(arguments)
         .output()
         .expect("calidiff can be started");

@@ -1,15 +1,17 @@
 //! What the fuzz targets do, held without a fuzzer: inputs, their envelope, the mutator, and the seeds.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use calidiff::diff::ledger::{FOLDER, Ledger};
-use calidiff::fuzz::input::{self, HEAD, is_input};
+use calidiff::diff::ledger::Ledgers;
+use calidiff::fuzz::input::{self, head, is_input};
 use calidiff::fuzz::judges::{Judged, Judges};
 use calidiff::fuzz::mutate::mutate;
 use calidiff::fuzz::texts::read_and_write;
 use calidiff::generate::world::Dials;
+use calidiff::render::Layout;
 use calidiff::scenario::text::write;
 use proptest::prelude::*;
 
@@ -23,8 +25,8 @@ fn root() -> &'static Path {
 }
 
 fn judges() -> Result<Judges, Box<dyn Error>> {
-    let ledger = Ledger::read(&root().join(FOLDER))?;
-    Ok(Judges::without_kernels(ledger)?)
+    let ledgers = Ledgers::read(root())?;
+    Ok(Judges::without_kernels(ledgers)?)
 }
 
 /// The seeds of a target, each with its file.
@@ -77,7 +79,7 @@ fn every_seed_of_texts_is_read_by_one_of_the_readers() -> Outcome {
 fn same_in_its_envelope(bytes: &[u8]) -> Outcome {
     let made = input::make(bytes, &Dials::default())?;
     assert!(!made.scenario.batch.packets.is_empty());
-    let wrapped = input::wrap(&made.scenario, bytes)?;
+    let wrapped = input::wrap(made.layout, &made.scenario, bytes)?;
     // An envelope means the same whatever the generator does.
     let other = Dials {
         workloads: 9,
@@ -88,7 +90,7 @@ fn same_in_its_envelope(bytes: &[u8]) -> Outcome {
     // Not the values: of which line a foreign rule was read is one of them.
     let [before, after] = [&made, &read].map(|input| write(&input.scenario));
     assert_eq!(after?, before?);
-    assert_eq!(read.bytes, bytes);
+    assert_eq!((read.layout, read.bytes), (made.layout, bytes));
     let fresh = input::make(bytes, &other)?;
     assert_ne!(fresh.scenario.resources, made.scenario.resources);
     Ok(())
@@ -123,7 +125,8 @@ fn the_mutator_changes_scenarios_in_their_envelopes_from_nothing_on() -> Outcome
     for seed in 0..40 {
         let made = mutated(&data, SMALL, seed);
         changed += usize::from(made != data);
-        kept += usize::from(made.starts_with(HEAD.as_bytes()));
+        let heads = Layout::ALL.map(head);
+        kept += usize::from(heads.iter().any(|head| made.starts_with(head.as_bytes())));
         data = made;
     }
     assert!(changed > 30, "{changed} of 40 are changed");
@@ -131,9 +134,28 @@ fn the_mutator_changes_scenarios_in_their_envelopes_from_nothing_on() -> Outcome
     Ok(())
 }
 
+/// Envelopes from when there was one layout mean that one, and bytes make scenarios of each.
+#[test]
+fn an_inputs_layout_is_its_envelopes_or_its_bytes() -> Outcome {
+    let scenario = "name: one\nnode: { name: one, interfaces: [] }\n";
+    let read = |head: &str| -> Result<Layout, Box<dyn Error>> {
+        let envelope = format!("{head}{scenario}");
+        Ok(input::read(envelope.as_bytes(), &Dials::default())?.layout)
+    };
+    assert_eq!(read("# calidiff fuzz input, version 1\n")?, Layout::Seed);
+    for layout in Layout::ALL {
+        assert_eq!(read(head(layout))?, layout);
+    }
+    let made: Result<BTreeSet<Layout>, _> = (0..16_u8)
+        .map(|byte| Ok(input::read(&[byte; 9], &Dials::default())?.layout))
+        .collect::<Result<_, Box<dyn Error>>>();
+    assert_eq!(made?, BTreeSet::from(Layout::ALL));
+    Ok(())
+}
+
 #[test]
 fn inputs_are_told_from_scenarios() {
-    let envelope = format!("{HEAD}name: one\n");
+    let envelope = format!("{}name: one\n", head(Layout::Seed));
     let told = |name: &str, contents: &[u8]| is_input(Path::new(name), contents);
     assert!(told("a.yaml", envelope.as_bytes()));
     assert!(told("artifacts/policy/crash-da39a3ee", b""));
@@ -150,7 +172,7 @@ fn what_is_no_scenario_in_an_envelope_is_no_input() -> Outcome {
         "",
         "name: one\nnode: { name: one }\npackets: [x]\n",
     ] {
-        let wrong = format!("{HEAD}{wrong}");
+        let wrong = format!("{}{wrong}", head(Layout::Seed));
         let judged = judges.judge(wrong.as_bytes())?;
         assert!(matches!(judged, Judged::NoInput(_)), "{wrong}");
     }
@@ -160,8 +182,9 @@ fn what_is_no_scenario_in_an_envelope_is_no_input() -> Outcome {
 #[test]
 fn what_no_kernel_could_send_is_left_out_of_an_input() -> Outcome {
     let envelope = format!(
-        "{HEAD}name: one\nnode: {{ name: one, interfaces: [{{ name: eth0, addresses: [10.0.0.1/24] }}] }}\n\
-         packets:\n  - in=lo udp 10.0.0.9:1 > 10.0.0.1:2\n  - in=eth0 udp 10.0.0.9:1 > 10.0.0.1:2\n"
+        "{}name: one\nnode: {{ name: one, interfaces: [{{ name: eth0, addresses: [10.0.0.1/24] }}] }}\n\
+         packets:\n  - in=lo udp 10.0.0.9:1 > 10.0.0.1:2\n  - in=eth0 udp 10.0.0.9:1 > 10.0.0.1:2\n",
+        head(Layout::Seed)
     );
     let input = input::read(envelope.as_bytes(), &Dials::default())?;
     let packets = &input.scenario.batch.packets;

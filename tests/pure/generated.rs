@@ -2,11 +2,12 @@
 
 use std::error::Error;
 
+use calidiff::calico::resources::Api;
 use calidiff::calico::{read, resolve, write};
 use calidiff::generate::bits::{Given, Seeded};
 use calidiff::generate::world::{Dials, scenario};
 use calidiff::node;
-use calidiff::render::seed;
+use calidiff::render::{modern, seed};
 use calidiff::scenario::Scenario;
 use proptest::prelude::*;
 
@@ -19,18 +20,30 @@ fn holds(made: &Scenario) -> Outcome {
     assert_eq!(&read, resources, "{text}");
     let text = node::text::write(&made.node)?;
     assert_eq!(node::text::read("node.yaml", &text)?, made.node);
-    seed::draft(&resolve(resources, &made.node.name), &made.node)?;
+    let world = resolve(resources, &made.node.name);
+    match resources.api {
+        Api::V1 => drop(seed::draft(&world, &made.node)?),
+        Api::V3 => drop(modern::draft(&world, &made.node)?),
+    }
     Ok(())
 }
+
+const ERAS: [Api; 2] = [Api::V1, Api::V3];
 
 proptest! {
     #[test]
     fn any_bytes_are_a_scenario_that_the_api_takes(bytes in proptest::collection::vec(any::<u8>(), 0..2000)) {
-        holds(&scenario(&mut Given::new(&bytes), &Dials::default())).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        for api in ERAS {
+            let made = scenario(&mut Given::new(&bytes), &Dials::default(), api);
+            holds(&made).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        }
     }
 
     #[test]
     fn any_seed_is_a_scenario_that_the_api_takes(seed: u64) {
-        holds(&scenario(&mut Seeded::new(seed), &Dials::default())).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        for api in ERAS {
+            let made = scenario(&mut Seeded::new(seed), &Dials::default(), api);
+            holds(&made).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        }
     }
 }

@@ -15,7 +15,7 @@ use calidiff::campaign::shrink::Questions;
 use calidiff::campaign::trial::Panel;
 use calidiff::claims::seed;
 use calidiff::diff::judgement::Outcome as Judged;
-use calidiff::diff::ledger::{FOLDER, Ledger};
+use calidiff::diff::ledger::{Ledger, folder};
 use calidiff::generate::aim;
 use calidiff::generate::batch::Batches;
 use calidiff::generate::bits::Seeded;
@@ -51,9 +51,10 @@ struct Tally {
 }
 
 fn hold(scenario: &Scenario, ledger: &Ledger) -> Result<Tally, Box<dyn Error>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER);
+    let layout = Layout::Seed;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder(layout));
     let mut panel = Panel::new(&Backend::BOTH, &[], &arm::make)?;
-    let mut plan = Plan::new(Layout::Seed, scenario)?;
+    let mut plan = Plan::new(layout, scenario)?;
     let firewall = plan.firewall.clone();
     let ground = Ground::new(&scenario.node, &firewall);
     let aimed = aim::aim(&ground, plan.machine(Backend::Legacy), 1);
@@ -84,7 +85,6 @@ fn hold(scenario: &Scenario, ledger: &Ledger) -> Result<Tally, Box<dyn Error>> {
                 ..scenario.clone()
             };
             let questions = Questions::default();
-            let layout = Layout::Seed;
             let kept = understand(&mut panel, layout, &found, packet, &class, questions)?;
             save(&mut panel, layout, &kept, &folder, &info(layout, Some(1)))?;
         }
@@ -98,7 +98,7 @@ fn the_seeds_nodes_do_what_their_policies_mean_but_for_what_is_known() -> Outcom
         "seed.yaml",
         include_str!("../../src/calico/fixtures/seed.yaml"),
     )?;
-    let ledger = Ledger::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER))?;
+    let ledger = Ledger::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder(Layout::Seed)))?;
     let mut known: BTreeMap<String, usize> = BTreeMap::new();
     for node in seed::nodes()? {
         let scenario = Scenario {

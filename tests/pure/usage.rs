@@ -206,7 +206,10 @@ const PING: &str = "\
 #[test]
 fn rules_that_the_tools_refuse_are_printed_as_felix_writes_them() {
     let folder = folder_with(&[("mine.yaml", PING)]);
-    let output = calidiff(folder.path(), &["render", "mine.yaml", "--only", "rules"]);
+    let output = calidiff(
+        folder.path(),
+        &["render", "mine.yaml", "--only", "rules", "--layout", "seed"],
+    );
     assert_eq!(output.status.code(), Some(1));
     let printed = String::from_utf8_lossy(&output.stdout);
     let headings = printed.lines().filter(|line| line.starts_with('#'));
@@ -217,7 +220,10 @@ fn rules_that_the_tools_refuse_are_printed_as_felix_writes_them() {
     insta::assert_snapshot!(String::from_utf8_lossy(&output.stderr), @r"
     mine.yaml: not programmed: ip6tables-legacy-restore says: raw/cali-pi-ping rule 1: a match wants `-p 58`
     ");
-    let alone = calidiff(folder.path(), &["render", "mine.yaml", "-4"]);
+    let alone = calidiff(
+        folder.path(),
+        &["render", "mine.yaml", "-4", "--layout", "seed"],
+    );
     assert_eq!(alone.status.code(), Some(0), "IPv4's are taken");
 }
 
@@ -261,7 +267,7 @@ metadata: { name: outside }
 spec: { node: one, interfaceName: eth0 }
 ";
     let folder = folder_with(&[("mine.yaml", resources)]);
-    insta::assert_snapshot!(refusal(folder.path(), &["render", "mine.yaml"]), @r"
+    insta::assert_snapshot!(refusal(folder.path(), &["render", "mine.yaml", "--layout", "seed"]), @r"
     × mine.yaml: the policy `early` says `preDNAT`, which Calico 2.1 does not
     │ know; expected a policy without it
     ");
@@ -300,17 +306,48 @@ fn an_unknown_layout() {
     ");
 }
 
-/// What nobody knows the meaning of yet is rendered only.
+/// A scenario of which the layouts make other rules: the plain packet only is let out by both.
 #[test]
-fn a_layout_that_is_not_judged_yet() {
-    let folder = folder_with(&[]);
-    for command in ["check", "replay", "shrink"] {
-        let told = refusal(folder.path(), &[command, "mine.yaml", "--layout", "modern"]);
-        assert!(
-            told.contains("can be rendered, and not be judged yet; expected `seed`"),
-            "{command}: {told}"
+fn a_scenario_of_either_layout_is_judged() {
+    let scenario = TUNNELLED.to_owned() + "  - in=cali1 proto=4 10.65.0.1 > 10.0.0.9 ttl=9\n";
+    let folder = folder_with(&[("one.yaml", &scenario)]);
+    let here = folder.path();
+    for layout in ["seed", "modern"] {
+        let of_layout = here.join(layout);
+        std::fs::create_dir(&of_layout).expect("a folder");
+        std::fs::write(of_layout.join("one.yaml"), &scenario).expect("a file");
+        let replay = |file: &str, more: &[&str]| {
+            let arguments = [&["replay", file, "--arms", "model"], more].concat();
+            let output = calidiff(here, &arguments);
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        let told = replay("one.yaml", &["--layout", layout]);
+        let lost = told.contains("model, legacy  dropped");
+        assert_eq!(lost, layout == "modern", "{told}");
+        let file = format!("{layout}/one.yaml");
+        assert_eq!(replay(&file, &[]), told, "its folder tells the layout");
+        let other = if lost { "seed" } else { "modern" };
+        assert_ne!(
+            replay(&file, &["--layout", other]),
+            told,
+            "who says it is heard"
         );
     }
+}
+
+/// The reader is gone before anything is written.
+#[test]
+fn nobody_who_reads_on() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = Command::new(env!("CARGO_BIN_EXE_calidiff"))
+        .arg("schema")
+        .stdout(writer)
+        .stderr(std::process::Stdio::piped())
+        .output()
+        .expect("calidiff can be started");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(141));
 }
 
 #[test]
@@ -356,7 +393,10 @@ packets:
 #[test]
 fn a_scenario_that_agrees_is_replayed_and_not_shrunk() {
     let folder = folder_with(&[("one.yaml", TUNNELLED)]);
-    let output = calidiff(folder.path(), &["replay", "one.yaml", "--arms", "model"]);
+    let output = calidiff(
+        folder.path(),
+        &["replay", "one.yaml", "--arms", "model", "--layout", "seed"],
+    );
     assert_eq!(output.status.code(), Some(0));
     insta::assert_snapshot!(String::from_utf8_lossy(&output.stdout), @r"
     tunnelled
@@ -369,7 +409,7 @@ fn a_scenario_that_agrees_is_replayed_and_not_shrunk() {
       model, nft     sent out of eth0, as tcp 10.65.0.1:40000 > 10.0.0.9:80 ttl=63
       all agree
     ");
-    let arguments = ["shrink", "one.yaml", "--arms", "model"];
+    let arguments = ["shrink", "one.yaml", "--arms", "model", "--layout", "seed"];
     insta::assert_snapshot!(refusal(folder.path(), &arguments), @r"
       × the judges agree on every packet of one.yaml: there is nothing to keep
     ");
@@ -380,7 +420,12 @@ fn a_divergence_is_replayed_shrunk_and_saved() {
     let scenario = TUNNELLED.to_owned() + "  - in=cali1 proto=4 10.65.0.1 > 10.0.0.9 ttl=9\n";
     let folder = folder_with(&[("one.yaml", &scenario)]);
     let here = folder.path();
-    let output = calidiff(here, &["replay", "one.yaml", "--arms", "model", "--json"]);
+    let output = calidiff(
+        here,
+        &[
+            "replay", "one.yaml", "--arms", "model", "--json", "--layout", "seed",
+        ],
+    );
     assert_eq!(output.status.code(), Some(1), "it is not in the ledger");
     let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let divergence = &found[0]["packets"][1]["divergence"];
@@ -389,12 +434,12 @@ fn a_divergence_is_replayed_shrunk_and_saved() {
     let id = divergence["id"].as_str().expect("an id");
 
     let arguments = [
-        "shrink", "one.yaml", "--arms", "model", "--save", "--class", id,
+        "shrink", "one.yaml", "--arms", "model", "--layout", "seed", "--save", "--class", id,
     ];
     let output = calidiff(here, &arguments);
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    let ledger = here.join("snapshots/divergence");
+    let ledger = here.join("snapshots/divergence/seed");
     let saved = std::fs::read_to_string(ledger.join(format!("{id}.yaml"))).expect("a scenario");
     assert!(
         saved.contains("- in=cali1 proto=4 10.65.0.1 > 10.0.0.9\n"),
@@ -415,7 +460,9 @@ fn a_divergence_is_replayed_shrunk_and_saved() {
 #[test]
 fn a_class_that_a_scenario_does_not_show() {
     let folder = folder_with(&[("one.yaml", TUNNELLED)]);
-    let arguments = ["shrink", "one.yaml", "--arms", "model", "--class", "I1-0"];
+    let arguments = [
+        "shrink", "one.yaml", "--arms", "model", "--layout", "seed", "--class", "I1-0",
+    ];
     insta::assert_snapshot!(refusal(folder.path(), &arguments), @r"
       × no packet of one.yaml is of the class I1-0
     ");

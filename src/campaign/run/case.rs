@@ -65,7 +65,7 @@ impl Case {
         packets: usize,
     ) -> Result<Self, Unplanned> {
         let cluster = number / dials.rulesets;
-        let made = Cluster::make(&mut bits(seed, cluster), dials);
+        let made = Cluster::make(&mut bits(seed, cluster), dials, layout.api());
         // Others than any cluster's.
         let mut bits = bits(!seed, number);
         let case = Self::make(&mut bits, &made, layout, packets)?;
@@ -89,7 +89,7 @@ impl Case {
     ) -> Result<Self, Unplanned> {
         let scenario = cluster.scenario(bits);
         let plan = Plan::new(layout, &scenario)?;
-        let salvos = salvos(bits, &plan, packets);
+        let salvos = salvos(bits, &plan, layout, packets);
         let rules = |family| save::print(plan.firewall.ruleset(family), save::Style::default());
         Ok(Self {
             number: 0,
@@ -169,12 +169,13 @@ pub fn is_sendable(node: &Node, packet: &Packet) -> bool {
 /// How many packets the kernel room takes at once.
 const SIZE: usize = 4000;
 
-fn salvos(bits: &mut impl Bits, plan: &Plan, packets: usize) -> Vec<Batch> {
+fn salvos(bits: &mut impl Bits, plan: &Plan, layout: Layout, packets: usize) -> Vec<Batch> {
     let Some(calico) = &plan.calico else {
         return Vec::new();
     };
     let ground = Ground::new(&plan.node, &plan.firewall);
-    let shots = Traffic::new(&calico.world, &plan.node, &plan.firewall).shots(bits, packets);
+    let traffic = Traffic::new(&calico.world, layout.api(), &plan.node, &plan.firewall);
+    let shots = traffic.shots(bits, packets);
     let sendable = |shot: &Shot| is_sendable(&plan.node, &shot.packet);
     let shots = shots.into_iter().filter(sendable);
     Batches::new(&ground, shots, SIZE)

@@ -93,9 +93,10 @@ impl Counts {
     pub fn count(&mut self, case: &mut Case, first: Backend) {
         self.cases += 1;
         self.count_rules(case, first);
-        for feature in Feature::ALL {
-            let count = self.features.entry(*feature).or_default();
-            *count += u64::from(case.features.has(*feature));
+        let api = case.scenario.resources.as_ref().map(|one| one.api);
+        for feature in api.into_iter().flat_map(Feature::of) {
+            let count = self.features.entry(feature).or_default();
+            *count += u64::from(case.features.has(feature));
         }
         for loading in &case.loading {
             let entry = self

@@ -1,30 +1,33 @@
-//! Causes of divergences between what is meant and what Felix 2.1.1 does: what is known, and who is right.
+//! Causes of divergences between what is meant and what Felix does: what is known, and who is right.
 //!
 //! One cause shows itself in many ways: a port that is open for what is forwarded is open whichever policy
 //! would have denied it, in every direction and both families. A cause gathers them by a condition on the
 //! packet, the world and the packet's way, no wider than its explanation; what none covers is classed by
 //! what it looks like. So a class of the ledger is a cause, or something that nobody has understood yet.
+//!
+//! * `facts`: what causes ask of a packet;
+//! * `shared`: causes that are not Felix's, `seed` and `modern`: those of each layout, with the shared ones
+//!   that show in it.
 
-mod known;
-
-use std::net::IpAddr;
+mod facts;
+mod modern;
+mod seed;
+mod shared;
 
 use super::meaning::End;
-use super::shape::{Shape, is_of_policy};
 use crate::calico::World;
-use crate::calico::configuration::InsertMode;
-use crate::calico::world::HostInterface;
-use crate::intent::{By, Clause, Heading, Opinion, Verdict};
+use crate::intent::Opinion;
 use crate::journey::Step;
-use crate::mark::MarkBits;
-use crate::node::routing::{Routing, Way};
-use crate::node::{Node, ReversePath};
-use crate::packet::{Connection, Defect, Family, InterfaceName, Origin, Packet, Protocol};
-use crate::xtables::{Firewall, Hook, Match, Not, TableName};
+use crate::node::Node;
+use crate::packet::{Connection, Packet};
+use crate::render::Layout;
+use crate::xtables::Firewall;
 
 /// A packet that does not end as it was meant to.
 #[derive(Clone, Copy, Debug)]
 pub struct Unmeant<'a> {
+    /// Which Felix's way of writing chains.
+    pub layout: Layout,
     /// Calico's world.
     pub world: &'a World,
     /// The node.
@@ -63,8 +66,14 @@ enum Covers {
 }
 
 impl Cause {
-    /// Every cause that is known, in the order in which they are tried.
-    pub const ALL: &'static [Self] = &known::KNOWN;
+    /// Every cause that is known in a layout, in the order in which they are tried.
+    #[must_use]
+    pub const fn all(layout: Layout) -> &'static [Self] {
+        match layout {
+            Layout::Seed => seed::CAUSES,
+            Layout::Modern => modern::CAUSES,
+        }
+    }
 
     /// The first cause that covers a packet.
     #[must_use]
@@ -73,336 +82,20 @@ impl Cause {
             Covers::Unmeant(covers) => covers(found),
             Covers::Refused(_) => false,
         };
-        Self::ALL.iter().find(covers)
+        Self::all(found.layout).iter().find(covers)
     }
 
-    /// The cause of a refusal, by its reason without values.
+    /// The cause of a refusal of a layout's rules, by its reason without values.
     #[must_use]
-    pub fn of_refusal(reason: &str) -> Option<&'static Self> {
+    pub fn of_refusal(layout: Layout, reason: &str) -> Option<&'static Self> {
         let covers = |cause: &&Self| matches!(cause.covers, Covers::Refused(one) if one == reason);
-        Self::ALL.iter().find(covers)
+        Self::all(layout).iter().find(covers)
     }
 
-    /// The cause of an id.
+    /// The cause of an id in a layout.
     #[must_use]
-    pub fn named(id: &str) -> Option<&'static Self> {
-        Self::ALL.iter().find(|cause| cause.id == id)
-    }
-}
-
-impl Unmeant<'_> {
-    fn clause(&self) -> Clause {
-        self.opinion.decision.clause
-    }
-
-    fn is_lost(&self) -> bool {
-        self.end == End::Lost
-    }
-
-    /// Whether its header is cut short, and a rule that asks for what is not there ends its way.
-    fn is_broken_off(&self) -> bool {
-        let last = self.steps.last();
-        matches!(self.packet.defect, Some(Defect::Truncated(_)))
-            && self.is_lost()
-            && last.is_some_and(|step| step.matched.is_err())
-    }
-
-    /// Whether its header is cut short, and a translation ends its way.
-    fn is_lost_in_translation(&self) -> bool {
-        let translations = ["DNAT", "SNAT", "MASQUERADE"];
-        let translates = |step: &Step| {
-            step.matched.is_ok() && translations.iter().any(|one| step.did.starts_with(one))
-        };
-        matches!(self.packet.defect, Some(Defect::Truncated(_)))
-            && self.is_lost()
-            && self.steps.last().is_some_and(translates)
-    }
-
-    /// The last rule, or end of a kernel's chain, that decided in a table: its chain and its shape.
-    fn decided(&self, table: TableName) -> (String, String) {
-        let in_table = self.steps.iter().rev().filter(|step| step.table == table);
-        let mut ends = in_table.filter(|step| {
-            let ends = ["ACCEPT", "DROP", "DNAT", "SNAT", "MASQUERADE", "policy"];
-            step.matched.is_ok() && ends.iter().any(|end| step.did.starts_with(end))
-        });
-        let Some(step) = ends.next() else {
-            return (String::new(), String::new());
-        };
-        let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
-        let shape = match rule {
-            Some(rule) => Shape::of(table, &step.chain, rule),
-            None => Shape::of_policy(table, &step.chain),
-        };
-        (step.chain.clone(), shape.to_string())
-    }
-
-    /// Whether another program's rule accepts it in filter at a hook.
-    fn others_accept_at(&self, hook: Hook) -> bool {
-        self.steps.iter().any(|step| {
-            step.table == TableName::Filter
-                && step.hook == hook
-                && step.chain == hook.chain()
-                && step.rule.is_some()
-                && step.matched.is_ok()
-                && step.did == "ACCEPT"
-        })
-    }
-
-    /// Whether another program's rule in filter asks it for bits of the mark that are Felix's, and finds them
-    /// as Felix leaves them: clear, unless it comes from a workload or is asked before Felix has cleared them.
-    fn others_read_marks(&self) -> bool {
-        let told = &self.world.configuration;
-        let Ok(bits) = MarkBits::within(told.mark_mask) else {
-            return false;
-        };
-        let own = bits.all().bits();
-        let of_workload = match self.packet.origin {
-            Origin::Arrives(by) => self.is_like_a_workloads(by),
-            Origin::Node => false,
-        };
-        self.steps.iter().any(|step| {
-            let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
-            let mut asked = rule.into_iter().flat_map(|rule| &rule.matches);
-            let left = step.before.0 & own == 0
-                || of_workload
-                || told.insert_mode == InsertMode::Append
-                || step.hook == Hook::Output;
-            step.table == TableName::Filter
-                && Hook::of_chain(&step.chain).is_some()
-                && left
-                && asked.any(|one| matches!(one, Match::Mark(test) if test.value.mask & own != 0))
-        })
-    }
-
-    /// Whether it has the number of the other family's ICMP, and a policy's rule about that matches it.
-    fn matches_icmp_of_other_family(&self) -> bool {
-        let other = match self.packet.family() {
-            Family::V4 => Protocol::ICMP6,
-            Family::V6 => Protocol::ICMP,
-        };
-        self.steps.iter().any(|step| {
-            let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
-            is_of_policy(&step.chain)
-                && step.matched.is_ok()
-                && rule.is_some_and(|rule| rule.protocol == Some(Not::is(other)))
-        })
-    }
-
-    /// Whether an interface's name begins as workloads' do.
-    fn is_like_a_workloads(&self, name: InterfaceName) -> bool {
-        let mut prefixes = self.world.configuration.interface_prefixes.iter();
-        prefixes.any(|prefix| prefix.begins(name.as_str()))
-    }
-
-    /// Whether Felix's rules stand behind another program's, which decides at a hook.
-    fn others_go_first(&self, hook: Hook) -> bool {
-        let (chain, shape) = self.decided(TableName::Filter);
-        let foreign = Hook::of_chain(&chain) == Some(hook) && !shape.contains("policy");
-        let decides = foreign && self.is_lost() == shape.ends_with("-> DROP");
-        let over_lo = hook == Hook::Output && !self.is_lost() && self.others_accept_at(hook);
-        self.world.configuration.insert_mode == InsertMode::Append && (decides || over_lo)
-    }
-
-    /// Whether Felix drops it as IP in IP from who is no node of Calico's.
-    fn is_dropped_as_ip_in_ip(&self) -> bool {
-        let shape = self.decided(TableName::Filter).1;
-        shape == "filter cali-INPUT: protocol, not set source -> DROP"
-            && self.packet.protocol() == Protocol::IPIP
-            && !self.world.nodes.contains(&self.packet.source)
-    }
-
-    /// Whether Felix accepts it in filter as UNTRACKED and marked.
-    fn is_accepted_untracked(&self) -> bool {
-        self.steps.iter().any(|step| {
-            let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
-            let shape = rule.map(|rule| Shape::of(step.table, &step.chain, rule));
-            step.table == TableName::Filter
-                && step.matched.is_ok()
-                && shape.is_some_and(|shape| shape.as_str().ends_with("mark, UNTRACKED -> ACCEPT"))
-        })
-    }
-
-    fn by_established(&self) -> bool {
-        self.decided(TableName::Filter)
-            .1
-            .contains("RELATED+ESTABLISHED -> ACCEPT")
-    }
-
-    fn is_dropped_as_invalid(&self) -> bool {
-        self.decided(TableName::Filter)
-            .1
-            .contains("INVALID -> DROP")
-    }
-
-    /// Whether it is about an endpoint that is down, or an interface of none.
-    fn is_shut(&self) -> bool {
-        matches!(
-            self.clause(),
-            Clause::I6FromDown | Clause::I6ToDown | Clause::I6FromUnknown | Clause::I6ToUnknown
-        )
-    }
-
-    /// Whether the cluster says that it is OpenStack's.
-    fn is_openstack(&self) -> bool {
-        let mut words = self
-            .world
-            .configuration
-            .cluster_type
-            .split(',')
-            .map(str::trim);
-        words.any(|word| word == "openstack")
-    }
-
-    /// Whether somebody's floating address is the packet's source, of whose interface it comes.
-    fn is_from_own_floating(&self) -> bool {
-        let mut own = self
-            .world
-            .workloads
-            .iter()
-            .filter(|one| self.packet.origin == Origin::Arrives(one.interface))
-            .flat_map(|one| &one.floating);
-        own.any(|floating| floating.outside == self.packet.source)
-    }
-
-    /// Whether a rule of a chain of nat translated it.
-    fn is_translated_by(&self, chain: &str) -> bool {
-        let mut steps = self.steps.iter();
-        let translates = ["DNAT", "SNAT", "MASQUERADE"];
-        steps.any(|step| {
-            step.table == TableName::Nat
-                && step.chain == chain
-                && step.matched.is_ok()
-                && translates.iter().any(|target| step.did.starts_with(target))
-        })
-    }
-
-    /// By which interface its node's routing sends it.
-    fn out(&self) -> Option<InterfaceName> {
-        let routing = Routing::new(self.node);
-        let way = match (&self.opinion.exit, self.packet.origin) {
-            (Some(exit), _) => exit.way,
-            (None, Origin::Node) => routing.sent(self.packet.source, self.packet.destination),
-            (None, Origin::Arrives(by)) => {
-                routing.arriving(by, self.packet, self.packet.destination)
-            }
-        };
-        match way {
-            Way::Out(out) => Some(out),
-            Way::Local => Some(InterfaceName::LOOPBACK),
-            Way::Nowhere(_) => None,
-        }
-    }
-
-    /// By which interface it leaves.
-    fn leaves(&self) -> Option<InterfaceName> {
-        match self.end {
-            End::Out { way, .. } => out_by(way),
-            End::Lost => None,
-        }
-    }
-
-    /// Whether an interface is named by one host endpoint, and another that expects its address comes
-    /// first by name.
-    fn is_of_two(&self, interface: InterfaceName) -> bool {
-        let own: Vec<IpAddr> = self
-            .node
-            .addresses()
-            .filter(|(at, _)| *at == interface)
-            .map(|(_, net)| net.addr())
-            .collect();
-        let mut hosts = self.world.hosts.iter();
-        let named = hosts
-            .clone()
-            .position(|host| host.of == HostInterface::Named(interface));
-        let by_address = hosts.position(|host| {
-            let mut expected = host.expected_addresses.iter();
-            host.of == HostInterface::ByAddress && expected.any(|one| own.contains(one))
-        });
-        matches!((named, by_address), (Some(named), Some(by_address)) if by_address < named)
-    }
-
-    /// Whether its source is the address of the workload of whose interface it comes.
-    fn is_from_own(&self) -> bool {
-        let mut workloads = self.world.workloads.iter();
-        workloads.any(|one| {
-            self.packet.origin == Origin::Arrives(one.interface)
-                && one.addresses.contains(&self.packet.source)
-        })
-    }
-
-    /// Whether the way back to its source is the way it came, or, in IPv4, nobody looks at that.
-    fn leads_back(&self) -> bool {
-        let Origin::Arrives(by) = self.packet.origin else {
-            return false;
-        };
-        let interface = self.node.interface(by);
-        let unfiltered = interface.is_some_and(|one| one.reverse_path != ReversePath::Strict);
-        let (source, destination) = (self.packet.source, self.packet.destination);
-        (source.is_ipv4() && unfiltered)
-            || Routing::new(self.node).sent(destination, source) == Way::Out(by)
-    }
-
-    /// Whether it is of a protocol and to a port.
-    fn is_to_port(&self, protocol: Protocol, port: u16) -> bool {
-        let ports = self.packet.transport.ports();
-        self.packet.protocol() == protocol && ports.is_some_and(|ports| ports.destination == port)
-    }
-
-    /// Whether it reaches OpenStack's metadata service, asked for by its own address and port or by those
-    /// that workloads ask for, or in a connection that says otherwise.
-    fn is_to_metadata_service(&self) -> bool {
-        let told = &self.world.configuration;
-        let End::Out { destination, .. } = self.end else {
-            return false;
-        };
-        let fits = match self.packet.destination {
-            known::METADATA => self.is_to_port(Protocol::TCP, 80),
-            asked if asked == destination => self.is_to_port(Protocol::TCP, told.metadata_port),
-            _ => true,
-        };
-        fits && told.metadata_address.parse() == Ok(destination)
-    }
-
-    /// Whether it comes out as from the floating address, first as text, that stands for where it goes.
-    fn is_seen_as_from_first_floating(&self) -> bool {
-        let End::Out {
-            source,
-            destination,
-            ..
-        } = self.end
-        else {
-            return false;
-        };
-        let floating = self.world.workloads.iter().flat_map(|one| &one.floating);
-        let outside = floating.filter(|one| one.inside == destination);
-        let outside = outside.map(|one| (one.outside.to_string(), one.outside));
-        outside.min().is_some_and(|(_, first)| first == source)
-    }
-
-    /// In which direction, seen from an endpoint, it was meant to be denied by its policies or profiles.
-    fn denied(&self) -> Option<Heading> {
-        match self.opinion.decision.by {
-            _ if self.opinion.verdict != Verdict::Deny => None,
-            By::Rule { at, .. }
-            | By::Tier { at, .. }
-            | By::Profile { at, .. }
-            | By::NoProfile { at } => Some(at.heading),
-            _ => None,
-        }
-    }
-
-    fn inside_of(&self, outside: IpAddr) -> Vec<IpAddr> {
-        let floating = self.world.workloads.iter().flat_map(|one| &one.floating);
-        let inside = floating.filter(|one| one.outside == outside);
-        inside.map(|one| one.inside).collect()
-    }
-}
-
-/// By which interface a way leads out of the node, if it does.
-fn out_by(way: Way) -> Option<InterfaceName> {
-    match way {
-        Way::Out(out) => Some(out),
-        Way::Local | Way::Nowhere(_) => None,
+    pub fn named(layout: Layout, id: &str) -> Option<&'static Self> {
+        Self::all(layout).iter().find(|cause| cause.id == id)
     }
 }
 
@@ -411,21 +104,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_cause_has_a_name_of_its_own_and_an_explanation() {
-        let ids: std::collections::BTreeSet<&str> =
-            Cause::ALL.iter().map(|cause| cause.id).collect();
-        assert_eq!(ids.len(), Cause::ALL.len());
-        for cause in Cause::ALL {
-            let plain = |letter: char| {
-                letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-'
-            };
-            assert!(cause.id.chars().all(plain), "{}", cause.id);
-            assert!(
-                cause.why.ends_with('.') && cause.why.len() > 60,
-                "{}",
-                cause.id
-            );
-            assert_eq!(Cause::named(cause.id).map(|one| one.why), Some(cause.why));
+    fn every_cause_of_a_layout_has_a_name_of_its_own_and_an_explanation() {
+        for layout in Layout::ALL {
+            let causes = Cause::all(layout);
+            let ids: std::collections::BTreeSet<&str> =
+                causes.iter().map(|cause| cause.id).collect();
+            assert_eq!(ids.len(), causes.len());
+            for cause in causes {
+                let plain = |letter: char| {
+                    letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-'
+                };
+                assert!(cause.id.chars().all(plain), "{}", cause.id);
+                assert!(
+                    cause.why.ends_with('.') && cause.why.len() > 60,
+                    "{}",
+                    cause.id
+                );
+                let named = Cause::named(layout, cause.id);
+                assert_eq!(named.map(|one| one.why), Some(cause.why));
+            }
         }
     }
 }

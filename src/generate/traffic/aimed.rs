@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-use super::party::pick_of;
+use super::party::{Party, pick_of};
 use super::{Traffic, of_protocol};
 use crate::calico::rule::{IcmpMessage, PortNumbers, Ports as RulePorts};
 use crate::calico::world::HostInterface;
@@ -42,6 +42,8 @@ enum At {
     Workload(usize),
     /// At a host endpoint's interface.
     Interface(InterfaceName),
+    /// At every interface that leads elsewhere and is no other endpoint's.
+    Anywhere,
 }
 
 /// Something that a rule asks for, at whose edges packets are made.
@@ -118,7 +120,10 @@ pub(super) fn aims<'a>(world: &'a World, node: &Node) -> Vec<Vec<Aim<'a>>> {
         (Some(at), &one.policies, &one.profiles)
     });
     let of_hosts = world.hosts.iter().map(|one| {
-        let at = interface_of(one.of, &one.expected_addresses, node).map(At::Interface);
+        let at = match one.of {
+            HostInterface::All => Some(At::Anywhere),
+            of => interface_of(of, &one.expected_addresses, node).map(At::Interface),
+        };
         (at, &one.policies, &one.profiles)
     });
     for (at, policies, profiles) in of_workloads.chain(of_hosts) {
@@ -150,10 +155,18 @@ fn interface_of(of: HostInterface, expected: &[IpAddr], node: &Node) -> Option<I
 impl Traffic<'_> {
     pub(super) fn aimed(&self, bits: &mut impl Bits) -> Option<Draft> {
         let places = bits.pick(&self.aims)?;
-        let aim = *bits.pick(places)?;
+        let mut aim = *bits.pick(places)?;
+        if let At::Anywhere = aim.at {
+            let elsewhere = self.parties.iter().filter_map(|(_, party)| match party {
+                Party::Behind(name) => Some(*name),
+                _ => None,
+            });
+            let elsewhere: SmallVec<[InterfaceName; 8]> = elsewhere.collect();
+            aim.at = At::Interface(*bits.pick(&elsewhere)?);
+        }
         let family = self.family_of(bits, aim.rule);
         let (origin, source, destination) = self.flow(bits, aim, family)?;
-        let transport = self.transport_for(bits, aim.rule, family);
+        let transport = self.transport_for(bits, aim.rule, family, [source, destination]);
         let mut packet = Packet::new(origin, source, destination, transport);
         // Messages have more neighbours than anything else: of other types, and of other codes.
         let misses = if Edge::Message.is_of(aim) { 2 } else { 1 };
@@ -212,6 +225,7 @@ impl Traffic<'_> {
                     false => Some((Origin::Arrives(workload.interface), here, there)),
                 }
             }
+            At::Anywhere => None,
             At::Interface(name) => {
                 let leads_there = |way| way == Way::Out(name);
                 // To the node or from it, or through it.
@@ -260,7 +274,13 @@ impl Traffic<'_> {
         if let Some(member) = pick_of(bits, family, members) {
             return Some(member);
         }
-        match side.nets.first() {
+        // Of one there is nothing to choose.
+        let net = match side.nets.as_slice() {
+            [] => None,
+            [one] => Some(one),
+            several => bits.pick(several),
+        };
+        match net {
             Some(net) if bits.chance(1, 2) => Some(self.inside(bits, *net)),
             _ => {
                 let party = self.party(bits)?;
@@ -294,10 +314,16 @@ impl Traffic<'_> {
             && !side.not_peers.iter().any(|index| is_peer(*index))
     }
 
-    fn transport_for(&self, bits: &mut impl Bits, rule: &Rule, family: Family) -> Transport {
+    fn transport_for(
+        &self,
+        bits: &mut impl Bits,
+        rule: &Rule,
+        family: Family,
+        [source, destination]: [IpAddr; 2],
+    ) -> Transport {
         let ports = Ports {
-            source: self.port_for(bits, &rule.source, family),
-            destination: self.port_for(bits, &rule.destination, family),
+            source: self.port_for(bits, &rule.source, source),
+            destination: self.port_for(bits, &rule.destination, destination),
         };
         let protocol = match rule.protocol {
             Some(protocol) => protocol.protocol(),
@@ -316,18 +342,38 @@ impl Traffic<'_> {
         transport
     }
 
-    fn port_for(&self, bits: &mut impl Bits, side: &Side, family: Family) -> u16 {
+    /// A port that one end of a rule asks for, of an address.
+    fn port_for(&self, bits: &mut impl Bits, side: &Side, address: IpAddr) -> u16 {
         let mut port = 80;
         for _ in 0..TRIES {
             port = match bits.pick(&side.ports) {
                 Some(RulePorts::Numbers(numbers)) => one_of(bits, *numbers),
-                _ => self.port(bits, family),
+                Some(RulePorts::Named(name)) => self.named_port(bits, name, address),
+                None => self.port(bits, Family::of(address)),
             };
             if !side.not_ports.iter().any(|ports| has(ports, port)) {
                 break;
             }
         }
         port
+    }
+
+    /// A port that somebody calls so: whose address it is, if that one does; seldom another.
+    fn named_port(&self, bits: &mut impl Bits, name: &str, address: IpAddr) -> u16 {
+        let named = self.world.selectable.iter().flat_map(|one| {
+            let has = one.nets.iter().any(|net| net.contains(&address));
+            let ports = one.ports.iter().filter(|port| port.name == name);
+            ports.map(move |port| (has, port.port))
+        });
+        let named: SmallVec<[(bool, u16); 8]> = named.collect();
+        let own = named.iter().copied().filter(|(has, _)| *has);
+        let own: SmallVec<[(bool, u16); 8]> = own.collect();
+        let among = match own.is_empty() || bits.chance(1, 8) {
+            true => &named,
+            false => &own,
+        };
+        let picked = bits.pick(among).copied();
+        picked.map_or_else(|| self.port(bits, Family::of(address)), |(_, port)| port)
     }
 
     /// Changes one thing that the rule asks for, to a value at one of its edges; where it asks for nothing
@@ -368,7 +414,7 @@ impl Traffic<'_> {
         let Some(near) = near else { return };
         match (aim.ingress, aim.at) {
             (false, _) => packet.destination = near,
-            (true, At::Interface(_)) => packet.source = near,
+            (true, At::Interface(_) | At::Anywhere) => packet.source = near,
             (true, At::Workload(_)) => {
                 packet.origin = self.origin_of(near).unwrap_or(packet.origin);
                 packet.source = near;

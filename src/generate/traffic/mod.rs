@@ -4,11 +4,14 @@
 //! * `party`: who sends and receives, and by which way;
 //! * `aimed`: packets that meet a rule of a policy, or just not;
 //! * `special`: what Calico treats in its own way: failsafe ports, floating addresses, encapsulation,
-//!   OpenStack's services, neighbour discovery, foreign sources.
+//!   OpenStack's services, neighbour discovery, foreign sources;
+//! * `modern`: what besides is treated so since API v3: tunnels, services, sources that are allowed, what
+//!   leaves the cluster.
 //!
 //! A share comes from [`super::random`], which knows the programmed rules alone.
 
 mod aimed;
+mod modern;
 mod party;
 mod special;
 
@@ -22,6 +25,7 @@ use super::random::Stream;
 use super::standing::{Shot, Standing};
 use super::world::PORTS;
 use crate::calico::World;
+use crate::calico::resources::Api;
 use crate::mark::Mark;
 use crate::node::Node;
 use crate::packet::{
@@ -48,6 +52,8 @@ const STANDINGS: [(usize, Standing); 7] = [
 #[derive(Debug)]
 pub struct Traffic<'a> {
     world: &'a World,
+    /// In which version of the API the world was said.
+    api: Api,
     ground: Ground<'a>,
     /// Whose packets there are, and how often they come.
     parties: Vec<(usize, Party)>,
@@ -57,10 +63,10 @@ pub struct Traffic<'a> {
 }
 
 impl<'a> Traffic<'a> {
-    /// The traffic of a world on a node; `firewall` is all that is programmed, Calico's rules
-    /// included.
+    /// The traffic of a world, said in a version of the API, on a node; `firewall` is all that is
+    /// programmed, Calico's rules included.
     #[must_use]
-    pub fn new(world: &'a World, node: &'a Node, firewall: &'a Firewall) -> Self {
+    pub fn new(world: &'a World, api: Api, node: &'a Node, firewall: &'a Firewall) -> Self {
         let ground = Ground::new(node, firewall);
         let v6 = node
             .addresses()
@@ -74,6 +80,7 @@ impl<'a> Traffic<'a> {
                 false => vec![Family::V4],
             },
             world,
+            api,
             ground,
         }
     }
@@ -102,7 +109,10 @@ impl<'a> Traffic<'a> {
         let family = bits.pick(&self.families).copied().unwrap_or(Family::V4);
         let drafted = match bits.below(16) {
             0..=8 => self.aimed(bits),
-            9..=11 => self.special(bits, family),
+            9..=11 => match self.api {
+                Api::V3 if bits.chance(3, 5) => self.special_of_v3(bits, family),
+                _ => self.special(bits, family),
+            },
             _ => None,
         };
         let drafted = drafted.or_else(|| self.plain(bits, family));
@@ -165,6 +175,9 @@ impl<'a> Traffic<'a> {
         if bits.chance(1, 4) {
             packet.mark = Mark(self.mark(bits, packet.family()));
         }
+        if self.api == Api::V3 && bits.chance(1, 12) {
+            packet.traffic_class = self.traffic_class(bits, packet.family());
+        }
         if bits.chance(1, 80) {
             packet.fragment = Some(Fragment {
                 offset: bits.one([0, 0, 100]),
@@ -176,7 +189,11 @@ impl<'a> Traffic<'a> {
 
     /// A mark that somebody left: all of Felix's bits, one of them, others, those that rules know, or any.
     fn mark(&self, bits: &mut impl Bits, family: Family) -> u32 {
-        let own = self.world.configuration.mark_mask;
+        let configuration = &self.world.configuration;
+        let own = match self.api {
+            Api::V1 => configuration.mark_mask,
+            Api::V3 => configuration.modern.mark_mask,
+        };
         let [a, b, c, d, ..] = bits.next().to_le_bytes();
         let any = u32::from_le_bytes([a, b, c, d]);
         match bits.below(6) {

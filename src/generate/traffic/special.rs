@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::party::{Party, pick_of};
 use super::{Traffic, message, of_protocol};
+use crate::calico::resources::Api;
 use crate::generate::bits::Bits;
 use crate::generate::draft::Draft;
 use crate::generate::ground::around;
@@ -35,6 +36,9 @@ impl Traffic<'_> {
 
     /// To a failsafe port or from one, or to its neighbour: at the node, or elsewhere.
     fn failsafe(&self, bits: &mut impl Bits, family: Family) -> Option<Draft> {
+        if self.api == Api::V3 {
+            return self.failsafe_of_v3(bits, family);
+        }
         let configuration = &self.world.configuration;
         let inbound = bits.chance(1, 2);
         let open = match inbound != bits.chance(1, 8) {
@@ -79,7 +83,11 @@ impl Traffic<'_> {
     }
 
     /// A floating address of a family, whom it stands for, and whose that is.
-    fn floating(&self, bits: &mut impl Bits, family: Family) -> Option<(IpAddr, IpAddr, usize)> {
+    pub(super) fn floating(
+        &self,
+        bits: &mut impl Bits,
+        family: Family,
+    ) -> Option<(IpAddr, IpAddr, usize)> {
         let all = self.world.workloads.iter().enumerate();
         let all = all.flat_map(|(index, workload)| {
             let floating = workload.floating.iter();

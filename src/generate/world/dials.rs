@@ -3,6 +3,7 @@
 use std::fmt;
 use std::num::NonZeroU64;
 
+use crate::calico::resources::Api;
 use crate::generate::bits::Bits;
 
 /// How large scenarios are, and how much they combine. The default is the default campaign: about a
@@ -58,9 +59,21 @@ impl Default for Dials {
     }
 }
 
-/// Makes the list of features once: the enumeration, its order, and how each is written.
+/// Which era's scenarios may have a feature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Since {
+    /// Both eras'.
+    Ever,
+    /// Those of API v1 alone.
+    V1Only,
+    /// Those of API v3.
+    V3,
+}
+
+/// Makes the list of features once: the enumeration, its order, since when there is each, and how each is
+/// written.
 macro_rules! features {
-    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+    ($($(#[$doc:meta])* $name:ident = $text:literal $since:ident,)*) => {
         /// Something that a generated scenario may have.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Feature {
@@ -78,103 +91,177 @@ macro_rules! features {
                     $(Self::$name => $text,)*
                 }
             }
+
+            fn since(self) -> Since {
+                match self {
+                    $(Self::$name => Since::$since,)*
+                }
+            }
         }
     };
 }
 
 features! {
     /// Addresses of IPv6 beside those of IPv4.
-    V6 = "IPv6",
+    V6 = "IPv6" Ever,
     /// `Ipv6Support: false`.
-    V6Off = "IPv6 ungoverned",
+    V6Off = "IPv6 ungoverned" Ever,
     /// A second network of the node.
-    SecondNetwork = "second network",
+    SecondNetwork = "second network" Ever,
     /// Workloads on another node, and what its routes lead to.
-    OtherNode = "another node",
+    OtherNode = "another node" Ever,
     /// Host endpoints.
-    Hosts = "host endpoints",
+    Hosts = "host endpoints" Ever,
     /// Host endpoints that name no interface, but expect addresses.
-    HostsByAddress = "host endpoints by address",
+    HostsByAddress = "host endpoints by address" Ever,
     /// Several host endpoints for one interface.
-    OverlappingHosts = "overlapping host endpoints",
+    OverlappingHosts = "overlapping host endpoints" Ever,
     /// A host endpoint of `lo`, of an interface that is not there, or of a workload's.
-    OddHosts = "host endpoints of odd interfaces",
+    OddHosts = "host endpoints of odd interfaces" Ever,
     /// `doNotTrack` policies.
-    Untracked = "doNotTrack policies",
-    /// Pools within pools, and a workload outside of all.
-    NestedPools = "nested pools",
+    Untracked = "doNotTrack policies" Ever,
+    /// Several pools, in API v1 within each other, and a workload outside of all.
+    NestedPools = "nested pools" Ever,
     /// `nat-outgoing` pools.
-    NatOutgoing = "outgoing NAT",
+    NatOutgoing = "outgoing NAT" Ever,
     /// Pools with IP in IP, and `IpInIpEnabled`.
-    IpInIp = "IP in IP",
+    IpInIp = "IP in IP" Ever,
     /// Floating addresses.
-    Floating = "floating addresses",
+    Floating = "floating addresses" Ever,
     /// Endpoints that are administratively down.
-    Down = "endpoints down",
+    Down = "endpoints down" Ever,
     /// Interfaces that look like workloads' and are nobody's.
-    UnknownInterfaces = "unknown interfaces",
+    UnknownInterfaces = "unknown interfaces" Ever,
     /// Workloads with several addresses of a family, or none.
-    Addresses = "several addresses",
+    Addresses = "several addresses" Ever,
     /// `InterfacePrefix` with two prefixes, of which one may begin the other.
-    TwoPrefixes = "two interface prefixes",
+    TwoPrefixes = "two interface prefixes" Ever,
     /// `InterfacePrefix: tap`, by which Felix takes a node for one of OpenStack.
-    TapPrefix = "prefix tap",
+    TapPrefix = "prefix tap" Ever,
     /// Interfaces whose names begin alike, up to 15 letters long.
-    AlikeInterfaces = "alike interfaces",
+    AlikeInterfaces = "alike interfaces" Ever,
     /// `IptablesMarkMask`.
-    MarkMask = "mark mask",
+    MarkMask = "mark mask" Ever,
     /// `DefaultEndpointToHostAction`.
-    EndpointToHost = "endpoint to host",
+    EndpointToHost = "endpoint to host" Ever,
     /// `ChainInsertMode: append`.
-    Append = "append",
+    Append = "append" Ever,
     /// `LogPrefix`.
-    LogPrefix = "log prefix",
+    LogPrefix = "log prefix" Ever,
     /// `FailsafeInboundHostPorts` and `FailsafeOutboundHostPorts`.
-    Failsafes = "failsafe lists",
+    Failsafes = "failsafe lists" Ever,
     /// `ClusterType` with OpenStack in it.
-    OpenStack = "cluster type",
+    OpenStack = "cluster type" V1Only,
     /// `MetadataAddr` and `MetadataPort`.
-    Metadata = "metadata service",
+    Metadata = "metadata service" Ever,
     /// Profiles.
-    Profiles = "profiles",
+    Profiles = "profiles" Ever,
     /// Labels and tags of profiles.
-    ProfileLabels = "profile labels",
+    ProfileLabels = "profile labels" Ever,
     /// Labels without a value.
-    EmptyLabels = "empty labels",
+    EmptyLabels = "empty labels" Ever,
     /// Rules with selectors and tags.
-    Selectors = "selectors",
+    Selectors = "selectors" Ever,
     /// Rules with prefixes.
-    Nets = "nets",
+    Nets = "nets" Ever,
     /// Rules with ports.
-    Ports = "ports",
+    Ports = "ports" Ever,
     /// Lists of ports around the 15 slots of a rule.
-    ManyPorts = "many ports",
+    ManyPorts = "many ports" Ever,
     /// Rules about ICMP messages.
-    Icmp = "ICMP",
+    Icmp = "ICMP" Ever,
     /// Rules about protocols, by name and by number.
-    Protocols = "protocols",
+    Protocols = "protocols" Ever,
     /// Rules that say what shall not be.
-    Negations = "negations",
+    Negations = "negations" Ever,
     /// Rules with `ipVersion`.
-    Families = "ipVersion",
+    Families = "ipVersion" Ever,
     /// Rules that ask for everything at once.
-    AllFields = "all fields",
+    AllFields = "all fields" Ever,
     /// Rules that iptables refuses: a field and its negation in one.
-    Clashes = "clashing fields",
+    Clashes = "clashing fields" Ever,
     /// Rules that log.
-    Log = "log",
+    Log = "log" Ever,
     /// Rules that pass.
-    Pass = "pass",
+    Pass = "pass" Ever,
     /// Policies of the same order, or none.
-    EqualOrders = "equal orders",
+    EqualOrders = "equal orders" Ever,
     /// Names of policies and profiles around the length at which chains' are hashed.
-    LongNames = "long names",
+    LongNames = "long names" Ever,
     /// Rules of other programs.
-    Foreign = "foreign rules",
+    Foreign = "foreign rules" Ever,
     /// Base policies DROP.
-    BaseDrop = "base policies",
+    BaseDrop = "base policies" Ever,
     /// Other settings of the node: reverse path filters, forwarding, missing routes.
-    OddNode = "odd node",
+    OddNode = "odd node" Ever,
+    /// Tiers besides the usual one, with orders and default actions.
+    Tiers = "tiers" V3,
+    /// Policies that say which directions they govern.
+    Types = "policy types" V3,
+    /// Staged policies, and tiers of nothing else.
+    Staged = "staged policies" V3,
+    /// Policies that follow each other with one selector, more than a group asks in one go.
+    Groups = "policy groups" V3,
+    /// `NetworkPolicy` beside `GlobalNetworkPolicy`.
+    Namespaces = "namespaced policies" V3,
+    /// Selectors of namespaces.
+    NamespaceSelectors = "namespace selectors" V3,
+    /// Service accounts, and policies and rules about them.
+    ServiceAccounts = "service accounts" V3,
+    /// Network sets, global and of a namespace.
+    NetworkSets = "network sets" V3,
+    /// Rules with ports by name, and endpoints that have such.
+    NamedPorts = "named ports" V3,
+    /// Rules that name services.
+    Services = "services" V3,
+    /// Rules with several prefixes in a field.
+    SeveralNets = "several nets" V3,
+    /// Rules on which their author notes something.
+    Notes = "rule annotations" V3,
+    /// `applyOnForward` policies.
+    Forward = "applyOnForward policies" V3,
+    /// `preDNAT` policies.
+    PreDnat = "preDNAT policies" V3,
+    /// The host endpoint of all other interfaces.
+    Wildcard = "wildcard host endpoint" V3,
+    /// So many workloads that trees of interfaces branch twice.
+    ManyWorkloads = "many workloads" V3,
+    /// Pools with VXLAN, `vxlanEnabled` and `vxlanPort`.
+    Vxlan = "VXLAN" V3,
+    /// WireGuard of either family, its ports and interfaces.
+    Wireguard = "WireGuard" V3,
+    /// `allowVXLANPacketsFromWorkloads` and `allowIPIPPacketsFromWorkloads`.
+    WorkloadTunnels = "tunnels of workloads" V3,
+    /// kube-proxy with IPVS.
+    Ipvs = "IPVS" V3,
+    /// Services' addresses, and `serviceLoopPrevention`.
+    ServiceLoops = "service loops" V3,
+    /// kube-proxy's rules for services beside Calico's.
+    KubeProxy = "kube-proxy" V3,
+    /// Translations by other programs.
+    OtherNat = "others' NAT" V3,
+    /// `iptablesFilterAllowAction` and `iptablesMangleAllowAction`.
+    AllowActions = "allow actions" V3,
+    /// `iptablesFilterDenyAction`.
+    DenyAction = "deny action" V3,
+    /// `disableConntrackInvalidCheck`.
+    InvalidCheck = "no check of invalid" V3,
+    /// `natPortRange`, `natOutgoingAddress`, `natOutgoingExclusions`, and the interface of outgoing NAT.
+    NatOptions = "options of NAT" V3,
+    /// `logActionRateLimit`.
+    LogRate = "log rate" V3,
+    /// Flow logs.
+    FlowLogs = "flow logs" V3,
+    /// Istio's ambient mode.
+    Istio = "Istio" V3,
+    /// Limits of packets and connections.
+    Qos = "QoS limits" V3,
+    /// Endpoints' DSCP.
+    Dscp = "DSCP" V3,
+    /// `allowSpoofedSourcePrefixes`.
+    AllowedSources = "allowed sources" V3,
+    /// What is refused behind one option, or does nothing good: kept, and seldom.
+    Refusals = "odd values" V3,
 }
 
 impl fmt::Display for Feature {
@@ -183,32 +270,49 @@ impl fmt::Display for Feature {
     }
 }
 
+impl Feature {
+    /// Those that scenarios of one version of the API may have.
+    pub fn of(api: Api) -> impl Iterator<Item = Self> {
+        let all = Self::ALL.iter().copied();
+        all.filter(move |feature| match feature.since() {
+            Since::Ever => true,
+            Since::V1Only => api == Api::V1,
+            Since::V3 => api == Api::V3,
+        })
+    }
+
+    /// How likely it is, in percent: most as the dial says, what most scenarios are about more often, what
+    /// spoils whole scenarios less.
+    fn likely(self, dial: usize) -> usize {
+        match self {
+            Self::V6
+            | Self::Hosts
+            | Self::Selectors
+            | Self::Profiles
+            | Self::Tiers
+            | Self::EndpointToHost => (100 + dial) / 2,
+            Self::V6Off => dial * 2 / 3,
+            Self::TapPrefix | Self::OddNode => dial / 4,
+            Self::Clashes | Self::DenyAction | Self::Refusals => dial / 8,
+            _ => dial,
+        }
+    }
+}
+
 /// A set of features.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Features(u64);
+pub struct Features(u128);
 
 impl Features {
     /// None.
     pub const NONE: Self = Self(0);
 
-    /// A fresh subset: each by itself, as likely as the dial says; what most scenarios are about more
-    /// often, what spoils whole scenarios less.
-    pub fn draw(bits: &mut impl Bits, dials: &Dials) -> Self {
+    /// A fresh subset of what scenarios of a version of the API may have: each by itself.
+    pub fn draw(bits: &mut impl Bits, dials: &Dials, api: Api) -> Self {
         let mut drawn = Self::NONE;
-        for feature in Feature::ALL {
-            let likely = match feature {
-                Feature::V6
-                | Feature::Hosts
-                | Feature::Selectors
-                | Feature::Profiles
-                | Feature::EndpointToHost => (100 + dials.features) / 2,
-                Feature::V6Off => dials.features * 2 / 3,
-                Feature::TapPrefix | Feature::OddNode => dials.features / 4,
-                Feature::Clashes => dials.features / 8,
-                _ => dials.features,
-            };
-            if bits.chance(likely, 100) {
-                drawn.add(*feature);
+        for feature in Feature::of(api) {
+            if bits.chance(feature.likely(dials.features), 100) {
+                drawn.add(feature);
             }
         }
         drawn
@@ -249,18 +353,29 @@ mod tests {
     }
 
     #[test]
+    fn each_era_has_features_of_its_own() {
+        let of = |api| -> Vec<Feature> { Feature::of(api).collect() };
+        let (v1, v3) = (of(Api::V1), of(Api::V3));
+        assert!(v1.contains(&Feature::OpenStack) && !v3.contains(&Feature::OpenStack));
+        assert!(v3.contains(&Feature::Tiers) && !v1.contains(&Feature::Tiers));
+        assert!(v1.contains(&Feature::V6) && v3.contains(&Feature::V6));
+    }
+
+    #[test]
     fn the_dial_decides_how_many_there_are() {
         let mut bits = Seeded::new(1);
-        let mut drawn = |features| {
+        let mut drawn = |features, api| {
             let dials = Dials {
                 features,
                 ..Dials::default()
             };
-            let sets = (0..200).map(|_| Features::draw(&mut bits, &dials).iter().count());
+            let sets = (0..200).map(|_| Features::draw(&mut bits, &dials, api).iter().count());
             sets.sum::<usize>() / 200
         };
-        assert!(drawn(0) < 5);
-        assert!(drawn(20) < drawn(60));
-        assert_eq!(drawn(1000), Feature::ALL.len());
+        for api in [Api::V1, Api::V3] {
+            assert!(drawn(0, api) < 5);
+            assert!(drawn(20, api) < drawn(60, api));
+            assert_eq!(drawn(1000, api), Feature::of(api).count());
+        }
     }
 }

@@ -53,17 +53,7 @@ impl<B: Bits> Maker<'_, B> {
                 workloads.push(self.workload(number, name, site));
             }
         }
-        if self.has(Feature::UnknownInterfaces) {
-            let name = self.interface(configuration, count, &mut names);
-            if let Some(name) = name {
-                self.unknown(name, count, site);
-            }
-            if self.bits.chance(1, 3)
-                && let Some(name) = self.nearly_alike(configuration, &mut names)
-            {
-                self.unknown(name, count + 1, site);
-            }
-        }
+        self.strays(configuration, count, &mut names, site);
         if self.has(Feature::OtherNode) {
             for number in 0..=self.bits.below(2) {
                 workloads.extend(self.remote(number, site));
@@ -72,8 +62,29 @@ impl<B: Bits> Maker<'_, B> {
         workloads
     }
 
+    /// Interfaces that look like workloads' and are nobody's, and one that nearly does.
+    pub(super) fn strays(
+        &mut self,
+        configuration: &Configuration,
+        count: usize,
+        names: &mut BTreeSet<InterfaceName>,
+        site: &mut Site,
+    ) {
+        if self.has(Feature::UnknownInterfaces) {
+            let name = self.interface(configuration, count, names);
+            if let Some(name) = name {
+                self.unknown(name, count, site);
+            }
+            if self.bits.chance(1, 3)
+                && let Some(name) = self.nearly_alike(configuration, names)
+            {
+                self.unknown(name, count + 1, site);
+            }
+        }
+    }
+
     /// The name of a workload's interface; `None` where there is none left that begins so.
-    fn interface(
+    pub(super) fn interface(
         &mut self,
         configuration: &Configuration,
         number: usize,
@@ -144,7 +155,7 @@ impl<B: Bits> Maker<'_, B> {
         workload
     }
 
-    fn addresses(&mut self, family: Family, number: usize) -> Vec<IpAddr> {
+    pub(super) fn addresses(&mut self, family: Family, number: usize) -> Vec<IpAddr> {
         let several = self.has(Feature::Addresses);
         let count = if several {
             self.bits.one([0, 1, 2, 3])
@@ -164,7 +175,7 @@ impl<B: Bits> Maker<'_, B> {
 
     /// Addresses outside for some of those inside: of nobody, of the node's network, of a pool; two
     /// for one, or one for two.
-    fn floating(&mut self, number: usize, inside: &[IpAddr]) -> Vec<FloatingAddress> {
+    pub(super) fn floating(&mut self, number: usize, inside: &[IpAddr]) -> Vec<FloatingAddress> {
         let mut floating = Vec::new();
         for inside in inside {
             let count = self.bits.one([0, 1, 1, 2]);
@@ -272,7 +283,7 @@ impl<B: Bits> Maker<'_, B> {
         hosts
     }
 
-    fn host(
+    pub(super) fn host(
         &mut self,
         number: usize,
         interface: InterfaceName,

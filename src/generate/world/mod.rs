@@ -1,4 +1,5 @@
-//! Makers of scenarios from nothing, for the seed's era (Calico 2.1, API v1).
+//! Makers of scenarios from nothing: here for the seed's era (Calico 2.1, API v1), in [`modern`] for that
+//! of API v3, which shares what both say alike.
 //!
 //! * [`dials`]: how large scenarios are, and what is in them;
 //! * `site`: the node, its networks and pools, and whose addresses there are;
@@ -9,12 +10,13 @@
 //! * `options`: what Felix is told;
 //! * `foreign`: what else is on the node.
 //!
-//! Everything is what API v1 takes. What of it Felix or the tools can't do is theirs to say.
+//! Everything is what the API takes. What of it Felix or the tools can't do is theirs to say.
 
 pub mod dials;
 mod endpoint;
 mod foreign;
 mod labels;
+mod modern;
 mod names;
 mod options;
 mod policy;
@@ -33,10 +35,10 @@ pub use dials::{Dials, Feature, Features};
 pub(in crate::generate) use ports::PORTS;
 use site::Site;
 
-/// A scenario without packets: a node, Calico's resources (API v1), and of the firewall what other
-/// programs keep there.
-pub fn scenario(bits: &mut impl Bits, dials: &Dials) -> Scenario {
-    Cluster::make(bits, dials).scenario(bits)
+/// A scenario without packets: a node, Calico's resources of a version of the API, and of the firewall
+/// what other programs keep there.
+pub fn scenario(bits: &mut impl Bits, dials: &Dials, api: Api) -> Scenario {
+    Cluster::make(bits, dials, api).scenario(bits)
 }
 
 /// What a scenario has but for policies and profiles' rules: the node, its endpoints, pools, options, and the
@@ -51,9 +53,9 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Makes one with a fresh subset of the features.
-    pub fn make(bits: &mut impl Bits, dials: &Dials) -> Self {
-        let features = Features::draw(bits, dials);
+    /// Makes one of a version of the API, with a fresh subset of what there is in it.
+    pub fn make(bits: &mut impl Bits, dials: &Dials, api: Api) -> Self {
+        let features = Features::draw(bits, dials, api);
         let large = dials.large > 0 && bits.chance(1, dials.large);
         let size = if large { 2 + bits.below(4) } else { 1 };
         let mut maker = Maker {
@@ -62,29 +64,10 @@ impl Cluster {
             features,
             size,
         };
-        let told = FelixConfiguration {
-            node: None,
-            settings: maker.settings(),
+        let (site, resources, firewall) = match api {
+            Api::V1 => maker.cluster(),
+            Api::V3 => maker.modern_cluster(),
         };
-        let mut configuration = Configuration::default();
-        told.apply(&mut configuration);
-        let mut site = maker.site(&configuration);
-        let mut workloads = maker.workloads(&configuration, &mut site);
-        let profiles = maker.profiles();
-        for workload in &mut workloads {
-            workload.profiles = maker.some_profiles(&profiles);
-        }
-        let resources = Resources {
-            api: Api::V1,
-            configurations: vec![told],
-            nodes: maker.nodes(),
-            pools: site.pools.clone(),
-            hosts: maker.hosts(&site, &workloads, &profiles),
-            workloads,
-            profiles,
-            ..Resources::default()
-        };
-        let firewall = maker.firewall(&site);
         Self {
             dials: *dials,
             features,
@@ -110,13 +93,10 @@ impl Cluster {
             size: self.size,
         };
         let mut resources = self.resources.clone();
-        for profile in &mut resources.profiles {
-            maker.give_rules(profile, &self.site);
+        match resources.api {
+            Api::V1 => maker.give_policies(&mut resources, &self.site),
+            Api::V3 => maker.modern_policies(&mut resources, &self.site),
         }
-        let of_workloads = resources.workloads.iter().map(|one| &one.profiles);
-        let of_hosts = resources.hosts.iter().map(|one| &one.profiles);
-        let are_profiled = of_workloads.chain(of_hosts).any(|names| !names.is_empty());
-        resources.policies = maker.policies(&self.site, are_profiled);
         Scenario {
             name: self.site.node.name.clone(),
             why: None,
@@ -139,6 +119,45 @@ struct Maker<'a, B> {
 }
 
 impl<B: Bits> Maker<'_, B> {
+    /// What a scenario of API v1 has but for policies and profiles' rules.
+    fn cluster(&mut self) -> (Site, Resources, Firewall) {
+        let told = FelixConfiguration {
+            node: None,
+            settings: self.settings(),
+        };
+        let mut configuration = Configuration::default();
+        told.apply(&mut configuration);
+        let mut site = self.site(&configuration);
+        let mut workloads = self.workloads(&configuration, &mut site);
+        let profiles = self.profiles();
+        for workload in &mut workloads {
+            workload.profiles = self.some_profiles(&profiles);
+        }
+        let resources = Resources {
+            api: Api::V1,
+            configurations: vec![told],
+            nodes: self.nodes(),
+            pools: site.pools.clone(),
+            hosts: self.hosts(&site, &workloads, &profiles),
+            workloads,
+            profiles,
+            ..Resources::default()
+        };
+        let firewall = self.firewall(&site);
+        (site, resources, firewall)
+    }
+
+    /// Policies, and rules in the profiles, for a cluster of API v1.
+    fn give_policies(&mut self, resources: &mut Resources, site: &Site) {
+        for profile in &mut resources.profiles {
+            self.give_rules(profile, site);
+        }
+        let of_workloads = resources.workloads.iter().map(|one| &one.profiles);
+        let of_hosts = resources.hosts.iter().map(|one| &one.profiles);
+        let are_profiled = of_workloads.chain(of_hosts).any(|names| !names.is_empty());
+        resources.policies = self.policies(site, are_profiled);
+    }
+
     /// Whether a feature is in this scenario.
     fn has(&self, feature: Feature) -> bool {
         self.features.has(feature)

@@ -116,7 +116,7 @@ impl<B: Bits> Maker<'_, B> {
     }
 
     /// Where OpenStack's metadata service listens: nowhere, on the node itself, or elsewhere.
-    fn metadata(&mut self) -> Vec<Setting> {
+    pub(super) fn metadata(&mut self) -> Vec<Setting> {
         let own = OWN_V4.to_string();
         let address = match self.bits.below(16) {
             0..=3 => "127.0.0.1",

@@ -49,7 +49,8 @@ impl<B: Bits> Maker<'_, B> {
         }
     }
 
-    fn order(&mut self) -> Option<Order> {
+    /// Where a policy stands.
+    pub(super) fn order(&mut self) -> Option<Order> {
         if self.has(Feature::EqualOrders) {
             return match self.bits.chance(1, 2) {
                 true => None,

@@ -25,7 +25,7 @@ const LENGTHS_V6: [u8; 8] = [0, 1, 16, 64, 120, 126, 127, 128];
 
 /// What a rule may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Field {
+pub(super) enum Field {
     Family,
     Protocol,
     Icmp,
@@ -37,7 +37,7 @@ enum Field {
 
 /// Which end of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     Source,
     Destination,
 }
@@ -57,7 +57,8 @@ impl Field {
         Self::Tag(End::Destination),
     ];
 
-    fn feature(self) -> Feature {
+    /// By which feature rules ask for it.
+    pub(super) fn feature(self) -> Feature {
         match self {
             Self::Family => Feature::Families,
             Self::Protocol => Feature::Protocols,
@@ -71,8 +72,8 @@ impl Field {
 }
 
 /// The packet that a rule is about: who to whom.
-struct About {
-    family: Family,
+pub(super) struct About {
+    pub(super) family: Family,
     source: IpAddr,
     destination: IpAddr,
 }
@@ -96,7 +97,7 @@ impl<B: Bits> Maker<'_, B> {
         rule
     }
 
-    fn action(&mut self) -> Action {
+    pub(super) fn action(&mut self) -> Action {
         let log = if self.has(Feature::Log) { 2 } else { 0 };
         let pass = if self.has(Feature::Pass) { 3 } else { 0 };
         let actions = [
@@ -108,7 +109,7 @@ impl<B: Bits> Maker<'_, B> {
         self.bits.weighted(&actions).unwrap_or(Action::Allow)
     }
 
-    fn about(&mut self, site: &Site) -> About {
+    pub(super) fn about(&mut self, site: &Site) -> About {
         let family = match self.at_times(Feature::V6, 1, 2) {
             true => Family::V6,
             false => Family::V4,
@@ -130,7 +131,7 @@ impl<B: Bits> Maker<'_, B> {
         }
     }
 
-    fn ask(&mut self, rule: &mut Rule, field: Field, about: &About, site: &Site) {
+    pub(super) fn ask(&mut self, rule: &mut Rule, field: Field, about: &About, site: &Site) {
         let negated = self.at_times(Feature::Negations, 1, 3);
         let also = self.has(Feature::Clashes) && self.bits.chance(1, 4);
         match field {
@@ -216,7 +217,7 @@ impl<B: Bits> Maker<'_, B> {
     }
 
     /// A prefix around an address, or now and then around another.
-    fn net(&mut self, site: &Site, address: IpAddr) -> IpNet {
+    pub(super) fn net(&mut self, site: &Site, address: IpAddr) -> IpNet {
         let family = Family::of(address);
         let address = match self.bits.chance(1, 4) {
             true => self.anyone(site, family),
@@ -230,7 +231,7 @@ impl<B: Bits> Maker<'_, B> {
     }
 
     /// A prefix that rather spares an address.
-    fn not_net(&mut self, site: &Site, address: IpAddr) -> IpNet {
+    pub(super) fn not_net(&mut self, site: &Site, address: IpAddr) -> IpNet {
         let other = self.anyone(site, Family::of(address));
         let net = self.net(site, other);
         match net.contains(&address) && self.bits.chance(2, 3) {
@@ -241,7 +242,7 @@ impl<B: Bits> Maker<'_, B> {
 
     /// Gives a rule what the API demands beside what it asks: a protocol with ports for ports, ICMP for
     /// its messages, one family throughout.
-    fn make_whole(&mut self, rule: &mut Rule) {
+    pub(super) fn make_whole(&mut self, rule: &mut Rule) {
         let ports = [&rule.source, &rule.destination]
             .iter()
             .any(|entity| !entity.ports.is_empty() || !entity.not_ports.is_empty());
@@ -327,7 +328,7 @@ impl<B: Bits> Maker<'_, B> {
 
 impl About {
     /// One end of a rule, and the address of the packet there.
-    fn end<'r>(&self, rule: &'r mut Rule, end: End) -> (&'r mut Entity, IpAddr) {
+    pub(super) fn end<'r>(&self, rule: &'r mut Rule, end: End) -> (&'r mut Entity, IpAddr) {
         match end {
             End::Source => (&mut rule.source, self.source),
             End::Destination => (&mut rule.destination, self.destination),

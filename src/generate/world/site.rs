@@ -20,8 +20,8 @@ pub(super) const OTHER: &str = "there";
 pub(super) const OWN_V4: Ipv4Addr = Ipv4Addr::new(192, 168, 40, 11);
 const OWN_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x192, 0x168, 0x40, 0, 0, 0, 0x11);
 /// The other node's.
-const OTHER_V4: Ipv4Addr = Ipv4Addr::new(192, 168, 40, 12);
-const OTHER_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x192, 0x168, 0x40, 0, 0, 0, 0x12);
+pub(super) const OTHER_V4: Ipv4Addr = Ipv4Addr::new(192, 168, 40, 12);
+pub(super) const OTHER_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x192, 0x168, 0x40, 0, 0, 0, 0x12);
 const GATEWAY_V4: Ipv4Addr = Ipv4Addr::new(192, 168, 40, 1);
 const GATEWAY_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x192, 0x168, 0x40, 0, 0, 0, 1);
 /// The node's address on its second network, and a neighbour there.
@@ -104,9 +104,9 @@ fn interface(name: &str) -> Option<InterfaceName> {
 }
 
 impl<B: Bits> Maker<'_, B> {
-    /// The node with its networks, and the pools; nobody has a workload yet.
-    pub(super) fn site(&mut self, configuration: &Configuration) -> Site {
-        let mut site = Site {
+    /// The node without an interface.
+    fn unconnected(&mut self) -> Site {
+        Site {
             node: Node {
                 name: NAME.to_owned(),
                 interfaces: Vec::new(),
@@ -114,14 +114,33 @@ impl<B: Bits> Maker<'_, B> {
                 forwards_v4: !self.at_times(Feature::OddNode, 1, 10),
                 forwards_v6: !self.at_times(Feature::OddNode, 1, 10),
             },
-            pools: self.pools(),
+            pools: Vec::new(),
             uplinks: Vec::new(),
             people: [Vec::new(), Vec::new()],
-        };
-        self.first_network(&mut site);
-        if self.has(Feature::SecondNetwork) {
-            self.second_network(&mut site);
         }
+    }
+
+    /// Gives it its networks.
+    fn connect(&mut self, site: &mut Site) {
+        self.first_network(site);
+        if self.has(Feature::SecondNetwork) {
+            self.second_network(site);
+        }
+    }
+
+    /// The node with its networks and these pools, and nothing else yet.
+    pub(super) fn bare_site(&mut self, pools: Vec<Pool>) -> Site {
+        let mut site = self.unconnected();
+        site.pools = pools;
+        self.connect(&mut site);
+        site
+    }
+
+    /// The node with its networks, and the pools; nobody has a workload yet.
+    pub(super) fn site(&mut self, configuration: &Configuration) -> Site {
+        let mut site = self.unconnected();
+        site.pools = self.pools();
+        self.connect(&mut site);
         if configuration.ip_in_ip
             && let Some(name) = interface("tunl0")
         {
@@ -141,7 +160,8 @@ impl<B: Bits> Maker<'_, B> {
         site
     }
 
-    fn uplink(&mut self, site: &mut Site, name: InterfaceName, addresses: Vec<IpNet>) {
+    /// Adds an interface that leads elsewhere.
+    pub(super) fn uplink(&mut self, site: &mut Site, name: InterfaceName, addresses: Vec<IpNet>) {
         let reverse_path = match self.at_times(Feature::OddNode, 1, 2) {
             true => self.bits.one([ReversePath::Strict, ReversePath::Loose]),
             false => ReversePath::Off,

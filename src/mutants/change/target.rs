@@ -1,19 +1,10 @@
 //! Faults in what a rule does.
 
 use super::next;
+use crate::diff::chains::DIRECTIONS;
 use crate::mutants::Fault;
 use crate::xtables::Target;
 use crate::xtables::target::{NatRange, Xmark};
-
-/// The beginnings of chains' names that differ in the direction alone.
-const DIRECTIONS: [[&str; 2]; 6] = [
-    ["cali-pi-", "cali-po-"],
-    ["cali-pri-", "cali-pro-"],
-    ["cali-tw-", "cali-fw-"],
-    ["cali-th-", "cali-fh-"],
-    ["cali-to-wl-dispatch", "cali-from-wl-dispatch"],
-    ["cali-to-host-endpoint", "cali-from-host-endpoint"],
-];
 
 /// What a target becomes; `None` where the fault does not apply to it. `chains` are those of its table.
 pub(super) fn change(fault: Fault, target: &Target, chains: &[&str]) -> Option<Target> {

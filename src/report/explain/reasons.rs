@@ -10,11 +10,14 @@ use std::fmt::{self, Display};
 
 use crate::calico::World;
 use crate::calico::world::{HostInterface, Stage};
+use crate::diff::chains::{self, is_of_endpoint};
 use crate::hash;
 use crate::intent::opinion::At;
 use crate::intent::{By, Clause, Decision, Endpoint, Exit, Heading, Judge, Opinion, Verdict};
 use crate::journey::Step;
-use crate::render::seed::names::{self, Direction};
+use crate::render::Layout;
+use crate::render::modern::names as modern;
+use crate::render::names::{self, Direction};
 use crate::verdict::NotProgrammed;
 use crate::xtables::{Firewall, Match, Rule, TableName, Target};
 
@@ -50,8 +53,15 @@ pub struct Reasoned {
 impl Reason {
     /// The reasons of an opinion, for a packet that went this way.
     #[must_use]
-    pub fn new(judge: &Judge<'_>, opinion: &Opinion, firewall: &Firewall, steps: &[Step]) -> Self {
+    pub fn new(
+        layout: Layout,
+        judge: &Judge<'_>,
+        opinion: &Opinion,
+        firewall: &Firewall,
+        steps: &[Step],
+    ) -> Self {
         let way = Way {
+            layout,
             world: judge.world(),
             firewall,
             steps,
@@ -141,6 +151,7 @@ fn without_rule(decision: Decision) -> &'static str {
 
 /// A packet's way through the rules.
 struct Way<'a> {
+    layout: Layout,
     world: &'a World,
     firewall: &'a Firewall,
     steps: &'a [Step],
@@ -154,12 +165,8 @@ impl<'a> Way<'a> {
                 let tier = self.world.tiers.get(policy.tier);
                 match tier.and_then(|tier| tier.policies.get(policy.policy)) {
                     Some(policy) => {
-                        let table = match policy.stage {
-                            Stage::Untracked => TableName::Raw,
-                            _ => TableName::Filter,
-                        };
-                        let chain = direction(at).policy_chain(&policy.name);
-                        self.asked(at, table, &chain)
+                        let chain = chains::of_policy(self.layout, direction(at), policy);
+                        self.asked(at, tables_of(policy.stage), &chain)
                     }
                     None => Vec::new(),
                 }
@@ -167,12 +174,12 @@ impl<'a> Way<'a> {
             By::Profile { at, profile, .. } => match self.profile(at.endpoint, profile) {
                 Some(name) => {
                     let chain = direction(at).profile_chain(name);
-                    self.asked(at, TableName::Filter, &chain)
+                    self.asked(at, tables_of(Stage::Normal), &chain)
                 }
                 None => Vec::new(),
             },
             By::Tier { at, .. } | By::NoProfile { at } => self.last(|step, rule| {
-                step.table == TableName::Filter
+                tables_of(Stage::Normal).contains(&step.table)
                     && self.is_of(at, &step.chain)
                     && rule.target == Target::Drop
             }),
@@ -185,7 +192,7 @@ impl<'a> Way<'a> {
             }
             By::Connection => self.last(|step, rule| {
                 let by_state = |one: &Match| matches!(one, Match::Conntrack(_) | Match::State(_));
-                HOOKED.contains(&step.chain.as_str())
+                (HOOKED.contains(&step.chain.as_str()) || is_of_endpoint(&step.chain))
                     && rule.matches.iter().any(by_state)
                     && ends(&rule.target)
             }),
@@ -202,11 +209,12 @@ impl<'a> Way<'a> {
 
     /// The rule in a policy's chain that marked or dropped the packet where an endpoint's chain asked
     /// it: the last, and what came after a mark is its return.
-    fn asked(&self, at: At, table: TableName, chain: &str) -> Vec<&'a Step> {
+    fn asked(&self, at: At, tables: &[TableName], chain: &str) -> Vec<&'a Step> {
         let mut asking = false;
         let mut found = Vec::new();
-        for step in self.steps.iter().filter(|step| step.table == table) {
-            if is_endpoints(&step.chain) {
+        let in_tables = |step: &&Step| tables.contains(&step.table);
+        for step in self.steps.iter().filter(in_tables) {
+            if is_of_endpoint(&step.chain) {
                 asking = self.is_of(at, &step.chain);
             }
             let here = asking && step.chain == chain && is_match(step);
@@ -224,7 +232,7 @@ impl<'a> Way<'a> {
                 self.last(|step, rule| step.table == TableName::Raw && rule.target == Target::Drop)
             }
             Clause::I6FromDown | Clause::I6ToDown => {
-                self.last(|step, rule| is_endpoints(&step.chain) && rule.target == Target::Drop)
+                self.last(|step, rule| is_of_endpoint(&step.chain) && rule.target == Target::Drop)
             }
             Clause::I8Defer => {
                 self.last(|step, rule| step.chain == HOOKED[2] && rule.target == Target::Return)
@@ -265,14 +273,17 @@ impl<'a> Way<'a> {
     /// Whether a chain is that of an endpoint in a direction. Which interface a host endpoint that names
     /// none came to have is the node's affair; its chain is any host endpoint's.
     fn is_of(&self, at: At, chain: &str) -> bool {
-        let (to, from) = match at.endpoint {
-            Endpoint::Workload(_) => (names::TO_WORKLOAD, names::FROM_WORKLOAD),
-            Endpoint::Host(_) => (names::FROM_HOST, names::TO_HOST),
+        let prefixes: &[&str] = match (at.endpoint, at.heading) {
+            (Endpoint::Workload(_), Heading::Ingress) => &[names::TO_WORKLOAD],
+            (Endpoint::Workload(_), Heading::Egress) => &[names::FROM_WORKLOAD],
+            (Endpoint::Host(_), Heading::Ingress) => {
+                &[names::FROM_HOST, modern::FROM_HOST_FORWARD_ENDPOINT]
+            }
+            (Endpoint::Host(_), Heading::Egress) => {
+                &[names::TO_HOST, modern::TO_HOST_FORWARD_ENDPOINT]
+            }
         };
-        let prefix = match at.heading {
-            Heading::Ingress => to,
-            Heading::Egress => from,
-        };
+        let mut prefixes = prefixes.iter();
         let interface = match at.endpoint {
             Endpoint::Workload(index) => self.world.workloads.get(index).map(|one| one.interface),
             Endpoint::Host(index) => match self.world.hosts.get(index).map(|one| one.of) {
@@ -281,8 +292,10 @@ impl<'a> Way<'a> {
             },
         };
         match interface {
-            Some(interface) => chain == hash::chain_name(prefix, interface.as_str()),
-            None => chain.starts_with(prefix),
+            Some(interface) => {
+                prefixes.any(|prefix| chain == hash::chain_name(prefix, interface.as_str()))
+            }
+            None => prefixes.any(|prefix| chain.starts_with(prefix)),
         }
     }
 }
@@ -297,15 +310,14 @@ fn direction(at: At) -> Direction {
     }
 }
 
-/// Whether a chain asks an endpoint's policies.
-fn is_endpoints(chain: &str) -> bool {
-    let prefixes = [
-        names::TO_WORKLOAD,
-        names::FROM_WORKLOAD,
-        names::TO_HOST,
-        names::FROM_HOST,
-    ];
-    prefixes.iter().any(|prefix| chain.starts_with(prefix))
+/// The tables in which policies of a stage are asked.
+fn tables_of(stage: Stage) -> &'static [TableName] {
+    match stage {
+        Stage::Untracked => &[TableName::Raw],
+        Stage::PreDnat => &[TableName::Mangle],
+        // Later Felixes ask in mangle about what leaves by a host endpoint.
+        Stage::Normal | Stage::Forward => &[TableName::Filter, TableName::Mangle],
+    }
 }
 
 fn ends(target: &Target) -> bool {

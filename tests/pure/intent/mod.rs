@@ -7,6 +7,7 @@ mod era;
 mod evaluation;
 mod hosts;
 mod matching;
+mod modern;
 mod node;
 mod properties;
 mod stand;

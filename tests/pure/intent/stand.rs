@@ -8,7 +8,7 @@ use calidiff::calico::world::{
     PolicyId, Profile, Stage, Tier, WorkloadEndpoint,
 };
 use calidiff::calico::{Action, Rule, World};
-use calidiff::intent::{Clause, Connections, Era, Judge, Opinion};
+use calidiff::intent::{Clause, Connections, Era, Judge, Opinion, Others};
 use calidiff::node::Node;
 use calidiff::packet::Connection;
 
@@ -50,6 +50,7 @@ pub enum Ends {
 }
 
 pub struct Stand {
+    pub era: Era,
     pub world: World,
     pub node: Node,
     pub connections: Vec<Connection>,
@@ -77,9 +78,18 @@ impl Stand {
             ..World::default()
         };
         Self {
+            era: Era::Seed,
             world,
             node: calidiff::node::text::read("node.yaml", NODE).expect("a node"),
             connections: Vec::new(),
+        }
+    }
+
+    /// The same in the modern era.
+    pub fn modern() -> Self {
+        Self {
+            era: Era::Modern,
+            ..Self::new()
         }
     }
 
@@ -147,9 +157,13 @@ impl Stand {
     }
 
     pub fn opinion(&self, line: &str) -> Opinion {
-        let judge = Judge::new(&self.world, &self.node, Era::Seed).expect("a world of the era");
+        self.opinion_beside(line, &Others::NONE)
+    }
+
+    pub fn opinion_beside(&self, line: &str, others: &Others) -> Opinion {
+        let judge = Judge::new(&self.world, &self.node, self.era).expect("a world of the era");
         let packet = line.parse().unwrap_or_else(|why| panic!("{line}: {why}"));
-        judge.judge(&packet, &Connections::new(&self.connections))
+        judge.judge_beside(&packet, &Connections::new(&self.connections), others)
     }
 
     /// The verdict and who decided: `deny I6.spoofed`.
@@ -160,7 +174,7 @@ impl Stand {
 
     /// The decisions in words.
     pub fn words(&self, line: &str) -> Vec<String> {
-        let judge = Judge::new(&self.world, &self.node, Era::Seed).expect("a world of the era");
+        let judge = Judge::new(&self.world, &self.node, self.era).expect("a world of the era");
         let opinion = self.opinion(line);
         opinion
             .decisions()

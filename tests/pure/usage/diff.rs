@@ -114,7 +114,14 @@ fn the_address_of_what_goes_on_counts_and_its_mark_does_not() {
 fn a_policy_changed() {
     let closed = TUNNELLED.replace("action: allow", "action: deny");
     let folder = folder_with(&[("old.yaml", TUNNELLED), ("new.yaml", &closed)]);
-    let arguments = ["old.yaml", "new.yaml", "--packets", "500"];
+    let arguments = [
+        "old.yaml",
+        "new.yaml",
+        "--packets",
+        "500",
+        "--layout",
+        "seed",
+    ];
     let (text, status) = said(folder.path(), &arguments);
     assert_eq!(status, Some(1), "{text}");
     let partings = text.lines().filter(|line| line.contains("cali-pro-open -"));
