@@ -198,7 +198,7 @@ fn i11_predna_policies_judge_by_the_original_destination_and_spare_the_rest_of_i
         outside: "172.16.0.1".parse().expect("an address"),
         inside: "10.65.0.1".parse().expect("an address"),
     }];
-    let to = |address: &str| {
+    let to = |address: &'static str| {
         move |rule: &mut calidiff::calico::Rule| {
             rule.destination.nets = vec![format!("{address}/32").parse().expect("a net")];
         }

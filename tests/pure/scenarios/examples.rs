@@ -60,7 +60,7 @@ fn told(scenario: &Scenario) -> Result<String, Box<dyn Error>> {
         };
         let connections = Connections::new(&batch.connections);
         let (_, steps) = machines[0].trace(&connections, packet);
-        for one in Reason::new(&calico.judge, opinion, &firewall, &steps).decisions {
+        for one in Reason::new(Layout::Seed, &calico.judge, opinion, &firewall, &steps).decisions {
             writeln!(text, "      {}", one.words)?;
             for step in &one.steps {
                 writeln!(text, "        {}", step.rule_id().ok_or("no rule")?)?;
