@@ -94,7 +94,8 @@ fn put_workloads(node: &mut Node, resources: &Resources) {
             let leads_there =
                 matches!(route.to, RouteKind::Unicast { interface, .. } if interface == by);
             let is_single = route.destination.prefix_len() == route.destination.max_prefix_len();
-            !leads_there && !(is_single && addresses.contains(&route.destination.addr()))
+            let is_to_it = is_single && addresses.contains(&route.destination.addr());
+            !leads_there && !is_to_it
         });
         node.routes
             .extend(addresses.into_iter().map(|address| Route {

@@ -40,7 +40,7 @@ metadata: {name: db-from-web}
 spec:
   order: 1
   selector: role == 'db'
-  types: [Ingress]
+  types: [Ingress, Egress]
   ingress:
   - {action: Deny, protocol: TCP, destination: {ports: [5433]}}
   - {action: Allow, protocol: TCP, source: {selector: role == 'web'}, destination: {ports: ['5432:5434']}}
@@ -48,7 +48,7 @@ spec:
 apiVersion: projectcalico.org/v3
 kind: GlobalNetworkPolicy
 metadata: {name: web-to-all}
-spec: {order: 2, selector: role == 'web', types: [Egress], egress: [{action: Allow}]}
+spec: {order: 2, selector: role == 'web', types: [Ingress, Egress], egress: [{action: Allow}]}
 ---
 apiVersion: projectcalico.org/v3
 kind: WorkloadEndpoint
