@@ -186,7 +186,20 @@ COMMIT
 .v6("*mangle
 -A OUTPUT -j MARK --set-mark 0x5
 COMMIT
-")];
+")
+.on(WITH_A_WAY_OUT)];
+
+/// A way to everywhere, groups among it.
+const WITH_A_WAY_OUT: &str = "
+name: node
+interfaces:
+- {name: cali1, reverse_path: strict, route_localnet: true}
+- {name: eth0, addresses: [192.168.7.1/24, 192.168.7.5/24, '2001:db8:7::1/64']}
+routes:
+- {destination: 10.65.0.2/32, to: !unicast {interface: cali1}}
+- {destination: 'fd00:65::2/128', to: !unicast {interface: cali1}}
+- {destination: 0.0.0.0/0, to: !unicast {interface: eth0, via: 192.168.7.9}}
+";
 
 /// The node's own packets to everybody, to all and to none.
 fn own_packets() -> Result<Vec<Shot>, Box<dyn Error>> {
