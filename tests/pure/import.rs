@@ -187,7 +187,7 @@ fn an_altered_rule_is_named_with_what_it_was() -> Tried {
 }
 
 #[test]
-fn a_match_turned_round_and_a_comment_that_is_gone_are_told() -> Tried {
+fn a_match_turned_round_a_comment_that_is_gone_and_another_mark_are_told() -> Tried {
     let text = slave1()?;
     let invalid = text
         .lines()
@@ -200,6 +200,7 @@ fn a_match_turned_round_and_a_comment_that_is_gone_are_told() -> Tried {
             start,
             start.replace(" -m comment --comment \"Start of policies\"", ""),
         ),
+        (start, start.replace("0x0/0x2000000", "0x0/0x1000000")),
     ] {
         assert_ne!(was, now);
         let verification = found_after(&format!("{was}\n"), &format!("{now}\n"))?;
