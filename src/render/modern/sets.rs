@@ -247,3 +247,29 @@ impl PartKey {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_addresses_are_two_halves() -> Result<(), ipnet::AddrParseError> {
+        let nets = ["0.0.0.0/0", "10.0.0.0/8", "::/0"].map(str::parse);
+        let nets: Vec<IpNet> = nets.into_iter().collect::<Result<_, _>>()?;
+        for (family, halves) in [
+            (Family::V4, &["0.0.0.0/1", "10.0.0.0/8", "128.0.0.0/1"][..]),
+            (Family::V6, &["::/1", "8000::/1"]),
+        ] {
+            let set = set(family, "x".to_owned(), &Members::Nets(nets.clone()));
+            let parts = set.elements.iter().flat_map(|element| &element.parts);
+            let members: Vec<String> = parts
+                .map(|part| match part {
+                    Part::Net(net) => net.to_string(),
+                    other => format!("{other:?}"),
+                })
+                .collect();
+            assert_eq!(members, halves);
+        }
+        Ok(())
+    }
+}
