@@ -253,6 +253,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn istios_workloads_are_those_of_its_ambient_mode() -> Result<(), ipnet::AddrParseError> {
+        let one = |net: &str, labels: &[(&str, &str)]| -> Result<Selectable, _> {
+            let labels = labels.iter();
+            Ok(Selectable {
+                labels: labels
+                    .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                    .collect(),
+                nets: vec![net.parse::<IpNet>()?],
+                ports: Vec::new(),
+            })
+        };
+        let [own, of_namespace] = ISTIO_LABELS;
+        let world = World {
+            selectable: vec![
+                one("10.0.0.1/32", &[(own, "ambient")])?,
+                one("10.0.0.2/32", &[(of_namespace, "ambient")])?,
+                one("10.0.0.3/32", &[(own, "none"), (of_namespace, "ambient")])?,
+                one("10.0.0.4/32", &[(own, "sidecar")])?,
+                one("10.0.0.5/32", &[])?,
+            ],
+            ..World::default()
+        };
+        let served: Vec<String> = istio(&world).iter().map(ToString::to_string).collect();
+        assert_eq!(served, ["10.0.0.1/32", "10.0.0.2/32"]);
+        Ok(())
+    }
+
+    #[test]
     fn all_addresses_are_two_halves() -> Result<(), ipnet::AddrParseError> {
         let nets = ["0.0.0.0/0", "10.0.0.0/8", "::/0"].map(str::parse);
         let nets: Vec<IpNet> = nets.into_iter().collect::<Result<_, _>>()?;
