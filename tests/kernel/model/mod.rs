@@ -2,6 +2,7 @@
 //! about one subject, every journey compared.
 
 mod refused;
+mod rules;
 mod rulesets;
 
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ use calidiff::xtables::{Firewall, ipset, save};
 use libtest_mimic::Trial;
 
 use crate::trial;
-use rulesets::Rules;
+use rules::Rules;
 
 type Outcome = Result<(), Box<dyn Error>>;
 
