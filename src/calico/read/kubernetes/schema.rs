@@ -210,7 +210,7 @@ fn field(part: Part, name: &str) -> Option<Value> {
             label_map("cni.projectcalico.org/floatingIPs and allowedSourcePrefixes are read")
         }
         (_, "containers") => list("its containers", &object(Part::Container)),
-        (_, "nodeName") => text("the node that it is on"),
+        (Part::PodSpec, "nodeName") => text("the node that it is on"),
         (_, "hostNetwork") => truth("whether it has no network of its own"),
         (_, "serviceAccountName") => text("its service account; absent: default"),
         (_, "addressType") => words("what its addresses are", service::ADDRESS_TYPES),
