@@ -5,6 +5,7 @@
 //! * [`tally`]: what is counted on the way;
 //! * [`parting`]: the two readings of the rules, and where they part;
 //! * [`finding`]: a divergence with both rule paths beside it;
+//! * [`meant`]: a dump against what Calico's resources mean;
 //! * [`versus`]: two rulesets on one node, against each other;
 //! * [`mod@run`]: generated scenarios before all judges;
 //! * [`trial`]: one plan before all judges; [`shrink`]: a divergence of it made small.
@@ -17,6 +18,7 @@ pub mod bench;
 pub mod check;
 pub mod finding;
 pub mod load;
+pub mod meant;
 pub mod parting;
 pub mod run;
 pub mod shrink;

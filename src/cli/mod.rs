@@ -23,6 +23,7 @@ pub mod doctor;
 pub mod explain;
 pub mod ground;
 pub mod hashes;
+mod intended;
 pub mod machine;
 pub mod mutants;
 pub mod progress;

@@ -7,9 +7,11 @@
 //! * [`spelling`]: a rule in every way that Felix may have written it;
 //! * [`verify`]: the hashes of a ruleset recomputed, chain by chain, and what does not hold named;
 //! * [`names`]: what chains stand for;
+//! * [`foreign`]: what of a dump other programs have written;
 //! * [`recompute`]: the hash that each rule should bear;
 //! * [`guess`]: what may have happened where a hash does not hold.
 
+pub mod foreign;
 pub mod guess;
 pub mod names;
 pub mod recompute;

@@ -314,9 +314,10 @@ impl<W: Witness> Run<'_, W> {
         let near =
             packet.family == Family::V6 && addresses::sort(packet.destination) == Sort::LinkLocal;
         // Nobody speaks from an address that is no single one's: it does not decide (net/ipv4/fib_frontend.c,
-        // `__inet_dev_addr_type`).
+        // `__inet_dev_addr_type`). Of 0.0.0.0/8 only the first is such a one (include/linux/in.h,
+        // `ipv4_is_zeronet`, since Linux 5.3).
         let many = packet.family == Family::V4
-            && (addresses::is_group(packet.family, packet.source) || packet.source >> 24 == 0);
+            && (addresses::is_group(packet.family, packet.source) || packet.source == 0);
         let source = match ground.find_local(packet.family, packet.source) {
             Some(Target::Broadcast(_)) => 0,
             _ if many => 0,

@@ -72,7 +72,8 @@ impl Sets {
     ///
     /// # Errors
     ///
-    /// A list that names a set which is not there before it, as `ipset restore` refuses it.
+    /// A list that names a set which is not there before it, and a prefix of no bits, as `ipset restore`
+    /// refuses them.
     pub(super) fn new(sets: &[Set]) -> Result<Self, NotProgrammed> {
         let mut compiled = Self::default();
         for set in sets {
@@ -121,6 +122,7 @@ impl Sets {
                 })?;
                 compiled.members.push(index);
             } else {
+                check_prefixes(set, element)?;
                 compiled.add(set.family, element);
             }
         }
@@ -161,6 +163,27 @@ impl Sets {
             Some(Nomatch(nomatch)) => nomatch == (question.return_nomatch && set.has_nomatch),
         }
     }
+}
+
+/// Refuses a prefix of no bits, as the kernel's sets do (net/netfilter/ipset/ip_set_hash_net.c and those
+/// beside it, `IPSET_ERR_INVALID_CIDR`). Two kinds take it: ip_set_hash_netiface.c and
+/// ip_set_hash_netportnet.c.
+fn check_prefixes(set: &Set, element: &Element) -> Result<(), NotProgrammed> {
+    let takes_all = matches!(
+        set.dimensions.as_slice(),
+        [Dimension::Net, Dimension::Interface] | [Dimension::Net, Dimension::Port, Dimension::Net]
+    );
+    let is_all = |part: &Part| matches!(part, Part::Net(net) if net.prefix_len() == 0);
+    if takes_all || !element.parts.iter().any(is_all) {
+        return Ok(());
+    }
+    Err(NotProgrammed {
+        tool: "ipset".to_owned(),
+        message: format!(
+            "set `{}`: The value of the CIDR parameter of the IP address is invalid",
+            set.name
+        ),
+    })
 }
 
 /// One part of an element: values under a mask.

@@ -5,15 +5,40 @@ use super::addresses::{self, Sort};
 use super::routing::{Address, Ground, Link};
 use crate::packet::{Family, InterfaceName};
 
-/// How far an address reaches; a larger number reaches further.
+/// What `ipv6_addr_scope` keeps of a scope (include/net/ipv6.h, `IPV6_ADDR_SCOPE_MASK`): of those that
+/// reach further than a site, nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Near {
+    Node,
+    Link,
+    Site,
+}
+
+impl Near {
+    fn of(address: u128) -> Option<Self> {
+        match scope(address) {
+            _ if addresses::sort(address) == Sort::Loopback => Some(Self::Node),
+            1 => Some(Self::Node),
+            LINK_SCOPE => Some(Self::Link),
+            5 => Some(Self::Site),
+            _ => None,
+        }
+    }
+}
+
+/// How far an address reaches; a larger number reaches further (`__ipv6_addr_src_scope`).
 fn scope(address: u128) -> i32 {
     match addresses::sort(address) {
+        Sort::Any => -1,
         Sort::Loopback | Sort::LinkLocal => 2,
         Sort::Global if address >> 118 == 0xfec0 >> 6 => 5,
         Sort::Multicast => ((address >> 112) & 0xf) as i32,
-        Sort::Any | Sort::Mapped | Sort::Global => 14,
+        Sort::Mapped | Sort::Global => 14,
     }
 }
+
+/// `IPV6_ADDR_SCOPE_LINKLOCAL`.
+const LINK_SCOPE: i32 = 2;
 
 /// The policy table's labels (net/ipv6/addrlabel.c, `ip6addrlbl_init_table`).
 fn label(address: u128) -> u32 {
@@ -32,6 +57,11 @@ fn label(address: u128) -> u32 {
     }
 }
 
+/// Whether an address names a host rather than its place (RFC 4843; `ipv6_addr_orchid`).
+fn is_orchid(address: u128) -> bool {
+    address >> 100 == 0x200_1001
+}
+
 /// What makes one candidate better than another, the most important first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Score {
@@ -39,6 +69,7 @@ struct Score {
     scope: i32,
     outgoing: bool,
     label: bool,
+    orchid: bool,
     shared: u32,
 }
 
@@ -50,6 +81,7 @@ fn score(own: &Address, link: &Link, out: Option<InterfaceName>, destination: u1
         scope: if reach >= needed { -reach } else { reach - 128 },
         outgoing: out.is_none_or(|out| out == link.name),
         label: label(own.address) == label(destination),
+        orchid: is_orchid(own.address) == is_orchid(destination),
         shared: (own.address ^ destination)
             .leading_zeros()
             .min(u32::from(own.prefix)),
@@ -64,8 +96,10 @@ pub(super) fn select_v6(
     out: Option<InterfaceName>,
     destination: u128,
 ) -> Option<u128> {
-    let sort = addresses::sort(destination);
-    let only_out = matches!(sort, Sort::LinkLocal | Sort::Multicast);
+    // Of what is no further than the link the interface's own addresses speak alone; `::`, which has no
+    // scope at all, is as near.
+    let only_out =
+        addresses::sort(destination) == Sort::Multicast || scope(destination) <= LINK_SCOPE;
     let mut best: Option<(Score, u128)> = None;
     let links = ground
         .links()
@@ -86,21 +120,25 @@ pub(super) fn select_v6(
 /// newest first.
 fn in_kernel_order(link: &Link) -> impl Iterator<Item = &Address> {
     let own = link.addresses(Family::V6);
-    let wide = own.iter().rev().filter(|one| scope(one.address) > 2);
-    wide.chain(own.iter().rev().filter(|one| scope(one.address) <= 2))
+    // Addresses of one have no other scopes: of all, of a site, of a link.
+    [14, 5, LINK_SCOPE].into_iter().flat_map(move |reach| {
+        let newest = own.iter().rev();
+        newest.filter(move |one| scope(one.address) == reach)
+    })
 }
 
-/// The first address of an interface; toward a link-local destination, the first link-local one
-/// (`nf_nat_redirect_ipv6`).
+/// The first address of an interface that is as near as a destination which is no further than its site;
+/// toward one that is further, the first of all (`nf_nat_redirect_ipv6`).
 pub(super) fn first_v6(
     ground: &Ground,
     interface: InterfaceName,
     destination: u128,
 ) -> Option<u128> {
-    let near = addresses::sort(destination) == Sort::LinkLocal;
+    let near = Near::of(destination);
     in_kernel_order(ground.link(interface)?)
         .map(|own| own.address)
-        .find(|own| !near || addresses::sort(*own) == Sort::LinkLocal)
+        .filter(|own| addresses::sort(*own) != Sort::Mapped)
+        .find(|own| near.is_none() || Near::of(*own) == near)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //!   the typed rule come, so that the two can't drift apart;
 //! * [`table`]: Felix's rules, chains and tables, and their way into a [`Firewall`];
 //! * [`ports`]: port lists cut to what one match holds;
-//! * [`names`], `pieces`, `behind`, [`dispatch`], [`floating`]: what the layouts share;
+//! * [`names`], `pieces`, `behind`, [`dispatch`], [`floating`], `to_host`: what the layouts share;
 //! * [`seed`]: the layout of Felix 2.1.1;
 //! * [`modern`]: the layout of Felix of August 2026.
 //!
@@ -22,6 +22,7 @@ mod pieces;
 pub mod ports;
 pub mod seed;
 pub mod table;
+mod to_host;
 
 use std::fmt;
 

@@ -7,6 +7,7 @@
 //! * [`divergence`]: a class of divergences, as its snapshot shows it;
 //! * [`explain`]: one packet's way through the chains;
 //! * [`hashes`]: what the hashes of dumps say of who wrote their rules;
+//! * [`meant`]: a dump against what Calico's resources mean;
 //! * [`render`]: what is programmed, as the tools' own text;
 //! * [`script`]: the same for a shell, without this program;
 //! * [`keep`]: a new class, fired again, made small and saved for review;
@@ -26,6 +27,7 @@ pub mod doctor;
 pub mod explain;
 pub mod hashes;
 pub mod keep;
+pub mod meant;
 pub mod mutants;
 pub mod palette;
 pub mod render;

@@ -65,7 +65,7 @@ const MAY_KNOW: [(&str, &[&str]); 23] = [
         "campaign",
         &[
             "verdict", "mark", "packet", "xtables", "node", "journey", "scenario", "generate",
-            "model", "kernel", "arm", "diff", "calico", "intent", "render",
+            "model", "kernel", "arm", "diff", "calico", "intent", "render", "import",
         ],
     ),
     (

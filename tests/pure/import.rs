@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use calidiff::claims::seed;
+use calidiff::hash::ChainHasher;
 use calidiff::import::{Departure, Finding, Verification, verify};
 use calidiff::packet::Family;
 use calidiff::xtables::matches::MaskedMark;
@@ -182,6 +183,62 @@ fn an_altered_rule_is_named_with_what_it_was() -> Tried {
     );
     let place = (finding.rule.chain.as_str(), finding.rule.index);
     assert_eq!(place, ("cali-tw-cali0ef24b1", 5 - 1));
+    Ok(())
+}
+
+#[test]
+fn a_match_turned_round_a_comment_that_is_gone_and_another_mark_are_told() -> Tried {
+    let text = slave1()?;
+    let invalid = text
+        .lines()
+        .find(|line| line.starts_with("-A cali-FORWARD ") && line.ends_with("INVALID -j DROP"))
+        .ok_or("no rule about invalid packets")?;
+    let start = START_OF_POLICIES.trim_end();
+    for (was, now) in [
+        (invalid, invalid.replace("--ctstate", "! --ctstate")),
+        (
+            start,
+            start.replace(" -m comment --comment \"Start of policies\"", ""),
+        ),
+        (start, start.replace("0x0/0x2000000", "0x0/0x1000000")),
+    ] {
+        assert_ne!(was, now);
+        let verification = found_after(&format!("{was}\n"), &format!("{now}\n"))?;
+        let [finding] = verification.findings.as_slice() else {
+            return Err(format!("{:?}", verification.findings).into());
+        };
+        assert_eq!(finding.what, Departure::Altered(was.to_owned()));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_lost_rule_is_told_though_another_places_stands_there() -> Tried {
+    let foreign =
+        "-A cali-tw-cali0ef24b1 -m comment --comment \"cali:6gwbT8clXdHdC1b1\" -j RETURN\n";
+    let verification = found_after(START_OF_POLICIES, foreign)?;
+    let place = |number| format!("filter/cali-tw-cali0ef24b1 rule {number}");
+    assert_eq!(
+        places(&verification),
+        [(place(2), "foreign"), (place(3), "lost")]
+    );
+    Ok(())
+}
+
+/// The tools make of a rule with several sources one for each, all with the hash of the one.
+#[test]
+fn a_rule_of_several_sources_holds_as_the_tools_write_it() -> Tried {
+    let mut hasher = ChainHasher::new("cali-x");
+    let both = hasher.next([], "--source 10.0.0.1,10.0.0.2 --jump ACCEPT");
+    let next = hasher.next([], "--jump DROP");
+    let text = format!(
+        "*filter\n:cali-x - [0:0]\n\
+         -A cali-x -s 10.0.0.1/32 -m comment --comment \"cali:{both}\" -j ACCEPT\n\
+         -A cali-x -s 10.0.0.2/32 -m comment --comment \"cali:{both}\" -j ACCEPT\n\
+         -A cali-x -m comment --comment \"cali:{next}\" -j DROP\nCOMMIT\n"
+    );
+    let verification = verify(&parse("dump", &text, Family::V4)?);
+    assert_eq!((verification.held, verification.findings), (3, Vec::new()));
     Ok(())
 }
 

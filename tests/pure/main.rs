@@ -14,6 +14,7 @@ mod infer;
 mod intent;
 mod ledger;
 mod meaning;
+mod meant;
 mod model;
 mod mutants;
 mod render;

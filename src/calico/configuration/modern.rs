@@ -231,43 +231,20 @@ impl Failsafe {
     /// What Felix leaves open by itself on the way in.
     #[must_use]
     pub fn inbound() -> Vec<Self> {
-        let [udp, tcp] = [NamedProtocol::Udp, NamedProtocol::Tcp];
-        let ports = [
-            (tcp, 22),
-            (udp, 68),
-            (tcp, 179),
-            (tcp, 2379),
-            (tcp, 2380),
-            (tcp, 5473),
-            (tcp, 6443),
-            (tcp, 6666),
-            (tcp, 6667),
-        ];
-        let ports = ports.into_iter();
-        ports
-            .map(|(protocol, port)| Self::new(protocol, port))
-            .collect()
+        Self::beside([(NamedProtocol::Tcp, 22), (NamedProtocol::Udp, 68)])
     }
 
     /// What Felix leaves open by itself on the way out.
     #[must_use]
     pub fn outbound() -> Vec<Self> {
-        let [udp, tcp] = [NamedProtocol::Udp, NamedProtocol::Tcp];
-        let ports = [
-            (udp, 53),
-            (udp, 67),
-            (tcp, 179),
-            (tcp, 2379),
-            (tcp, 2380),
-            (tcp, 5473),
-            (tcp, 6443),
-            (tcp, 6666),
-            (tcp, 6667),
-        ];
-        let ports = ports.into_iter();
-        ports
-            .map(|(protocol, port)| Self::new(protocol, port))
-            .collect()
+        Self::beside([(NamedProtocol::Udp, 53), (NamedProtocol::Udp, 67)])
+    }
+
+    /// A direction's own ports, and those of both: BGP, etcd, Typha and Kubernetes' API.
+    fn beside(own: [(NamedProtocol, u16); 2]) -> Vec<Self> {
+        let own = own.map(|(protocol, port)| Self::new(protocol, port));
+        let both_ways = [179, 2379, 2380, 5473, 6443, 6666, 6667].map(Self::tcp);
+        own.into_iter().chain(both_ways).collect()
     }
 }
 

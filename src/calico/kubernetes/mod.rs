@@ -14,6 +14,8 @@
 //! | `Namespace` ([`cluster`]) | Profile `kns.NAME`, which allows everything |
 //! | `ServiceAccount` ([`cluster`]) | Profile `ksa.NAMESPACE.NAME`, without rules |
 //! | `Pod` ([`pod`]) | WorkloadEndpoint with the profiles of its namespace and service account |
+//! | `EndpointSlice` | what `services` of rules mean, see [`EndpointSlice`](super::resources::EndpointSlice) |
+//! | `Service` | nothing: what stands behind it say its slices |
 //!
 //! [`labels`] turns label selectors into Calico's, [`rule`] peers and ports into rules. All of them are of
 //! API v3: Calico 2.1, too, enforced Kubernetes' policies, but by another program's hand, under API v1.

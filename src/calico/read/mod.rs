@@ -24,6 +24,7 @@ mod setting;
 mod tree;
 
 pub(super) use endpoint::DSCP_ANNOTATION;
+pub(super) use kubernetes::{ADDRESS_TYPES, DISCOVERY, SERVICE_NAME};
 
 use std::collections::BTreeSet;
 

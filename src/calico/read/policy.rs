@@ -34,7 +34,7 @@ impl Reader<'_> {
             selector: self
                 .selector(spec.get("selector"))?
                 .unwrap_or_else(Selector::all),
-            namespace_selector: self.namespace_selector(spec.get("namespaceSelector"))?,
+            namespace_selector: self.selector(spec.get("namespaceSelector"))?,
             service_account_selector: self.selector(spec.get("serviceAccountSelector"))?,
             types: self.types(spec.get("types"))?,
             stage: self.stage(&spec)?,

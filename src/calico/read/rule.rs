@@ -26,7 +26,7 @@ impl Reader<'_> {
     }
 
     /// A list that is not too long for API v3.
-    fn at_most<T>(
+    pub(super) fn at_most<T>(
         &self,
         tree: Option<&Tree>,
         items: Vec<T>,

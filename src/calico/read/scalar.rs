@@ -10,7 +10,8 @@ use crate::calico::Selector;
 use crate::calico::resources::{Api, Labels, Order};
 use crate::calico::rule::{PortNumbers, Ports, RuleProtocol};
 use crate::calico::selector::{
-    LONGEST_KEY, NAMESPACE_PREFIX, SERVICE_ACCOUNT_PREFIX, WrongSelector, is_key_character,
+    Expression, LONGEST_KEY, NAMESPACE_PREFIX, SERVICE_ACCOUNT_PREFIX, WrongSelector,
+    is_key_character,
 };
 use crate::calico::words;
 use crate::packet::InterfaceName;
@@ -158,22 +159,37 @@ impl Reader<'_> {
         self.refused(tree, "value of a label", expected)
     }
 
-    /// A selector; `None` where the text is empty.
+    /// A selector; `None` where the text is empty. `global()` is for the ends of rules
+    /// (libcalico-go, lib/validator/v3, `globalSelectorEntRule`).
     pub(super) fn selector(&self, tree: Option<&Tree>) -> Read<Option<Selector>> {
-        let selector = self.namespace_selector(tree)?;
-        let says_global = |selector: &Selector| selector.expression().says_global();
-        match tree.filter(|_| selector.as_ref().is_some_and(says_global)) {
+        let problem = "`global()` here; expected it in a rule's namespaceSelector only";
+        self.selector_unless(tree, problem, Expression::says_global)
+    }
+
+    /// A selector that may say `global()`, but nothing with it (libcalico-go, lib/validator/v3,
+    /// `globalSelectorOnly`).
+    pub(super) fn namespace_selector(&self, tree: Option<&Tree>) -> Read<Option<Selector>> {
+        let problem = "`global()` beside other terms; expected it alone";
+        self.selector_unless(tree, problem, |said| {
+            *said != Expression::Global && said.says_global()
+        })
+    }
+
+    fn selector_unless(
+        &self,
+        tree: Option<&Tree>,
+        problem: &str,
+        is_wrong: impl Fn(&Expression) -> bool,
+    ) -> Read<Option<Selector>> {
+        let selector = self.any_selector(tree)?;
+        let said = selector.as_ref().map(Selector::expression);
+        match tree.filter(|_| said.is_some_and(is_wrong)) {
             None => Ok(selector),
-            Some(tree) => {
-                let problem = "`global()` in a selector of endpoints; expected it in a \
-                               namespaceSelector only";
-                Err(self.wrong(tree.referenced, problem))
-            }
+            Some(tree) => Err(self.wrong(tree.referenced, problem)),
         }
     }
 
-    /// A selector that may say `global()`.
-    pub(super) fn namespace_selector(&self, tree: Option<&Tree>) -> Read<Option<Selector>> {
+    fn any_selector(&self, tree: Option<&Tree>) -> Read<Option<Selector>> {
         let Some(tree) = tree else {
             return Ok(None);
         };

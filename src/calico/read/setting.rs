@@ -35,16 +35,22 @@ impl Reader<'_> {
             Some(named.next()?.1)
         };
         let there = spec.all().filter_map(|(key, value)| {
-            if matches!(value.value, Value::Nothing) {
-                return None;
-            }
-            Some((parameter(&key.value)?, value))
+            let parameter = parameter(&key.value)?;
+            (!self.is_unset(parameter, value)).then_some((parameter, value))
         });
         let settings = there.map(|(parameter, value)| self.setting(parameter, value));
         Ok(FelixConfiguration {
             node,
             settings: settings.collect::<Read<_>>()?,
         })
+    }
+
+    /// Whether a parameter's value says nothing. Felix takes an empty string of v3's for none (felix,
+    /// config/, `UpdateFrom`), which only the prefix of logs lets the API pass.
+    fn is_unset(&self, parameter: Parameter, value: &Tree) -> bool {
+        let is_empty = matches!(&value.value, Value::Nothing)
+            || self.text(value).is_ok_and(str::is_empty) && parameter == Parameter::LogPrefix;
+        is_empty && (self.api == Api::V3 || matches!(value.value, Value::Nothing))
     }
 
     fn parameters(&self) -> words::Words<Parameter> {

@@ -9,7 +9,7 @@ mod groups;
 mod labels;
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -22,11 +22,11 @@ use super::resources::policy::{
     ADMIN_TIER, BASELINE_ADMIN_TIER, DEFAULT_TIER, KUBE_ADMIN_TIER, KUBE_BASELINE_TIER,
 };
 use super::resources::{Api, HostEndpoint, IpInIp, Order, Resources, Types, WorkloadEndpoint};
-use super::rule::{Action, Rule};
+use super::rule::{Action, Rule, ServiceName};
 use super::selector::{Expression, Labels, Selector};
 use super::world::{
     self, Applied, DefaultAction, HostInterface, PeersIndex, Policy, PolicyId, PolicyKind, Pool,
-    Profile, Stage, Tier, World,
+    Profile, ServiceEndpoint, Stage, Tier, World,
 };
 use super::{resources, rule};
 
@@ -49,6 +49,7 @@ pub fn resolve(resources: &Resources, node: &str) -> World {
         profiles: resolved_profiles(resources, &mut groups),
         pools: pools(resources),
         nodes: nodes(resources),
+        services: services(resources),
         ..World::default()
     };
     let selectable = profiles.selectable(resources);
@@ -122,6 +123,27 @@ fn service_nets(resources: &Resources) -> Vec<IpNet> {
     });
     let named: BTreeMap<String, IpNet> = nets.map(|net| (net.to_string(), *net)).collect();
     named.into_values().collect()
+}
+
+/// What stands behind each service: every address of a slice with every port of it, each once.
+fn services(resources: &Resources) -> BTreeMap<ServiceName, Vec<ServiceEndpoint>> {
+    let mut services: BTreeMap<_, BTreeSet<ServiceEndpoint>> = BTreeMap::new();
+    for slice in &resources.slices {
+        let name = ServiceName {
+            namespace: slice.namespace.clone(),
+            name: slice.service.clone(),
+        };
+        let endpoints = slice.addresses.iter().flat_map(|address| {
+            slice.ports.iter().map(|port| ServiceEndpoint {
+                address: *address,
+                protocol: port.protocol.protocol(),
+                port: port.port,
+            })
+        });
+        services.entry(name).or_default().extend(endpoints);
+    }
+    let in_order = |(name, endpoints): (_, BTreeSet<_>)| (name, endpoints.into_iter().collect());
+    services.into_iter().map(in_order).collect()
 }
 
 /// Lower first, none last.

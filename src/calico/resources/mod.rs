@@ -2,6 +2,7 @@
 //!
 //! * [`policy`]: tiers, policies and profiles, and their rules;
 //! * [`endpoint`]: workloads, hosts, and sets of addresses beside them;
+//! * [`service`]: what stands behind services;
 //! * [`setting`]: what Felix is told.
 //!
 //! Both versions of the API share these values; what only one of them can say is named where it
@@ -9,6 +10,7 @@
 
 pub mod endpoint;
 pub mod policy;
+pub mod service;
 pub mod setting;
 
 use std::cmp::Ordering;
@@ -20,6 +22,7 @@ use ipnet::IpNet;
 
 pub use endpoint::{HostEndpoint, NamedPort, NetworkSet, WorkloadEndpoint};
 pub use policy::{Entity, Policy, Profile, Rule, ServiceAccounts, Tier, Types};
+pub use service::{EndpointSlice, SlicePort};
 pub use setting::{FelixConfiguration, Setting};
 
 /// Which version of the API resources are written in. It decides what they mean, too: see
@@ -78,6 +81,8 @@ pub struct Resources {
     pub hosts: Vec<HostEndpoint>,
     /// The addresses of services (v3, `BGPConfiguration`).
     pub service_nets: Vec<ServiceNets>,
+    /// What stands behind services (Kubernetes, `EndpointSlice`).
+    pub slices: Vec<EndpointSlice>,
 }
 
 /// Where a tier or policy stands among others: a finite number, lower first.

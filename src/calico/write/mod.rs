@@ -11,10 +11,10 @@ mod tree;
 use serde::ser::{Serialize, Serializer};
 
 use self::tree::{Map, Node};
-use super::read::DSCP_ANNOTATION;
+use super::read::{ADDRESS_TYPES, DISCOVERY, DSCP_ANNOTATION, SERVICE_NAME};
 use super::resources::{
-    Api, HostEndpoint, IpInIp, NamedPort, NetworkSet, Node as ClusterNode, Policy, Pool, Profile,
-    Resources, ServiceNets, Tier, Types, WorkloadEndpoint,
+    Api, EndpointSlice, HostEndpoint, IpInIp, NamedPort, NetworkSet, Node as ClusterNode, Policy,
+    Pool, Profile, Resources, ServiceNets, SlicePort, Tier, Types, WorkloadEndpoint,
 };
 use super::words::{self, Kind, word_for};
 use super::world::{HostInterface, Limits, Qos, Stage};
@@ -56,6 +56,7 @@ pub fn documents(resources: &Resources) -> Vec<Document> {
         workloads,
         hosts,
         service_nets,
+        slices,
     } = resources;
     let configurations = configurations
         .iter()
@@ -70,6 +71,7 @@ pub fn documents(resources: &Resources) -> Vec<Document> {
         .chain(workloads.iter().map(|one| workload(api, one)))
         .chain(hosts.iter().map(|one| host(api, one)))
         .chain(service_nets.iter().map(|one| bgp(api, one)))
+        .chain(slices.iter().map(slice))
         .collect()
 }
 
@@ -112,6 +114,37 @@ fn bgp(api: Api, nets: &ServiceNets) -> Document {
         .some("serviceExternalIPs", list(&nets.external))
         .some("serviceLoadBalancerIPs", list(&nets.load_balancer));
     document(api, Kind::Bgp, named(&nets.name), spec)
+}
+
+/// A slice, which is Kubernetes' own.
+fn slice(slice: &EndpointSlice) -> Document {
+    let service = Map::default().with(SERVICE_NAME, slice.service.as_str());
+    let metadata = named(&slice.name)
+        .with("namespace", slice.namespace.as_str())
+        .with("labels", service);
+    let endpoint = |address| -> Node {
+        let addresses = Node::texts(&[address]);
+        Map::default().with("addresses", addresses).into()
+    };
+    let port = |port: &SlicePort| -> Node {
+        let protocol = word_for(words::protocols(Api::V3), &port.protocol);
+        Map::default()
+            .with("protocol", protocol)
+            .with("port", port.port)
+            .into()
+    };
+    Document(
+        Map::default()
+            .with("apiVersion", DISCOVERY)
+            .with("kind", "EndpointSlice")
+            .with("metadata", metadata)
+            .with("addressType", word_for(ADDRESS_TYPES, &Some(slice.family)))
+            .some(
+                "endpoints",
+                slice.addresses.iter().map(endpoint).collect::<Node>(),
+            )
+            .some("ports", slice.ports.iter().map(port).collect::<Node>()),
+    )
 }
 
 fn pool(api: Api, pool: &Pool) -> Document {

@@ -172,6 +172,27 @@ mod tests {
     }
 
     #[test]
+    fn a_named_port_is_of_the_rules_protocol_and_else_of_tcp() {
+        let side = Side {
+            ports: vec![Ports::Named("dns".to_owned())],
+            ..Side::default()
+        };
+        let named = |protocol: Option<NamedProtocol>| {
+            let protocol = protocol.map(RuleProtocol::Named);
+            AskedOfEnd::of(End::Destination, &side, protocol).named
+        };
+        for (said, asked) in [
+            (Some(NamedProtocol::Udp), NamedProtocol::Udp),
+            (Some(NamedProtocol::Sctp), NamedProtocol::Sctp),
+            (Some(NamedProtocol::Tcp), NamedProtocol::Tcp),
+            (None, NamedProtocol::Tcp),
+        ] {
+            let expected = Asked::NamedPort(Selector::all(), asked, "dns".to_owned());
+            assert_eq!(named(said), [expected]);
+        }
+    }
+
+    #[test]
     fn a_named_port_asks_the_selector_itself() {
         let side = Side {
             selector: selector("has(a)"),

@@ -10,20 +10,19 @@ use super::statics::{
     TUNNEL_UDP, accepted, accepted_by_host, clear, failsafe_chains, in_set, version,
 };
 use super::tiers::Point;
-use crate::calico::configuration::EndpointToHost;
 use crate::calico::configuration::modern::ServiceLoops;
-use crate::calico::rule::{IcmpMessage, RuleProtocol};
+use crate::calico::rule::RuleProtocol;
 use crate::packet::{Family, InterfaceName};
 use crate::render::dispatch::{By, Dispatch, unknown};
 use crate::render::fragment::{Action, End, Fragment, Network};
-use crate::render::pieces::{NEIGHBOURS, TCP, UDP, address, jump, port, protocol};
+use crate::render::pieces::{jump, port, protocol};
 use crate::render::table::{FelixChain, FelixRule, FelixTable};
+use crate::render::to_host::workload_to_host;
 use crate::xtables::matches::States;
 use crate::xtables::{Hook, Not, TableName};
 
-/// Felix writes the protocols of its own tunnels and of ICMPv6 as numbers.
+/// Felix writes the protocols of its own tunnels as numbers.
 const IP_IN_IP: RuleProtocol = RuleProtocol::Number(4);
-const ICMPV6: RuleProtocol = RuleProtocol::Number(58);
 
 pub(super) fn table(ground: &Ground<'_>, family: Family, policies: Vec<FelixChain>) -> FelixTable {
     let mut chains = policies;
@@ -32,7 +31,15 @@ pub(super) fn table(ground: &Ground<'_>, family: Family, policies: Vec<FelixChai
         FelixChain::new("cali-INPUT", input(ground, family)),
         FelixChain::new("cali-FORWARD", forward(ground)),
         FelixChain::new("cali-OUTPUT", output(ground, family)),
-        FelixChain::new(names::WORKLOAD_TO_HOST, workload_to_host(ground, family)),
+        FelixChain::new(
+            names::WORKLOAD_TO_HOST,
+            workload_to_host(
+                &ground.world.configuration,
+                ground.openstack,
+                family,
+                &ground.filter_allow(),
+            ),
+        ),
         FelixChain::new(names::CIDR_BLOCK, cidr_block(ground, family)),
     ]);
     chains.extend(failsafe_chains(ground, family, false));
@@ -202,55 +209,6 @@ fn output(ground: &Ground<'_>, family: Family) -> Vec<FelixRule> {
     let dispatch = Action::Jump(names::TO_HOST_ENDPOINT.to_owned());
     rules.push(FelixRule::when([untranslated], dispatch));
     rules.push(accepted_by_host(ground, ground.filter_allow()));
-    rules
-}
-
-fn workload_to_host(ground: &Ground<'_>, family: Family) -> Vec<FelixRule> {
-    let mut rules = Vec::new();
-    if family == Family::V6 {
-        rules.extend(NEIGHBOURS.map(|kind| {
-            let message = IcmpMessage { kind, code: None };
-            let asks = [protocol(ICMPV6), Fragment::Icmp(family, Not::is(message))];
-            FelixRule::when(asks, ground.filter_allow())
-        }));
-    }
-    if ground.openstack.active {
-        rules.extend(openstack(ground, family));
-    }
-    rules.push(jump(names::FROM_WORKLOAD_DISPATCH));
-    let configured = FelixRule::always(match ground.world.configuration.endpoint_to_host {
-        EndpointToHost::Drop => Action::Drop,
-        EndpointToHost::Return => Action::Return,
-        EndpointToHost::Accept => ground.filter_allow(),
-    });
-    rules.push(configured.saying("Configured DefaultEndpointToHostAction"));
-    rules
-}
-
-/// Virtual machines ask the node itself for metadata, leases and names.
-fn openstack(ground: &Ground<'_>, family: Family) -> Vec<FelixRule> {
-    let mut rules = Vec::new();
-    if let (Family::V4, Some(service)) = (family, ground.openstack.metadata) {
-        let number = ground.world.configuration.metadata_port;
-        let asks = [
-            protocol(TCP),
-            address(End::Destination, service),
-            port(End::Destination, number),
-        ];
-        rules.push(FelixRule::when(asks, ground.filter_allow()));
-    }
-    let (client, server) = match family {
-        Family::V4 => (68, 67),
-        Family::V6 => (546, 547),
-    };
-    let lease = [
-        protocol(UDP),
-        port(End::Source, client),
-        port(End::Destination, server),
-    ];
-    rules.push(FelixRule::when(lease, ground.filter_allow()));
-    let name = [protocol(UDP), port(End::Destination, 53)];
-    rules.push(FelixRule::when(name, ground.filter_allow()));
     rules
 }
 

@@ -17,10 +17,14 @@ use crate::node::Node;
 use crate::packet::{Family, InterfaceName};
 use crate::render::behind;
 use crate::render::fragment::Action;
+use crate::render::to_host::OpenStack;
 use crate::xtables::ruleset::InterfacePattern;
 
 /// The interface that bears services' addresses where kube-proxy uses IPVS.
 const IPVS: &str = "kube-ipvs0";
+
+/// What says that there is no metadata service, or where it is by default.
+const NO_METADATA: [&str; 3] = ["", "none", "127.0.0.1"];
 
 /// A world as the renderer reads it.
 pub(super) struct Ground<'w> {
@@ -63,7 +67,7 @@ impl<'w> Ground<'w> {
             world,
             told,
             bits,
-            openstack: OpenStack::of(world),
+            openstack: OpenStack::of(&world.configuration, &NO_METADATA),
             policies: policies(world),
             profiles: profiles(world),
             wildcard: world.hosts.iter().find(all),
@@ -146,28 +150,4 @@ fn addresses(world: &World, node: &Node) -> Vec<IpAddr> {
         name != IPVS && !prefixes.iter().any(|prefix| prefix.begins(name))
     });
     own.map(|(_, net)| net.addr()).collect()
-}
-
-/// Felix's special cases for OpenStack.
-pub(super) struct OpenStack {
-    /// Whether they are on.
-    pub active: bool,
-    /// Where the metadata service listens, if that is an address.
-    pub metadata: Option<IpAddr>,
-}
-
-impl OpenStack {
-    fn of(world: &World) -> Self {
-        let configuration = &world.configuration;
-        let cluster = configuration.cluster_type.to_lowercase();
-        let told = configuration.metadata_address.to_lowercase();
-        let mut prefixes = configuration.interface_prefixes.iter();
-        Self {
-            active: cluster.contains("openstack")
-                || !["", "none", "127.0.0.1"].contains(&told.as_str())
-                || configuration.metadata_port != 8775
-                || prefixes.any(|prefix| prefix.as_str() == "tap"),
-            metadata: configuration.metadata_address.parse().ok(),
-        }
-    }
 }

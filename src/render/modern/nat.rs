@@ -3,9 +3,7 @@
 //! What the node itself sends through a tunnel bears the tunnel's address: other nodes would not know
 //! another one's way back. Where VXLAN is on, UDP does not get VXLAN's own port as its source.
 
-use std::net::{IpAddr, Ipv4Addr};
-
-use ipnet::Ipv4Net;
+use std::net::IpAddr;
 
 use super::ground::Ground;
 use super::names;
@@ -16,13 +14,10 @@ use crate::calico::rule::{PortNumbers, RuleProtocol};
 use crate::calico::world::FloatingAddress;
 use crate::packet::Family;
 use crate::render::floating;
-use crate::render::fragment::{Action, End, Fragment, Network};
-use crate::render::pieces::{TCP, UDP, jump, port, protocol};
+use crate::render::fragment::{Action, End, Fragment};
+use crate::render::pieces::{TCP, UDP, jump, protocol};
 use crate::render::table::{FelixChain, FelixRule, FelixTable};
-use crate::xtables::{Hook, Not, TableName};
-
-/// Where virtual machines look for OpenStack's metadata service, with its length, as Felix writes it.
-const METADATA: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 169, 254), 32);
+use crate::xtables::{Hook, TableName};
 
 /// The interface of IP in IP. The kernel makes it when the module ipip is loaded.
 const IP_IN_IP: &str = "tunl0";
@@ -54,17 +49,7 @@ pub(super) fn table(ground: &Ground<'_>, family: Family) -> FelixTable {
 
 fn prerouting(ground: &Ground<'_>, family: Family) -> Vec<FelixRule> {
     let mut rules = vec![jump(names::FLOATING_DNAT)];
-    let metadata = ground.openstack.metadata;
-    if let (Family::V4, true, Some(service)) = (family, ground.openstack.active, metadata) {
-        let asked = Network::Prefix(METADATA.into());
-        let asks = [
-            protocol(TCP),
-            port(End::Destination, 80),
-            Fragment::Address(End::Destination, Not::is(asked)),
-        ];
-        let number = ground.world.configuration.metadata_port;
-        rules.push(FelixRule::when(asks, Action::Dnat(service, Some(number))));
-    }
+    rules.extend(ground.openstack.metadata_dnat(family));
     rules
 }
 

@@ -182,7 +182,8 @@ fn set(family: Family, name: String, members: &Members) -> Set {
         }
         Members::Nets(nets) => {
             let own = nets.iter().filter(|net| own(&net.addr()));
-            let parts = own.map(|net| vec![PartKey::Net(net.trunc())]);
+            let parts = own.flat_map(|net| programmed(net.trunc()));
+            let parts = parts.map(|net| vec![PartKey::Net(net)]);
             (vec![Dimension::Net], parts.collect())
         }
         Members::WithPorts(ports) => {
@@ -216,6 +217,15 @@ fn set(family: Family, name: String, members: &Members) -> Set {
     }
 }
 
+/// A prefix as Felix programs it: all addresses are two halves, because the kernel refuses a prefix of no
+/// bits in a `hash:net` (felix, labelindex/, `extractCIDRsFromNetworkSet`).
+fn programmed(net: IpNet) -> Vec<IpNet> {
+    match net.prefix_len() {
+        0 => net.subnets(1).into_iter().flatten().collect(),
+        _ => vec![net],
+    }
+}
+
 /// A part of an element, which has an order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum PartKey {
@@ -235,5 +245,59 @@ impl PartKey {
                 Part::Port(Some(protocol), range)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn istios_workloads_are_those_of_its_ambient_mode() -> Result<(), ipnet::AddrParseError> {
+        let one = |net: &str, labels: &[(&str, &str)]| -> Result<Selectable, _> {
+            let labels = labels.iter();
+            Ok(Selectable {
+                labels: labels
+                    .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                    .collect(),
+                nets: vec![net.parse::<IpNet>()?],
+                ports: Vec::new(),
+            })
+        };
+        let [own, of_namespace] = ISTIO_LABELS;
+        let world = World {
+            selectable: vec![
+                one("10.0.0.1/32", &[(own, "ambient")])?,
+                one("10.0.0.2/32", &[(of_namespace, "ambient")])?,
+                one("10.0.0.3/32", &[(own, "none"), (of_namespace, "ambient")])?,
+                one("10.0.0.4/32", &[(own, "sidecar")])?,
+                one("10.0.0.5/32", &[])?,
+            ],
+            ..World::default()
+        };
+        let served: Vec<String> = istio(&world).iter().map(ToString::to_string).collect();
+        assert_eq!(served, ["10.0.0.1/32", "10.0.0.2/32"]);
+        Ok(())
+    }
+
+    #[test]
+    fn all_addresses_are_two_halves() -> Result<(), ipnet::AddrParseError> {
+        let nets = ["0.0.0.0/0", "10.0.0.0/8", "::/0"].map(str::parse);
+        let nets: Vec<IpNet> = nets.into_iter().collect::<Result<_, _>>()?;
+        for (family, halves) in [
+            (Family::V4, &["0.0.0.0/1", "10.0.0.0/8", "128.0.0.0/1"][..]),
+            (Family::V6, &["::/1", "8000::/1"]),
+        ] {
+            let set = set(family, "x".to_owned(), &Members::Nets(nets.clone()));
+            let parts = set.elements.iter().flat_map(|element| &element.parts);
+            let members: Vec<String> = parts
+                .map(|part| match part {
+                    Part::Net(net) => net.to_string(),
+                    other => format!("{other:?}"),
+                })
+                .collect();
+            assert_eq!(members, halves);
+        }
+        Ok(())
     }
 }

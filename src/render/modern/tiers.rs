@@ -143,3 +143,48 @@ fn group_rules(bits: ModernMarkBits, direction: Direction, policies: &[&Policy])
     }
     rules
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calico::Selector;
+    use crate::calico::world::{PolicyId, PolicyKind};
+
+    fn policy(number: usize) -> Policy {
+        let name = format!("p{number}");
+        Policy {
+            name: name.clone(),
+            governs_ingress: true,
+            governs_egress: true,
+            ingress: Vec::new(),
+            egress: Vec::new(),
+            stage: Stage::Normal,
+            id: PolicyId {
+                kind: PolicyKind::GlobalNetworkPolicy,
+                namespace: None,
+                name,
+            },
+            staged: false,
+            selector: Selector::all(),
+        }
+    }
+
+    /// Whether something is decided is asked once before every fifth policy, and there alone its jump asks
+    /// nothing.
+    #[test]
+    fn a_group_returns_before_every_fifth_policy() -> Result<(), crate::mark::TooFewBits> {
+        let bits = ModernMarkBits::within(0xffff_0000, false)?;
+        let policies: Vec<Policy> = (0..11).map(policy).collect();
+        let policies: Vec<&Policy> = policies.iter().collect();
+        let rules = group_rules(bits, Direction::Ingress, &policies);
+        let places: Vec<usize> = (0..rules.len())
+            .filter(|at| rules[*at].action == Action::Return)
+            .collect();
+        assert_eq!(places, [5, 11]);
+        let unasked: Vec<usize> = (0..rules.len())
+            .filter(|at| rules[*at].asks.is_empty())
+            .collect();
+        assert_eq!(unasked, [0, 6, 12]);
+        Ok(())
+    }
+}

@@ -5,20 +5,19 @@ use super::ground::Ground;
 use super::names;
 use super::policy;
 use super::statics::{failsafe_chains, host_dispatch};
-use crate::calico::configuration::EndpointToHost;
-use crate::calico::rule::{IcmpMessage, RuleProtocol};
+use crate::calico::rule::RuleProtocol;
 use crate::calico::world::Stage;
 use crate::packet::{Family, InterfaceName};
 use crate::render::dispatch::{By, Dispatch, unknown};
 use crate::render::fragment::{Action, End, Fragment};
-use crate::render::pieces::{NEIGHBOURS, TCP, UDP, address, jump, port, protocol};
+use crate::render::pieces::{jump, protocol};
 use crate::render::table::{FelixChain, FelixRule, FelixTable};
+use crate::render::to_host::workload_to_host;
 use crate::xtables::matches::States;
 use crate::xtables::{Hook, Not, TableName};
 
-/// Felix writes the protocols of its own tunnels and of ICMPv6 as numbers.
+/// Felix writes the protocols of its own tunnels as numbers.
 const IP_IN_IP: RuleProtocol = RuleProtocol::Number(4);
-const ICMPV6: RuleProtocol = RuleProtocol::Number(58);
 
 pub(super) fn table(ground: &Ground<'_>, family: Family, policies: Vec<FelixChain>) -> FelixTable {
     let mut chains = policies;
@@ -27,7 +26,15 @@ pub(super) fn table(ground: &Ground<'_>, family: Family, policies: Vec<FelixChai
         FelixChain::new("cali-INPUT", input(ground, family)),
         FelixChain::new("cali-FORWARD", forward(ground)),
         FelixChain::new("cali-OUTPUT", output(ground)),
-        FelixChain::new(names::WORKLOAD_TO_HOST, workload_to_host(ground, family)),
+        FelixChain::new(
+            names::WORKLOAD_TO_HOST,
+            workload_to_host(
+                &ground.world.configuration,
+                ground.openstack,
+                family,
+                &Action::Accept,
+            ),
+        ),
     ]);
     chains.extend(failsafe_chains(ground));
     chains.extend(workload_chains(ground));
@@ -93,55 +100,6 @@ fn output(ground: &Ground<'_>) -> Vec<FelixRule> {
     rules.push(FelixRule::always(Action::ClearMark(ground.bits.all())));
     rules.push(jump(names::TO_HOST_ENDPOINT));
     rules.push(accepted_by_host_endpoint(ground));
-    rules
-}
-
-fn workload_to_host(ground: &Ground<'_>, family: Family) -> Vec<FelixRule> {
-    let mut rules = Vec::new();
-    if family == Family::V6 {
-        rules.extend(NEIGHBOURS.map(|kind| {
-            let message = IcmpMessage { kind, code: None };
-            let asks = [protocol(ICMPV6), Fragment::Icmp(family, Not::is(message))];
-            FelixRule::when(asks, Action::Accept)
-        }));
-    }
-    if ground.openstack.active {
-        rules.extend(openstack(ground, family));
-    }
-    rules.push(jump(names::FROM_WORKLOAD_DISPATCH));
-    let configured = FelixRule::always(match ground.world.configuration.endpoint_to_host {
-        EndpointToHost::Drop => Action::Drop,
-        EndpointToHost::Return => Action::Return,
-        EndpointToHost::Accept => Action::Accept,
-    });
-    rules.push(configured.saying("Configured DefaultEndpointToHostAction"));
-    rules
-}
-
-/// Virtual machines ask the node itself for metadata, leases and names.
-fn openstack(ground: &Ground<'_>, family: Family) -> Vec<FelixRule> {
-    let mut rules = Vec::new();
-    if let (Family::V4, Some(service)) = (family, ground.openstack.metadata) {
-        let number = ground.world.configuration.metadata_port;
-        let asks = [
-            protocol(TCP),
-            address(End::Destination, service),
-            port(End::Destination, number),
-        ];
-        rules.push(FelixRule::when(asks, Action::Accept));
-    }
-    let (client, server) = match family {
-        Family::V4 => (68, 67),
-        Family::V6 => (546, 547),
-    };
-    let lease = [
-        protocol(UDP),
-        port(End::Source, client),
-        port(End::Destination, server),
-    ];
-    rules.push(FelixRule::when(lease, Action::Accept));
-    let name = [protocol(UDP), port(End::Destination, 53)];
-    rules.push(FelixRule::when(name, Action::Accept));
     rules
 }
 

@@ -1,7 +1,6 @@
 //! What is worked out once for a world and read by all tables.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use super::names;
 use crate::calico::rule::Rule;
@@ -12,7 +11,11 @@ use crate::mark::{MarkBits, TooFewBits};
 use crate::node::Node;
 use crate::packet::InterfaceName;
 use crate::render::behind;
+use crate::render::to_host::OpenStack;
 use crate::xtables::ruleset::InterfacePattern;
+
+/// Where a metadata service says nothing: where it is by default. No address at all does say something.
+const NO_METADATA: [&str; 1] = ["127.0.0.1"];
 
 /// A world as the renderer reads it.
 pub(super) struct Ground<'w> {
@@ -62,7 +65,7 @@ impl<'w> Ground<'w> {
         Ok(Self {
             world,
             bits: MarkBits::within(world.configuration.mark_mask)?,
-            openstack: OpenStack::of(world),
+            openstack: OpenStack::of(&world.configuration, &NO_METADATA),
             peers: peers(world, rules.chain(of_profiles)),
             policies,
             profiles,
@@ -94,30 +97,4 @@ fn peers<'w>(world: &World, rules: impl Iterator<Item = &'w Rule>) -> BTreeMap<P
     let ids = asked.into_iter();
     ids.map(|index| (index, names::peers_id(&world.peers(index).by)))
         .collect()
-}
-
-/// Felix's special cases for OpenStack.
-pub(super) struct OpenStack {
-    /// Whether they are on.
-    pub active: bool,
-    /// Where the metadata service listens, if that is an address.
-    pub metadata: Option<IpAddr>,
-}
-
-impl OpenStack {
-    /// They are on where the cluster says so, or where anything but the defaults hints at it: a
-    /// metadata service elsewhere than by default, be that no address at all, or interfaces named as
-    /// OpenStack names them (felix 2.1.1, config/config_params.go, `OpenstackActive`).
-    fn of(world: &World) -> Self {
-        let configuration = &world.configuration;
-        let cluster = configuration.cluster_type.to_lowercase();
-        let mut prefixes = configuration.interface_prefixes.iter();
-        Self {
-            active: cluster.contains("openstack")
-                || configuration.metadata_address != "127.0.0.1"
-                || configuration.metadata_port != 8775
-                || prefixes.any(|prefix| prefix.as_str() == "tap"),
-            metadata: configuration.metadata_address.parse().ok(),
-        }
-    }
 }

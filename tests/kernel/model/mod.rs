@@ -2,6 +2,7 @@
 //! about one subject, every journey compared.
 
 mod refused;
+mod rules;
 mod rulesets;
 
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ use calidiff::xtables::{Firewall, ipset, save};
 use libtest_mimic::Trial;
 
 use crate::trial;
-use rulesets::Rules;
+use rules::Rules;
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -65,7 +66,12 @@ pub fn trials() -> Vec<Trial> {
             let packets = own_packets()?;
             agree_on(ROUTED_AGAIN, |_| packets.clone())
         }),
+        trial("model::agrees_on_addresses_of_each_scope", || {
+            let packets = of_each_scope()?;
+            agree_on(SCOPES, |_| packets.clone())
+        }),
         trial("model::agrees_on_what_is_refused", refused::agree),
+        trial("model::agrees_on_sets_that_are_refused", refused::sets),
     ]
 }
 
@@ -181,14 +187,35 @@ COMMIT
 .v6("*mangle
 -A OUTPUT -j MARK --set-mark 0x5
 COMMIT
-")];
+")
+.on(WITH_A_WAY_OUT)];
+
+/// A way to everywhere, groups among it.
+const WITH_A_WAY_OUT: &str = "
+name: node
+interfaces:
+- {name: cali1, reverse_path: strict, route_localnet: true}
+- {name: eth0, addresses: [192.168.7.1/24, 192.168.7.5/24, '2001:db8:7::1/64']}
+routes:
+- {destination: 10.65.0.2/32, to: !unicast {interface: cali1}}
+- {destination: 'fd00:65::2/128', to: !unicast {interface: cali1}}
+- {destination: 0.0.0.0/0, to: !unicast {interface: eth0, via: 192.168.7.9}}
+";
 
 /// The node's own packets to everybody, to all and to none.
 fn own_packets() -> Result<Vec<Shot>, Box<dyn Error>> {
     let mut shots = Vec::new();
     let tos: [(&[&str], &[&str]); 2] = [
         (
-            &["192.168.7.1", "10.65.0.2", "127.0.0.1", "0.0.0.0"],
+            &[
+                "192.168.7.1",
+                "10.65.0.2",
+                "127.0.0.1",
+                "0.0.0.0",
+                "0.0.0.1",
+                "224.0.0.9",
+                "192.168.7.255",
+            ],
             &[
                 "192.168.7.9",
                 "192.168.7.1",
@@ -233,6 +260,68 @@ fn own_packets() -> Result<Vec<Shot>, Box<dyn Error>> {
     Ok(shots)
 }
 
+const SCOPES: &[Rules] = &[
+    Rules::v4("redirected", "")
+        .v6("*nat
+-A PREROUTING -p udp -j REDIRECT --to-ports 53
+COMMIT
+")
+        .on(SCOPED),
+    Rules::v4("masqueraded", "")
+        .v6("*nat
+-A POSTROUTING -j MASQUERADE
+COMMIT
+")
+        .on(SCOPED),
+];
+
+/// Interfaces with addresses of every scope, of a link alone, and of everybody alone.
+const SCOPED: &str = "
+name: node
+interfaces:
+- {name: eth0, addresses: ['fec0::7/64', 'fe80::1/64', '2001:db8:7::1/64', 'fe80::2/64']}
+- {name: eth1, addresses: ['fe80::3/64']}
+- {name: eth2, addresses: ['fd00:2::1/64']}
+routes:
+- {destination: 'fd00:99::/32', to: !unicast {interface: eth1}}
+- {destination: 'fd00:98::/32', to: !unicast {interface: eth2}}
+";
+
+/// Packets to addresses of every scope, from each interface and from the node.
+fn of_each_scope() -> Result<Vec<Shot>, Box<dyn Error>> {
+    let froms = [
+        ("in=eth0", "2001:db8:7::9"),
+        ("in=eth1", "fd00:99::9"),
+        ("in=eth2", "fd00:98::9"),
+        ("from=node", "2001:db8:7::1"),
+    ];
+    let tos = [
+        "::",
+        "::1",
+        "2001:db8:7::9",
+        "fd00:99::1",
+        "fd00:98::1",
+        "fe80::1",
+        "fe80::77",
+        "fec0::9",
+        "ff01::1",
+        "ff02::1",
+        "ff05::1",
+        "ff0e::1",
+    ];
+    let mut shots = Vec::new();
+    for (origin, from) in froms {
+        for to in tos {
+            let text = format!("{origin} udp [{from}]:9 > [{to}]:80");
+            shots.push(Shot {
+                packet: text.parse().map_err(|why| format!("{text}: {why}"))?,
+                connections: Vec::new(),
+            });
+        }
+    }
+    Ok(shots)
+}
+
 fn agree(cases: &[Rules]) -> Outcome {
     agree_on(cases, |(rules, ground)| {
         let mut stream = Stream::new(ground, Seeded::new(rules.seed()), Vec::new());
@@ -266,7 +355,7 @@ fn differences(
     rules: &Rules,
     shots: impl Fn((&Rules, &Ground<'_>)) -> Vec<Shot>,
 ) -> Result<Vec<String>, Box<dyn Error>> {
-    let node = node()?;
+    let node = calidiff::node::text::read("node", rules.node)?;
     let firewall = firewall(rules)?;
     kernel.program(&node, &firewall)?;
     let mut model = ModelArm::new(backend);

@@ -6,7 +6,57 @@ use calidiff::arm::kernel::KernelArm;
 use calidiff::arm::model::ModelArm;
 use calidiff::arm::{Arm, Failure};
 use calidiff::packet::Family;
-use calidiff::xtables::{Backend, Firewall, save};
+use calidiff::xtables::{Backend, Firewall, ipset, save};
+
+/// What ipset refuses, the model refuses.
+pub fn sets() -> super::Outcome {
+    let node = super::node()?;
+    let backend = Backend::Legacy;
+    let mut kernel = KernelArm::new(backend)?;
+    let mut problems = Vec::new();
+    for (kind, element) in PERHAPS_REFUSED_ELEMENTS {
+        let text = format!("create x {kind}\nadd x {element}\n");
+        let firewall = Firewall {
+            sets: ipset::parse("sets", &text)?,
+            ..Firewall::default()
+        };
+        let by_kernel = is_refused(kernel.program(&node, &firewall))?;
+        let by_model = is_refused(ModelArm::new(backend).program(&node, &firewall))?;
+        if by_kernel != by_model {
+            problems.push(format!(
+                "ipset refuses: {by_kernel}, the model: {by_model}: {text}"
+            ));
+        }
+    }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(problems.join("\n").into())
+    }
+}
+
+fn is_refused(outcome: Result<(), Failure>) -> Result<bool, Failure> {
+    match outcome {
+        Ok(()) => Ok(false),
+        Err(Failure::Refused(_)) => Ok(true),
+        Err(broken) => Err(broken),
+    }
+}
+
+/// Prefixes of no bits and of one, in the kinds of sets with prefixes that every kernel has.
+const PERHAPS_REFUSED_ELEMENTS: &[(&str, &str)] = &[
+    ("hash:net family inet", "0.0.0.0/0"),
+    ("hash:net family inet", "0.0.0.0/1"),
+    ("hash:net family inet6", "::/0"),
+    ("hash:net family inet6", "8000::/1"),
+    ("hash:net,port family inet", "0.0.0.0/0,tcp:80"),
+    ("hash:net,iface family inet", "0.0.0.0/0,eth0"),
+    ("hash:ip,port,net family inet", "10.0.0.1,tcp:80,0.0.0.0/0"),
+    (
+        "hash:ip,port,net family inet",
+        "10.0.0.1,tcp:80,128.0.0.0/1",
+    ),
+];
 
 /// What a backend's tools refuse, the model refuses in its reading; what they take, it takes.
 pub fn agree() -> super::Outcome {
@@ -32,13 +82,8 @@ fn refused_differently(backend: Backend) -> Result<Vec<String>, Box<dyn Error>> 
             v4: save::parse("v4", v4, Family::V4)?,
             ..Firewall::default()
         };
-        let refused = |outcome: Result<(), Failure>| match outcome {
-            Ok(()) => Ok(false),
-            Err(Failure::Refused(_)) => Ok(true),
-            Err(broken) => Err(broken),
-        };
-        let by_kernel = refused(kernel.program(&node, &firewall))?;
-        let by_model = refused(ModelArm::new(backend).program(&node, &firewall))?;
+        let by_kernel = is_refused(kernel.program(&node, &firewall))?;
+        let by_model = is_refused(ModelArm::new(backend).program(&node, &firewall))?;
         if by_kernel != by_model {
             problems.push(format!(
                 "{backend} refuses: {by_kernel}, the model: {by_model}: {v4}"

@@ -1,14 +1,14 @@
 //! Resources made at random, as the API takes them.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use calidiff::calico::configuration::modern::Failsafe;
 use calidiff::calico::configuration::{EndpointToHost, InsertMode, InterfacePrefix};
 use calidiff::calico::resources::endpoint::WorkloadId;
 use calidiff::calico::resources::{
-    Api, Entity, FelixConfiguration, HostEndpoint, IpInIp, Labels, NamedPort, NetworkSet, Node,
-    Order, Policy, Pool, Profile, Resources, Rule, ServiceAccounts, ServiceNets, Setting, Tier,
-    Types, WorkloadEndpoint,
+    Api, EndpointSlice, Entity, FelixConfiguration, HostEndpoint, IpInIp, Labels, NamedPort,
+    NetworkSet, Node, Order, Policy, Pool, Profile, Resources, Rule, ServiceAccounts, ServiceNets,
+    Setting, SlicePort, Tier, Types, WorkloadEndpoint,
 };
 use calidiff::calico::rule::{IcmpMessage, NamedProtocol, PortNumbers, Ports, RuleProtocol};
 use calidiff::calico::world::{
@@ -415,6 +415,30 @@ fn service_nets() -> impl Strategy<Value = ServiceNets> {
     })
 }
 
+fn slice() -> impl Strategy<Value = EndpointSlice> {
+    let protocols = [NamedProtocol::Tcp, NamedProtocol::Udp, NamedProtocol::Sctp];
+    let port = (select(protocols.to_vec()), 1_u16..)
+        .prop_map(|(protocol, port)| SlicePort { protocol, port });
+    let family = select(Family::BOTH.to_vec());
+    let names = (name(), name(), name());
+    (names, family, vec(any::<u128>(), 0..3), vec(port, 0..3)).prop_map(
+        |((name, namespace, service), family, numbers, ports)| EndpointSlice {
+            name,
+            namespace,
+            service,
+            family,
+            addresses: numbers
+                .into_iter()
+                .map(|number| match family {
+                    Family::V4 => Ipv4Addr::from_bits(number as u32).into(),
+                    Family::V6 => Ipv6Addr::from_bits(number).into(),
+                })
+                .collect(),
+            ports,
+        },
+    )
+}
+
 fn set() -> impl Strategy<Value = NetworkSet> {
     (name(), option::of(name()), labels(), vec(any_net(), 0..4)).prop_map(
         |(name, namespace, labels, nets)| NetworkSet {
@@ -513,7 +537,10 @@ fn setting(api: Api) -> impl Strategy<Value = Setting> {
         address(Family::V4).prop_map(Setting::TunnelAddress),
         select(actions.to_vec()).prop_map(Setting::EndpointToHost),
         select(modes.to_vec()).prop_map(Setting::InsertMode),
-        words().prop_map(|text| Setting::LogPrefix(text.to_owned())),
+        // An empty one is none, in v3.
+        words()
+            .prop_filter("a prefix that says something", |text| !text.is_empty())
+            .prop_map(|text| Setting::LogPrefix(text.to_owned())),
         ports().prop_map(Setting::FailsafeInbound),
         ports().prop_map(Setting::FailsafeOutbound),
         any::<bool>().prop_map(Setting::Ipv6),
@@ -558,12 +585,13 @@ pub fn resources() -> impl Strategy<Value = Resources> {
                 (
                     vec(host(api), 0..3),
                     of_v3(api, Vec::new(), vec(service_nets(), 0..2)),
+                    of_v3(api, Vec::new(), vec(slice(), 0..3)),
                 ),
             ),
         )
             .prop_map(move |(cluster, inside)| {
                 let (configurations, nodes, pools, tiers) = cluster;
-                let (policies, profiles, sets, workloads, (hosts, service_nets)) = inside;
+                let (policies, profiles, sets, workloads, (hosts, service_nets, slices)) = inside;
                 once(Resources {
                     api,
                     configurations,
@@ -576,6 +604,7 @@ pub fn resources() -> impl Strategy<Value = Resources> {
                     workloads,
                     hosts,
                     service_nets,
+                    slices,
                 })
             })
     })
@@ -600,6 +629,9 @@ fn once(mut all: Resources) -> Resources {
         (one.name.clone(), one.namespace.clone())
     });
     keep_first(&mut all.service_nets, |one| one.name.clone());
+    keep_first(&mut all.slices, |one| {
+        (one.name.clone(), one.namespace.clone())
+    });
     keep_first(&mut all.profiles, |one| one.name.clone());
     keep_first(&mut all.sets, |one| {
         (one.name.clone(), one.namespace.clone())

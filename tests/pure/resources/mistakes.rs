@@ -161,6 +161,14 @@ fn mistakes_are_told_with_their_place() {
             policy("selector: global()"),
         ),
         (
+            "global() in a policy's own namespaceSelector",
+            policy("namespaceSelector: global()"),
+        ),
+        (
+            "global() beside another term",
+            policy("ingress: [{action: Allow, source: {namespaceSelector: 'global() && has(a)'}}]"),
+        ),
+        (
             "rules that are no list",
             v1("policy", "name: x", "ingress: {action: allow}"),
         ),

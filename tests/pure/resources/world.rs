@@ -484,6 +484,18 @@ fn what_is_for_one_node_wins_over_what_is_for_all() {
     assert!(configuration.ipv6);
 }
 
+// Felix takes an empty string of a resource's for none (felix, config/, `UpdateFrom`).
+#[test]
+fn an_empty_log_prefix_is_none_in_v3() {
+    let prefix = |text: &str| world(text).configuration.log_prefix;
+    let v3 = "apiVersion: projectcalico.org/v3\nkind: FelixConfiguration\n\
+        metadata: {name: default}\nspec: {logPrefix: ''}\n";
+    assert_eq!(prefix(v3), "calico-packet");
+    assert_eq!(prefix(&v3.replace("''", "mine")), "mine");
+    let v1 = "apiVersion: v1\nkind: felixConfiguration\nmetadata: {}\nspec: {LogPrefix: ''}\n";
+    assert_eq!(prefix(v1), "");
+}
+
 #[test]
 fn workloads_keep_what_else_is_said_of_them() {
     let nat = "ipNATs: [{internalIP: 10.0.0.1, externalIP: 192.0.2.1}]";

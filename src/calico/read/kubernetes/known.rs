@@ -13,8 +13,17 @@ pub(super) fn resource(kind: Kind) -> Known {
         "imagePullSecrets",
         "automountServiceAccountToken",
     ];
+    const SLICE: &[&str] = &[
+        "apiVersion",
+        "kind",
+        "metadata",
+        "addressType",
+        "endpoints",
+        "ports",
+    ];
     match kind {
         Kind::ServiceAccount => &[ACCOUNT],
+        Kind::EndpointSlice => &[SLICE],
         _ => &[RESOURCE],
     }
 }
@@ -157,3 +166,52 @@ pub(super) const CONTAINER: Known = &[&[
 pub(super) const CONTAINER_PORT: Known =
     &[&["name", "protocol", "containerPort", "hostPort", "hostIP"]];
 pub(super) const POD_IP: Known = &[&["ip"]];
+
+/// core/v1, `ServiceSpec`
+pub(super) const SERVICE_SPEC: Known = &[&[
+    "ports",
+    "allocateLoadBalancerNodePorts",
+    "clusterIP",
+    "clusterIPs",
+    "externalIPs",
+    "externalName",
+    "externalTrafficPolicy",
+    "healthCheckNodePort",
+    "internalTrafficPolicy",
+    "ipFamilies",
+    "ipFamilyPolicy",
+    "loadBalancerClass",
+    "loadBalancerIP",
+    "loadBalancerSourceRanges",
+    "publishNotReadyAddresses",
+    "selector",
+    "sessionAffinity",
+    "sessionAffinityConfig",
+    "trafficDistribution",
+    "type",
+]];
+
+/// core/v1, `ServicePort`
+pub(super) const SERVICE_PORT: Known = &[&[
+    "protocol",
+    "port",
+    "appProtocol",
+    "name",
+    "nodePort",
+    "targetPort",
+]];
+
+/// discovery/v1, `Endpoint`
+pub(super) const ENDPOINT: Known = &[&[
+    "addresses",
+    "conditions",
+    "deprecatedTopology",
+    "hints",
+    "hostname",
+    "nodeName",
+    "targetRef",
+    "zone",
+]];
+
+/// discovery/v1, `EndpointPort`
+pub(super) const SLICE_PORT: Known = &[&["protocol", "port", "appProtocol", "name"]];

@@ -3,7 +3,8 @@
 //!
 //! * [`known`] lists the fields of every part, for reading and for [`schema`];
 //! * [`labels`] reads label selectors;
-//! * [`policy`] and [`admin`] read policies, [`pod`] pods; namespaces and service accounts are read here.
+//! * [`policy`] and [`admin`] read policies, [`pod`] pods, [`service`] services and what stands behind
+//!   them; namespaces and service accounts are read here.
 
 mod admin;
 mod known;
@@ -11,6 +12,9 @@ mod labels;
 mod pod;
 mod policy;
 pub(super) mod schema;
+mod service;
+
+pub(in crate::calico) use service::{ADDRESS_TYPES, SERVICE_NAME};
 
 use serde_saphyr::Location;
 
@@ -19,7 +23,7 @@ use super::scalar::LONGEST_NAME_V3;
 use super::tree::{Fields, Read, Reader, Tree, Value, alternatives};
 use crate::calico::kubernetes::pod::interface_name;
 use crate::calico::kubernetes::{Namespace, Pod, ServiceAccount};
-use crate::calico::resources::{Api, Labels, Profile};
+use crate::calico::resources::{Api, EndpointSlice, Labels, Profile};
 use crate::calico::words::Kind as CalicoKind;
 use crate::node::yaml::Yaml;
 
@@ -33,6 +37,8 @@ pub(super) enum Kind {
     Namespace,
     ServiceAccount,
     Pod,
+    Service,
+    EndpointSlice,
 }
 
 /// The version of Kubernetes' own kinds: Calico's first version is called the same, and has no kind of
@@ -41,12 +47,14 @@ const CORE: &str = "v1";
 const NETWORKING: &str = "networking.k8s.io/v1";
 const ADMIN: &str = "policy.networking.k8s.io/v1alpha1";
 const CLUSTER: &str = "policy.networking.k8s.io/v1alpha2";
+/// The version of what stands behind services.
+pub(in crate::calico) const DISCOVERY: &str = "discovery.k8s.io/v1";
 
 /// The versions that are Kubernetes' alone.
-pub(super) const VERSIONS: [&str; 3] = [NETWORKING, ADMIN, CLUSTER];
+pub(super) const VERSIONS: [&str; 4] = [NETWORKING, ADMIN, CLUSTER, DISCOVERY];
 
 /// The kinds, with their versions and names.
-const KINDS: [(&str, &str, Kind); 7] = [
+const KINDS: [(&str, &str, Kind); 9] = [
     (NETWORKING, "NetworkPolicy", Kind::NetworkPolicy),
     (ADMIN, "AdminNetworkPolicy", Kind::AdminNetworkPolicy),
     (
@@ -58,6 +66,8 @@ const KINDS: [(&str, &str, Kind); 7] = [
     (CORE, "Namespace", Kind::Namespace),
     (CORE, "ServiceAccount", Kind::ServiceAccount),
     (CORE, "Pod", Kind::Pod),
+    (CORE, "Service", Kind::Service),
+    (DISCOVERY, "EndpointSlice", Kind::EndpointSlice),
 ];
 
 impl Kind {
@@ -67,7 +77,14 @@ impl Kind {
     }
 
     fn is_namespaced(self) -> bool {
-        matches!(self, Self::NetworkPolicy | Self::ServiceAccount | Self::Pod)
+        matches!(
+            self,
+            Self::NetworkPolicy
+                | Self::ServiceAccount
+                | Self::Pod
+                | Self::Service
+                | Self::EndpointSlice
+        )
     }
 }
 
@@ -219,6 +236,13 @@ impl Collection {
                 self.check_kubernetes_name(&reader, kind, &metadata, becomes)?;
                 return self.add_pod(&reader, &metadata, &pod);
             }
+            Kind::Service => return reader.service_of_kubernetes(&resource),
+            Kind::EndpointSlice => {
+                let Some(slice) = reader.endpoint_slice(&resource, &metadata)? else {
+                    return Ok(());
+                };
+                return self.add_slice(&reader, &metadata, slice);
+            }
         };
         self.check_kubernetes_name(&reader, kind, &metadata, becomes)
     }
@@ -239,6 +263,25 @@ impl Collection {
             return Err(reader.wrong(metadata.place, problem));
         }
         self.resources.workloads.push(pod.to_calico(interface));
+        Ok(())
+    }
+
+    /// Takes a slice of a service, each once.
+    fn add_slice(
+        &mut self,
+        reader: &Reader<'_>,
+        metadata: &Metadata,
+        slice: EndpointSlice,
+    ) -> Read<()> {
+        let mut there = self.resources.slices.iter();
+        if there.any(|one| (&one.namespace, &one.name) == (&slice.namespace, &slice.name)) {
+            let problem = format!(
+                "the EndpointSlice `{}/{}` is here twice; expected it once",
+                slice.namespace, slice.name
+            );
+            return Err(reader.wrong(metadata.place, problem));
+        }
+        self.resources.slices.push(slice);
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{KINDS, Kind, admin, known, labels, policy};
+use super::{KINDS, Kind, admin, known, labels, policy, service};
 use crate::calico::read::known::Known;
 use crate::calico::read::schema::{
     labels as label_map, list, read_over, text, texts, truth, whole, word, words,
@@ -36,6 +36,8 @@ fn about(kind: Kind) -> &'static str {
         Kind::Namespace => "a namespace and its labels",
         Kind::Pod => "a pod: an endpoint, where it has a network of its own and addresses",
         Kind::ServiceAccount => "a service account and its labels",
+        Kind::Service => "a service; rules that name it mean what its slices say",
+        Kind::EndpointSlice => "some of what stands behind a service",
     }
 }
 
@@ -70,6 +72,10 @@ enum Part {
     PodIp,
     Container,
     ContainerPort,
+    ServiceSpec,
+    ServicePort,
+    Endpoint,
+    SlicePort,
 }
 
 impl Part {
@@ -103,6 +109,10 @@ impl Part {
             Self::PodIp => known::POD_IP,
             Self::Container => known::CONTAINER,
             Self::ContainerPort => known::CONTAINER_PORT,
+            Self::ServiceSpec => known::SERVICE_SPEC,
+            Self::ServicePort => known::SERVICE_PORT,
+            Self::Endpoint => known::ENDPOINT,
+            Self::SlicePort => known::SLICE_PORT,
         }
     }
 
@@ -113,8 +123,12 @@ impl Part {
                 Kind::AdminNetworkPolicy
                 | Kind::BaselineAdminNetworkPolicy
                 | Kind::ClusterNetworkPolicy
-                | Kind::Pod,
+                | Kind::Pod
+                | Kind::Service,
             ) => &["apiVersion", "kind", "metadata", "spec"],
+            Self::Resource(Kind::EndpointSlice) => {
+                &["apiVersion", "kind", "metadata", "addressType"]
+            }
             Self::Resource(_) => &["apiVersion", "kind", "metadata"],
             Self::Metadata(_) => &["name"],
             Self::Requirement => &["key", "operator"],
@@ -125,7 +139,8 @@ impl Part {
             Self::AdminIngressRule(_) => &["action", "from"],
             Self::AdminEgressRule(_) => &["action", "to"],
             Self::NamespacedPods => &["namespaceSelector", "podSelector"],
-            Self::PortNumber => &["port"],
+            Self::PortNumber | Self::ServicePort => &["port"],
+            Self::Endpoint => &["addresses"],
             Self::PortRange | Self::Range => &["start", "end"],
             Self::ContainerPort => &["containerPort"],
             Self::PodIp => &["ip"],
@@ -142,7 +157,8 @@ impl Part {
             | Kind::ClusterNetworkPolicy => Some(Self::AdminSpec(kind)),
             Kind::Pod => Some(Self::PodSpec),
             Kind::Namespace => Some(Self::NamespaceSpec),
-            Kind::ServiceAccount => None,
+            Kind::Service => Some(Self::ServiceSpec),
+            Kind::ServiceAccount | Kind::EndpointSlice => None,
         }
     }
 }
@@ -194,9 +210,17 @@ fn field(part: Part, name: &str) -> Option<Value> {
             label_map("cni.projectcalico.org/floatingIPs and allowedSourcePrefixes are read")
         }
         (_, "containers") => list("its containers", &object(Part::Container)),
-        (_, "nodeName") => text("the node that it is on"),
+        (Part::PodSpec, "nodeName") => text("the node that it is on"),
         (_, "hostNetwork") => truth("whether it has no network of its own"),
         (_, "serviceAccountName") => text("its service account; absent: default"),
+        (_, "addressType") => words("what its addresses are", service::ADDRESS_TYPES),
+        (_, "endpoints") => list("what stands behind the service", &object(Part::Endpoint)),
+        (Part::Endpoint, "addresses") => texts("its addresses, one at least"),
+        (Part::Resource(_), "ports") => list("its ports", &object(Part::SlicePort)),
+        (Part::ServiceSpec, "ports") => list("its ports", &object(Part::ServicePort)),
+        (Part::Metadata(Kind::EndpointSlice), "labels") => {
+            label_map("kubernetes.io/service-name says whose it is")
+        }
         (Part::Container, "ports") => list("its ports", &object(Part::ContainerPort)),
         (Part::ContainerPort, "name") => text("the port's name, which rules may say"),
         (_, "containerPort") => port("the port"),
@@ -293,57 +317,51 @@ mod tests {
         "finalizers",
     ];
 
-    #[test]
-    fn every_field_that_the_readers_read_has_a_shape() {
-        use Part::*;
-        let kinds = || KINDS.iter().map(|(_, _, kind)| *kind);
-        let of_kinds = kinds().flat_map(|kind| {
-            [
-                Resource(kind),
-                AdminSpec(kind),
-                AdminIngressRule(kind),
-                AdminEgressRule(kind),
-            ]
-        });
-        let others = [
-            NamespaceSpec,
-            LabelSelector,
-            Requirement,
-            PolicySpec,
-            IngressRule,
-            EgressRule,
-            Peer,
-            IpBlock,
-            Port,
-            Subject,
-            EgressPeer,
-            NamespacedPods,
-            AdminPort,
-            PortNumber,
-            PortRange,
-            Protocol,
-            Transport,
-            DestinationPort,
-            Range,
-            PodIp,
-        ];
-        for part in of_kinds.chain(others) {
-            for name in part.known().iter().copied().flatten() {
-                let has_shape = field(part, name).is_some();
-                let of_pod = (part, *name) == (Resource(Kind::Pod), "status");
-                let is_read = of_pod || !READ_OVER.contains(name);
-                assert_eq!(has_shape, is_read, "{part:?} {name}");
-            }
-            let known = part.known().concat();
-            for name in part.required() {
-                assert!(known.contains(name), "{part:?} requires {name}");
-            }
-        }
+    /// Every object in a schema, with its fields.
+    fn objects(schema: &Value) -> Vec<&Value> {
+        let inside = match schema {
+            Value::Object(fields) => fields.values().flat_map(objects).collect(),
+            Value::Array(items) => items.iter().flat_map(objects).collect(),
+            _ => Vec::new(),
+        };
+        let own = schema["properties"].is_object().then_some(schema);
+        own.into_iter().chain(inside).collect()
     }
 
-    /// Pods say much that no packet can tell.
+    /// Kinds that say much which no packet can tell.
+    const TALKATIVE: [Kind; 3] = [Kind::Pod, Kind::Service, Kind::EndpointSlice];
+
     #[test]
-    fn of_pods_a_few_fields_have_a_shape() {
+    fn every_field_that_the_readers_read_has_a_shape() {
+        let kinds = KINDS.iter().map(|(_, _, kind)| *kind);
+        let kinds = kinds.filter(|kind| !TALKATIVE.contains(kind));
+        let mut parts: Vec<Value> = kinds.map(|kind| object(Part::Resource(kind))).collect();
+        parts.push(object(Part::LabelSelector));
+        let mut seen = 0;
+        for part in parts.iter().flat_map(objects) {
+            // A property of the name would be one of `properties` itself.
+            let properties = part["properties"].as_object().expect("fields");
+            let is_metadata = properties.contains_key("resourceVersion");
+            for (name, shape) in properties.iter().filter(|_| !is_metadata) {
+                // The version and kind are put there with the definition.
+                let is_read = *shape != read_over();
+                assert_eq!(
+                    is_read,
+                    !READ_OVER.contains(&name.as_str()),
+                    "{name} of {part}"
+                );
+                seen += 1;
+            }
+            for name in part["required"].as_array().into_iter().flatten() {
+                let name = name.as_str().expect("a name");
+                assert!(properties.contains_key(name), "{name} required by {part}");
+            }
+        }
+        assert!(seen > 100, "{seen} fields");
+    }
+
+    #[test]
+    fn of_talkative_kinds_a_few_fields_have_a_shape() {
         let shaped = |part: Part| -> Vec<&str> {
             let known = part.known().iter().copied().flatten().copied();
             known.filter(|name| field(part, name).is_some()).collect()
@@ -359,6 +377,14 @@ mod tests {
         assert_eq!(
             shaped(Part::ContainerPort),
             ["name", "protocol", "containerPort"]
+        );
+        assert_eq!(shaped(Part::ServiceSpec), ["ports"]);
+        assert_eq!(shaped(Part::ServicePort), ["protocol", "port"]);
+        assert_eq!(shaped(Part::Endpoint), ["addresses"]);
+        assert_eq!(shaped(Part::SlicePort), ["protocol", "port"]);
+        assert_eq!(
+            shaped(Part::Resource(Kind::EndpointSlice)),
+            ["metadata", "addressType", "endpoints", "ports"]
         );
     }
 }

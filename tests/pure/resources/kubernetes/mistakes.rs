@@ -69,10 +69,7 @@ fn mistakes_are_told_with_their_place() {
             "a kind of another version",
             named("NetworkPolicy", "policy.networking.k8s.io/v1alpha1"),
         ),
-        (
-            "a kind of the core that is not read",
-            named("Service", "v1"),
-        ),
+        ("a kind of the core that is not read", named("Secret", "v1")),
         (
             "an older version",
             named("NetworkPolicy", "extensions/v1beta1"),
@@ -305,6 +302,15 @@ fn of_cluster_policies_and_pods() -> Vec<(&'static str, String)> {
         let annotation = format!("annotations: {{cni.projectcalico.org/floatingIPs: {value}}}");
         pod("containers: []", "").replace("name: x", &format!("name: x, {annotation}"))
     };
+    let service = |spec: &str| {
+        format!("apiVersion: v1\nkind: Service\nmetadata: {{name: x}}\nspec: {{{spec}}}\n")
+    };
+    let slice = |rest: &str| {
+        format!(
+            "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {{name: x-1, labels: \
+             {{kubernetes.io/service-name: x}}}}\naddressType: IPv4\n{rest}\n"
+        )
+    };
     let same = format!(
         "apiVersion: projectcalico.org/v3\nkind: WorkloadEndpoint\nmetadata: {{}}\nspec: {{node: n, \
          orchestrator: cni, containerID: c, endpoint: e, interfaceName: {}}}\n",
@@ -358,6 +364,45 @@ fn of_cluster_policies_and_pods() -> Vec<(&'static str, String)> {
             "a pod's interface that is another's",
             format!("{same}---\n{}", pod("", "")),
         ),
+        (
+            "a service without a spec",
+            service("").replace("spec: {}\n", ""),
+        ),
+        (
+            "a service's port without a number",
+            service("ports: [{name: http}]"),
+        ),
+        ("an unknown field of a service", service("port: 80")),
+        (
+            "a slice without a type of addresses",
+            slice("endpoints: []").replace("addressType: IPv4\n", ""),
+        ),
+        (
+            "a slice of an unknown type of addresses",
+            slice("").replace("IPv4", "IP"),
+        ),
+        ("an endpoint without an address", slice("endpoints: [{}]")),
+        (
+            "an endpoint of no addresses",
+            slice("endpoints: [{addresses: []}]"),
+        ),
+        (
+            "an endpoint's address of the other family",
+            slice("endpoints: [{addresses: ['fd00::1']}]"),
+        ),
+        (
+            "an endpoint's address that is a prefix",
+            slice("endpoints: [{addresses: [10.0.0.1/32]}]"),
+        ),
+        (
+            "a slice's port that is none",
+            slice("ports: [{port: 70000}]"),
+        ),
+        (
+            "a slice's port of ICMP",
+            slice("ports: [{port: 80, protocol: ICMP}]"),
+        ),
+        ("a slice twice", format!("{0}---\n{0}", slice(""))),
         (
             "a pod whose endpoint's name is too long",
             pod("", "").replace("name: x", &format!("name: {}", "x".repeat(250))),
