@@ -2,18 +2,17 @@
 
 use std::net::IpAddr;
 
-use smallvec::SmallVec;
-
-use super::addresses::{Addresses, number};
+use super::addresses::Addresses;
 use super::clause::{Clause, Clauses};
 use super::connection::{Connections, State};
 use super::era::{Era, NotOfThisEra};
 use super::evaluation::Rulebook;
+use super::hearing::{Case, Hearing};
 use super::host::{Early, Failsafe, Host, no_endpoint};
 use super::matching::Seen;
 use super::opinion::{By, Decision, Exit, Heading, Opinion, Said, Verdict};
 use super::owner::{Owner, Owners};
-use super::translation::{Destination, Others, Translations, source_of_connection};
+use super::translation::{Others, Translations, source_of_connection};
 use super::workload::{ToNode, Workload, Wraps, needs_no_address};
 use crate::calico::World;
 use crate::calico::configuration::modern::{AllowAction, ServiceLoops};
@@ -29,96 +28,17 @@ use crate::packet::{Defect, Family, Fragment, InterfaceName, Origin, Packet, Tra
 /// It is made once, and asked packet by packet without allocating; it remembers nothing.
 pub struct Judge<'a> {
     pub(super) world: &'a World,
-    era: Era,
+    pub(super) era: Era,
     routing: Routing,
-    owners: Owners<'a>,
-    workloads: Vec<Workload>,
-    hosts: Vec<Host>,
+    pub(super) owners: Owners<'a>,
+    pub(super) workloads: Vec<Workload>,
+    pub(super) hosts: Vec<Host>,
     to_node: ToNode,
-    wraps: Wraps,
+    pub(super) wraps: Wraps,
     failsafe: Failsafe,
-    translations: Translations,
+    pub(super) translations: Translations,
     /// The addresses of services that the node does not forward to.
-    service_loops: Addresses,
-}
-
-/// A packet on its way.
-#[derive(Clone, Copy)]
-struct Case<'p> {
-    packet: &'p Packet,
-    state: State,
-    others: &'p Others,
-    destination: Destination,
-    /// What rules are shown of it once its destination is final.
-    seen: Seen,
-    /// What the doNotTrack policies of the host endpoint that it enters (or leaves) by said.
-    untracked: Early,
-    /// What the preDNAT policies said of the host endpoint that it enters by.
-    pre_dnat: Early,
-}
-
-impl Case<'_> {
-    /// Who allowed it before the host endpoint's other policies of ingress could be asked.
-    fn allowed_early(&self) -> Option<Decision> {
-        match (self.untracked, self.pre_dnat) {
-            (Early::Allowed(decision), _) | (_, Early::Allowed(decision)) => Some(decision),
-            _ => None,
-        }
-    }
-}
-
-/// What has been said of a packet so far.
-#[derive(Default)]
-struct Hearing {
-    said: SmallVec<[Decision; 2]>,
-    clauses: Clauses,
-    /// Whether the node's other rules decide on what Calico allows, too.
-    others_too: bool,
-}
-
-impl Hearing {
-    /// Takes down a word that is not the last.
-    fn note(&mut self, decision: Decision) {
-        self.clauses.add(decision.clause);
-        self.said.push(decision);
-    }
-
-    /// Takes down a word behind another, if somebody has one: `Err` where it is the last.
-    fn then(&mut self, before: Option<Said>, next: Option<Said>) -> Result<Option<Said>, Said> {
-        let Some(said) = next else { return Ok(before) };
-        if said.0 == Verdict::Deny {
-            return Err(said);
-        }
-        if let Some((_, decision)) = before {
-            self.note(decision);
-        }
-        Ok(Some(said))
-    }
-
-    fn denied(self, decision: Decision) -> Opinion {
-        self.end((Verdict::Deny, decision), None)
-    }
-
-    fn unrouted(self, why: NoWay) -> Opinion {
-        let by = By::Routing(why);
-        let clause = Clause::Unrouted;
-        self.end((Verdict::Defer, Decision { clause, by }), None)
-    }
-
-    fn end(mut self, (verdict, decision): Said, exit: Option<Exit>) -> Opinion {
-        self.clauses.add(decision.clause);
-        let verdict = match verdict {
-            Verdict::Allow if self.others_too => Verdict::Defer,
-            verdict => verdict,
-        };
-        Opinion {
-            verdict,
-            decision,
-            earlier: self.said,
-            clauses: self.clauses,
-            exit: exit.filter(|_| verdict != Verdict::Deny),
-        }
-    }
+    pub(super) service_loops: Addresses,
 }
 
 impl<'a> Judge<'a> {
@@ -291,175 +211,6 @@ impl<'a> Judge<'a> {
         self.to_node.after_policy()
     }
 
-    /// What the node forwards out of an interface.
-    fn forwarded(
-        &self,
-        from: Owner,
-        out: InterfaceName,
-        case: &Case<'_>,
-        mut hearing: Hearing,
-    ) -> Opinion {
-        let to = self.owners.of(out);
-        if let Some(decision) = self.shut(to, out, [Clause::I6ToUnknown, Clause::I6ToDown]) {
-            return hearing.denied(decision);
-        }
-        let governed = from.is_endpoint() || to.is_endpoint();
-        let said = match self.by_connection(case, governed, &mut hearing) {
-            Some(said) => said,
-            None => self.forwarding(from, to, case, &mut hearing),
-        };
-        if let (Verdict::Deny, decision) = said {
-            return hearing.denied(decision);
-        }
-        let source = self.translations.source_of_forwarded(
-            (case.packet, &case.state),
-            case.destination,
-            (from.workload(), out),
-            case.others,
-            &mut hearing.clauses,
-        );
-        let exit = Exit {
-            way: Way::Out(out),
-            source,
-            destination: case.destination.address,
-        };
-        hearing.end(said, Some(exit))
-    }
-
-    /// What is said of a packet that is forwarded and whose connection does not decide.
-    fn forwarding(&self, from: Owner, to: Owner, case: &Case<'_>, hearing: &mut Hearing) -> Said {
-        let said = self.endpoints_judge(from, to, case, hearing);
-        match said {
-            Ok(said) if self.is_service_loop(case) => {
-                if let Some((_, decision)) = said {
-                    hearing.note(decision);
-                }
-                let (clause, by) = (Clause::ServiceLoop, By::Configuration);
-                (Verdict::Deny, Decision { clause, by })
-            }
-            Ok(said) => said.unwrap_or_else(no_endpoint),
-            Err(denied) => denied,
-        }
-    }
-
-    /// Who is asked of what is forwarded: `None` where nobody is, `Err` where one denies.
-    ///
-    /// > I13 […] (forwarded) applyOnForward ingress, workload policy, applyOnForward egress.
-    ///
-    /// > I6 A packet from a workload is judged by the workload's egress; if it goes to another workload on
-    /// > the node, by that one's ingress too. Both must allow.
-    ///
-    /// A workload that reaches itself by its floating address is judged by both as well: a policy governs
-    /// what an endpoint receives, from wherever.
-    ///
-    /// Where one of two interfaces has a host endpoint and its policy allows, Calico has an opinion,
-    /// and it is to allow. What doNotTrack policies allowed no host endpoint is asked about, but a
-    /// workload is: I12 says that other *host endpoint* policy is not, and a host endpoint does not
-    /// speak for a workload.
-    fn endpoints_judge(
-        &self,
-        from: Owner,
-        to: Owner,
-        case: &Case<'_>,
-        hearing: &mut Hearing,
-    ) -> Result<Option<Said>, Said> {
-        let workloads = from.workload().is_some() || to.workload().is_some();
-        let asks_hosts = !workloads || self.era.asks_hosts_beside_workloads();
-        let entered = self.entering(from, asks_hosts, case, hearing);
-        let mut said = hearing.then(None, entered)?;
-        if let Some(index) = from.workload() {
-            let workload = &self.workloads[index];
-            let sent = workload.egress(&case.seen, &self.wraps, &mut hearing.clauses);
-            said = hearing.then(said, Some(sent))?;
-            if to.workload().is_some() {
-                hearing.clauses.add(Clause::I6Both);
-            }
-        }
-        if let Some(index) = to.workload() {
-            self.host_then_workload(from, asks_hosts, case, hearing);
-            let ingress = &self.workloads[index].ingress;
-            let received = ingress.judge(&case.seen, &mut hearing.clauses);
-            said = hearing.then(said, Some(received))?;
-        }
-        if !asks_hosts {
-            return Ok(said);
-        }
-        let left = self.leaving(to, case, hearing);
-        if left.is_some() && workloads {
-            hearing.clauses.add(Clause::I13WorkloadThenHost);
-        }
-        hearing.then(said, left)
-    }
-
-    /// What a host endpoint says of what enters by it and is forwarded.
-    fn entering(
-        &self,
-        from: Owner,
-        asks_hosts: bool,
-        case: &Case<'_>,
-        hearing: &mut Hearing,
-    ) -> Option<Said> {
-        if let Some(decision) = case.allowed_early() {
-            return Some((Verdict::Allow, decision));
-        }
-        match from {
-            Owner::Host(index, how) if asks_hosts => {
-                Some(self.host_forwards(index, how, Heading::Ingress, case, hearing))
-            }
-            _ => None,
-        }
-    }
-
-    /// What a host endpoint says of what is forwarded out of it.
-    fn leaving(&self, to: Owner, case: &Case<'_>, hearing: &mut Hearing) -> Option<Said> {
-        match (to, case.untracked) {
-            (Owner::Host(..), Early::Allowed(_)) => None,
-            (Owner::Host(index, how), _) => {
-                Some(self.host_forwards(index, how, Heading::Egress, case, hearing))
-            }
-            _ => None,
-        }
-    }
-
-    /// I10, whose words stand in `host`.
-    fn host_forwards(
-        &self,
-        index: usize,
-        how: Clauses,
-        heading: Heading,
-        case: &Case<'_>,
-        hearing: &mut Hearing,
-    ) -> Said {
-        self.host_is_asked(how, case, hearing);
-        self.hosts[index].of_forwarded(heading, &case.seen, &mut hearing.clauses)
-    }
-
-    /// Takes down who was asked before a workload.
-    fn host_then_workload(
-        &self,
-        from: Owner,
-        asks_hosts: bool,
-        case: &Case<'_>,
-        hearing: &mut Hearing,
-    ) {
-        let early = [case.untracked, case.pre_dnat];
-        if early.iter().any(|early| !matches!(early, Early::NotAsked)) {
-            hearing.clauses.add(Clause::I13ThenWorkload);
-        }
-        if asks_hosts && matches!(from, Owner::Host(..)) {
-            hearing.clauses.add(Clause::I13HostThenWorkload);
-        }
-    }
-
-    /// Whether a packet goes to a service that nothing has translated, and is not to be forwarded.
-    ///
-    /// No clause is about it: `serviceLoopPrevention` is whether such packets are dropped, or refused,
-    /// because the routes to services' addresses lead them round in circles.
-    fn is_service_loop(&self, case: &Case<'_>) -> bool {
-        let (family, address) = (case.packet.family(), case.destination.address);
-        address == case.packet.destination && self.service_loops.contains(family, number(address))
-    }
-
     /// What the node itself sends. Its doNotTrack policies are asked before its destination is
     /// translated, of the interface that it would leave by then.
     fn sent(
@@ -566,7 +317,7 @@ impl<'a> Judge<'a> {
     /// > real destination.
     ///
     /// [`Case::seen`] has the real destination.
-    fn host_is_asked(&self, how: Clauses, case: &Case<'_>, hearing: &mut Hearing) {
+    pub(super) fn host_is_asked(&self, how: Clauses, case: &Case<'_>, hearing: &mut Hearing) {
         hearing.clauses.add_all(how);
         let early = [case.untracked, case.pre_dnat];
         if early.iter().any(|early| !matches!(early, Early::NotAsked)) {
@@ -648,7 +399,7 @@ impl<'a> Judge<'a> {
 
     /// I5, whose words stand in `connection`: in the seed's era for all traffic, since then for what an
     /// endpoint is asked about.
-    fn by_connection(
+    pub(super) fn by_connection(
         &self,
         case: &Case<'_>,
         governed: bool,
@@ -667,7 +418,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Who lets nothing through, of whom an interface is.
-    fn shut(
+    pub(super) fn shut(
         &self,
         owner: Owner,
         interface: InterfaceName,

@@ -4,8 +4,9 @@
 //! Where the enforced rules come out differently from this room, that is a finding: neither is mended
 //! from the other. Every clause stands, word for word, above the code that implements it:
 //!
-//! * [`judge`] is the front door, and the way of a packet from clause to clause: I13, I18 (`owner`: to
-//!   whom the interfaces on that way belong);
+//! * [`judge`] is the front door, and the way of a packet from clause to clause: I13, I18 (`forward`: of
+//!   what the node forwards; `hearing`: what has been said on it; `owner`: to whom the interfaces on that
+//!   way belong);
 //! * `evaluation`: I1 to I4, the order of tiers, policies, rules and profiles;
 //! * [`connection`]: I5, which connection a packet belongs to;
 //! * `workload`: I6 to I8;
@@ -20,6 +21,8 @@ pub mod clause;
 pub mod connection;
 pub mod era;
 mod evaluation;
+mod forward;
+mod hearing;
 mod host;
 pub mod judge;
 mod matching;

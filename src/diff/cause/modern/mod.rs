@@ -1,23 +1,22 @@
 //! What makes Felix of August 2026 do what is not meant.
 
+mod facts;
+mod refused;
+
 use std::net::IpAddr;
 
-use super::facts::{is_felixs, stands_behind};
-use super::{Cause, Covers, Unmeant, shared};
-use crate::calico::Rule;
-use crate::calico::configuration::modern::AllowAction;
-use crate::calico::rule::Ports;
-use crate::calico::world::{PeersIndex, Stage};
-use crate::diff::chains::is_of_policy;
-use crate::diff::meaning::End;
-use crate::diff::shape::{Shape, is_calicos};
-use crate::intent::{Clause, Verdict};
-use crate::journey::Step;
-use crate::packet::{Connection, InterfaceName, Origin, Protocol};
-use crate::xtables::{Hook, Match, TableName, Target};
+use facts::{
+    came_with_the_drop_bit, is_of_connection, is_of_endpoint, left_by_an_earlier_block,
+    names_other_ports, names_ports, others_set_its_bits, translates,
+};
 
-/// The chain of the endpoint of all interfaces, by what it is about.
-const WILDCARD: &str = "any-interface-at-all";
+use super::facts::is_felixs;
+use super::{Cause, Covers, shared};
+use crate::calico::configuration::modern::AllowAction;
+use crate::calico::world::{PeersIndex, Stage};
+use crate::intent::{Clause, Verdict};
+use crate::packet::{Connection, Origin, Protocol};
+use crate::xtables::{Hook, TableName, Target};
 
 /// In the order in which they are tried.
 pub(super) const CAUSES: &[Cause] = &[
@@ -229,20 +228,28 @@ pub(super) const CAUSES: &[Cause] = &[
               for what is forwarded, and nothing there leaves out interfaces that are a workload's or look like \
               one. I14 has it stand for the node's interfaces: the intent is right.",
         covers: Covers::Unmeant(|found| {
-            let visited = |table, hook, start: &str| {
-                let chain = format!("{start}{WILDCARD}");
-                found.matched_in(table, |step| step.hook == hook && step.chain == chain)
-            };
             let from = found
                 .arrives_by()
                 .is_some_and(|by| found.is_like_a_workloads(by));
             let to = found
                 .out()
                 .is_some_and(|out| found.is_like_a_workloads(out));
-            let entered = visited(TableName::Mangle, Hook::Prerouting, "cali-fh-")
-                || found.visits(TableName::Filter, &hashed(WILDCARD, true));
-            let left = found.visits(TableName::Filter, &hashed(WILDCARD, false));
-            (from && entered) || (to && left)
+            let comes = |table, dispatch| found.comes_to_the_wildcard(table, dispatch);
+            let entered = comes(TableName::Mangle, "cali-from-host-endpoint")
+                || comes(TableName::Filter, "cali-from-hep-forward");
+            (from && entered) || (to && comes(TableName::Filter, "cali-to-hep-forward"))
+        }),
+    },
+    Cause {
+        id: "the-wildcard-endpoint-judges-before-translation-for-others",
+        why: "The dispatch of preDNAT policies knows the endpoints that have such policies, and the wildcard \
+              endpoint behind them: an interface whose own endpoint has none is judged by the wildcard's. By \
+              I14 an interface has one endpoint: the intent is right.",
+        covers: Covers::Unmeant(|found| {
+            let own = found
+                .arrives_by()
+                .is_some_and(|by| found.has_its_own_endpoint(by));
+            own && found.comes_to_the_wildcard(TableName::Mangle, "cali-from-host-endpoint")
         }),
     },
     Cause {
@@ -474,273 +481,10 @@ pub(super) const CAUSES: &[Cause] = &[
         ..shared::INTERFACE_BEFORE_TRANSLATION
     },
     shared::OTHERS_SEE_THE_WORKLOAD,
-    Cause {
-        id: "refused-reject-outside-of-filter",
-        why: "iptablesFilterDenyAction Reject is written into raw and mangle too, and REJECT is a target of filter \
-              alone (net/ipv4/netfilter/ipt_REJECT.c): the tools refuse the whole of it, and no policy holds. \
-              The intent is right: no option takes all policies away.",
-        covers: Covers::Refused("a match or target does not belong into this table"),
-    },
-    Cause {
-        id: "refused-address-of-the-other-family",
-        why: "natOutgoingAddress, and the metadata service's address, are written into both families' rules, and \
-              each tool takes addresses of its own alone: the other family's rules are refused as a whole. \
-              The intent is right: no option takes all policies away.",
-        covers: Covers::Refused("host/network `…' not found"),
-    },
-    Cause {
-        id: "refused-icmp-by-number-of-the-other-family",
-        why: "A rule about ICMP that names its protocol by number, not by name, is written into both families' \
-              rules, and `-m icmp` wants its own protocol's number: the tools refuse the whole of it. By I15 a \
-              rule about an ICMP protocol of one family is one about that family: the intent is right.",
-        covers: Covers::Refused("a match wants `…`"),
-    },
-    Cause {
-        id: "refused-interface-prefix-of-fifteen-letters",
-        why: "An interfacePrefix may be as long as an interface's name, 15 letters, and Felix writes a + behind it, \
-              which iptables counts as one more. The intent is right: the prefix means the one interface that \
-              is called so.",
-        covers: Covers::Refused("interface name `…' must be shorter than IFNAMSIZ (15)"),
-    },
-    Cause {
-        id: "refused-rate-of-the-log",
-        why: "logActionRateLimit may be as fast as it likes, and `-m limit` takes at most 10,000 a second: the \
-              tools refuse the whole of it. The intent is right: no option takes all policies away.",
-        covers: Covers::Refused("Rate too fast `…'"),
-    },
-    Cause {
-        id: "refused-protocol-and-its-negation",
-        why: "A rule may have `protocol` and `notProtocol` at once, which iptables says by one option that may \
-              stand once. All fields of a rule must hold (I15): the intent is right.",
-        covers: Covers::Refused("multiple -p flags not allowed"),
-    },
+    refused::REJECT_OUTSIDE_OF_FILTER,
+    refused::ADDRESS_OF_THE_OTHER_FAMILY,
+    refused::ICMP_BY_NUMBER_OF_THE_OTHER_FAMILY,
+    refused::INTERFACE_PREFIX_OF_FIFTEEN_LETTERS,
+    refused::RATE_OF_THE_LOG,
+    refused::PROTOCOL_AND_ITS_NEGATION,
 ];
-
-fn others_set_its_bits(found: &Unmeant<'_>) -> bool {
-    let own = found.told().mark_mask;
-    let mut set = 0;
-    found.steps.iter().any(|step| {
-        if !is_felixs(&step.chain) && !found.is_felixs_own(step) {
-            set |= (step.before.0 ^ step.after.0) & own;
-            return false;
-        }
-        let rule = step.rule_id().and_then(|id| found.firewall.rule(&id));
-        let mut asked = rule.into_iter().flat_map(|rule| &rule.matches);
-        asked.any(|one| matches!(one, Match::Mark(test) if test.value.mask & set != 0))
-    })
-}
-
-fn names_ports(rule: &Rule) -> bool {
-    let sides = [&rule.source, &rule.destination];
-    let mut ports = sides.into_iter().flat_map(|side| &side.ports);
-    ports.any(|ports| matches!(ports, Ports::Named(_))) || names_other_ports(rule)
-}
-
-fn names_other_ports(rule: &Rule) -> bool {
-    let sides = [&rule.source, &rule.destination];
-    let mut ports = sides.into_iter().flat_map(|side| &side.not_ports);
-    ports.any(|ports| matches!(ports, Ports::Named(_)))
-}
-
-fn is_of_connection(clause: Clause) -> bool {
-    matches!(
-        clause,
-        Clause::I5Original | Clause::I5Reply | Clause::I5Related
-    )
-}
-
-/// Whether a chain is a host endpoint's or a workload's own.
-fn is_of_endpoint(chain: &str) -> bool {
-    crate::diff::chains::is_of_endpoint(chain)
-}
-
-fn translates(step: &Step) -> bool {
-    let targets = ["DNAT", "SNAT", "MASQUERADE", "REDIRECT"];
-    step.matched.is_ok() && targets.iter().any(|target| step.did.starts_with(target))
-}
-
-/// The chain of the wildcard endpoint for what is forwarded, in or out.
-fn hashed(interface: &str, inward: bool) -> String {
-    let prefix = if inward { "cali-fhfw-" } else { "cali-thfw-" };
-    crate::hash::chain_name(prefix, interface)
-}
-
-fn came_with_the_drop_bit(found: &Unmeant<'_>) -> bool {
-    let Some(bits) = found.modern_bits() else {
-        return false;
-    };
-    // Between the two may stand what tells the log of flows.
-    let tells = |step: &&Step| step.did != "goes on";
-    let mut back = found.steps.iter().rev().filter(tells);
-    let (Some(last), Some(before)) = (back.next(), back.next()) else {
-        return false;
-    };
-    let behind = stands_behind(last, before);
-    let ends = last.did.starts_with("DROP") || last.did.starts_with("REJECT");
-    found.is_lost()
-        && ends
-        && behind
-        && before.matched.is_err()
-        && is_of_policy(&last.chain)
-        && last.before.0 & bits.drop.bits() != 0
-}
-
-fn left_by_an_earlier_block(found: &Unmeant<'_>) -> bool {
-    let Some(bits) = found.modern_bits() else {
-        return false;
-    };
-    let second = bits.scratch1.bits();
-    let mut set_since = false;
-    for step in found.steps.iter().filter(|step| is_of_policy(&step.chain)) {
-        let Some(rule) = step.rule_id().and_then(|id| found.firewall.rule(&id)) else {
-            continue;
-        };
-        let asks = rule.matches.iter().any(|one| {
-            matches!(one, Match::Mark(test) if test.value.mask == second && test.value.value == 0)
-        });
-        if asks {
-            if step.matched.is_err() && !set_since {
-                return true;
-            }
-            set_since = false;
-        }
-        let sets = matches!(&rule.target, Target::Mark(mark) if mark.value == second);
-        set_since |= sets && step.matched.is_ok();
-    }
-    false
-}
-
-impl Unmeant<'_> {
-    fn told(&self) -> &crate::calico::configuration::Modern {
-        &self.world.configuration.modern
-    }
-
-    fn arrives_by(&self) -> Option<InterfaceName> {
-        match self.packet.origin {
-            Origin::Arrives(by) => Some(by),
-            Origin::Node => None,
-        }
-    }
-
-    /// Whether Felix wrote a rule in a kernel's chain.
-    fn is_felixs_own(&self, step: &Step) -> bool {
-        let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
-        rule.is_some_and(|rule| is_calicos(&step.chain, rule))
-    }
-
-    /// Whether another program's rule asks it for bits of the mark that are Felix's.
-    fn others_ask_for_its_bits(&self) -> bool {
-        let own = self.told().mark_mask;
-        self.steps.iter().any(|step| {
-            let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
-            rule.is_some_and(|rule| {
-                let mut asked = rule.matches.iter();
-                !is_calicos(&step.chain, rule)
-                    && asked
-                        .any(|one| matches!(one, Match::Mark(test) if test.value.mask & own != 0))
-            })
-        })
-    }
-
-    /// Whether one of Felix's rules about connections takes it for a later packet of one.
-    fn is_taken_for_established(&self) -> bool {
-        self.matched_in(TableName::Filter, |step| {
-            let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
-            let shape = rule.map(|rule| Shape::of(step.table, &step.chain, rule));
-            is_felixs(&step.chain)
-                && shape.is_some_and(|shape| shape.as_str().contains("RELATED+ESTABLISHED"))
-        })
-    }
-
-    /// Whether cali-wl-to-host takes it whatever policy says.
-    fn is_always_taken(&self) -> bool {
-        self.matched_in(TableName::Filter, |step| {
-            let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
-            step.chain == "cali-wl-to-host"
-                && matches!(step.did.as_str(), "ACCEPT" | "RETURN")
-                && rule.is_some_and(|rule| rule.protocol.is_some())
-        })
-    }
-
-    /// Whether a rule of a policy or profile of the world is such.
-    fn has_rule(&self, is: impl Fn(&Rule) -> bool) -> bool {
-        let policies = self.world.tiers.iter().flat_map(|tier| &tier.policies);
-        let policies = policies.flat_map(|policy| policy.ingress.iter().chain(&policy.egress));
-        let profiles = self.world.profiles.values();
-        let profiles = profiles.flat_map(|profile| profile.ingress.iter().chain(&profile.egress));
-        policies.chain(profiles).any(is)
-    }
-
-    /// Where it goes in the end, as far as anybody says.
-    fn real_destination(&self) -> IpAddr {
-        let meant = self.opinion.exit.as_ref().map(|exit| exit.destination);
-        match self.end {
-            End::Out { destination, .. } => destination,
-            End::Lost => meant.unwrap_or(self.packet.destination),
-        }
-    }
-
-    /// Whether it comes into a chain of a table.
-    fn visits(&self, table: TableName, chain: &str) -> bool {
-        let mut steps = self.steps.iter();
-        steps.any(|step| step.table == table && step.chain == chain)
-    }
-
-    /// Whether a rule of a table matches of which this is true.
-    fn matched_in(&self, table: TableName, is: impl Fn(&Step) -> bool) -> bool {
-        let mut steps = self.steps.iter();
-        steps.any(|step| {
-            step.table == table && step.rule.is_some() && step.matched.is_ok() && is(step)
-        })
-    }
-
-    /// Whether a rule of this chain has the last word in a table.
-    fn ended_in(&self, table: TableName, chain: &str) -> bool {
-        self.deciding(table)
-            .is_some_and(|step| step.chain == chain && step.rule.is_some())
-    }
-
-    /// Whether cali-INPUT or cali-OUTPUT accepts it before it asks whose it is, as what nodes send each
-    /// other.
-    fn is_accepted_as_a_tunnels(&self) -> bool {
-        let accept = match self.told().filter_allow {
-            AllowAction::Accept => "ACCEPT",
-            AllowAction::Return => "RETURN",
-        };
-        self.matched_in(TableName::Filter, |step| {
-            let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
-            let of_tunnel = rule.is_some_and(|rule| rule.protocol.is_some());
-            matches!(step.chain.as_str(), "cali-INPUT" | "cali-OUTPUT")
-                && of_tunnel
-                && step.did == accept
-        })
-    }
-
-    /// Whether it left Felix's chain of FORWARD with the accept bit.
-    fn is_marked_accepted(&self) -> bool {
-        let Some(bits) = self.modern_bits() else {
-            return false;
-        };
-        let behind = self.steps.iter().rev().find(|step| {
-            step.hook == Hook::Forward && step.table == TableName::Filter && is_felixs(&step.chain)
-        });
-        behind.is_some_and(|step| step.after.0 & bits.accept.bits() != 0)
-    }
-
-    /// Whether a host endpoint has policies of a stage.
-    fn has_policies_of(&self, stage: Stage) -> bool {
-        let applied = self.world.hosts.iter().flat_map(|host| &host.policies);
-        let mut policies = applied.filter_map(|place| {
-            let tier = self.world.tiers.get(place.tier)?;
-            tier.policies.get(place.policy)
-        });
-        policies.any(|policy| policy.stage == stage)
-    }
-
-    /// Whether Felix says nothing about it at a hook, so that others' rules or the base policy decide.
-    fn is_left_to_others(&self, hook: Hook) -> bool {
-        let decided = self.deciding(TableName::Filter);
-        decided.is_some_and(|step| step.hook == hook && !is_felixs(&step.chain))
-            && !(self.opinion.verdict == Verdict::Allow && self.is_marked_accepted())
-    }
-}
