@@ -238,8 +238,7 @@ impl Sets {
             return Ok(None);
         };
         tool.forget();
-        tool.say(lines)?;
-        tool.say(&format!("flush calidiff {fence}\n"))?;
+        tool.say(&[lines, "flush calidiff ", &fence, "\n"])?;
         let heard = tool.listen_for(Stream::Errors, &format!("Unknown argument {fence}"))?;
         let complaints = tool.complaints();
         if let Heard::End(_) = heard {
