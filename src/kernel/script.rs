@@ -12,6 +12,9 @@
 //! net/netfilter/nft_compat.c, `nft_compat_wait_for_destructors`): so a ruleset waits once, and not once
 //! a table. And to delete chains that are not named, `iptables-nft-restore` first reads the rules of each
 //! (iptables/nft-cmd.c, `nft_cmd_chain_del`).
+//!
+//! Where only what changes is said, what a table loses and what it gets is one commit: there are many
+//! namespaces whose waiting overlaps, and commits cost more than that.
 
 use std::fmt::Write;
 
@@ -327,7 +330,7 @@ impl Script {
             .filter(|orders| !orders.is_empty())
             .collect();
         let mut script = Self::default();
-        if backend == Backend::Nft {
+        if backend == Backend::Nft && removes_first(&changes) {
             for change in &changes {
                 script.block(change.name, &[&change.removals]);
             }
@@ -518,6 +521,15 @@ impl Script {
     }
 }
 
+/// Whether nft's tables are told first of all that goes, and then of what comes. Rules that remember must be
+/// gone before their like come: what they know stands under a name (net/netfilter/xt_recent.c,
+/// `recent_mt_check`; net/netfilter/xt_hashlimit.c, `hashlimit_mt_check_common`). Of others each table is one
+/// commit: that waits once for each table but the first, and not once in all, but every commit costs the tool
+/// the reading of what is there, and the kernel a walk over all chains of the table.
+fn removes_first(changes: &[Orders]) -> bool {
+    changes.iter().any(|change| change.forgets)
+}
+
 /// What is said of a table that changes.
 struct Orders {
     name: TableName,
@@ -525,6 +537,8 @@ struct Orders {
     removals: String,
     /// The orders that add what was not there.
     additions: String,
+    /// Whether rules go that remember.
+    forgets: bool,
 }
 
 impl Orders {
@@ -587,6 +601,7 @@ impl<'a> Change<'a> {
             name: self.name,
             removals: self.removals(),
             additions: self.additions(),
+            forgets: self.old.iter().any(|(chain, _)| chain.remembers),
         }
     }
 
@@ -715,13 +730,19 @@ mod tests {
     }
 
     #[test]
-    fn nft_is_told_of_all_that_goes_before_anything_comes() {
+    fn nft_is_told_of_each_table_once_unless_rules_remember() {
         let both = |rule: &str| {
             format!("*raw\n-A OUTPUT {rule}\nCOMMIT\n*filter\n-A OUTPUT {rule}\nCOMMIT\n")
         };
         let first = change(&both("-j DROP"), &Script::default(), Backend::Nft);
+        let limited = change(&both("-m limit -j DROP"), &first, Backend::Nft);
         assert_eq!(
-            change(&both("-j ACCEPT"), &first, Backend::Nft).text(),
+            limited.text(),
+            "*raw\n-F OUTPUT\n-A OUTPUT -m limit -j DROP\nCOMMIT\n\
+             *filter\n-F OUTPUT\n-A OUTPUT -m limit -j DROP\nCOMMIT\n"
+        );
+        assert_eq!(
+            change(&both("-j ACCEPT"), &limited, Backend::Nft).text(),
             "*raw\n-F OUTPUT\nCOMMIT\n*filter\n-F OUTPUT\nCOMMIT\n\
              *raw\n-A OUTPUT -j ACCEPT\nCOMMIT\n*filter\n-A OUTPUT -j ACCEPT\nCOMMIT\n"
         );
