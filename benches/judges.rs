@@ -139,6 +139,44 @@ fn parse_save(bencher: Bencher<'_, '_>) {
 }
 
 #[divan::bench]
+fn print_save(bencher: Bencher<'_, '_>) {
+    let slave1 = slave1();
+    let print = || save::print(&slave1.firewall.v4, save::Style::default());
+    bencher
+        .counter(BytesCount::of_str(&print()))
+        .bench_local(print);
+}
+
+/// The rulesets of a cluster, one after the other in one room, whose tools are told of what changes.
+#[cfg(target_os = "linux")]
+#[divan::bench(args = Backend::BOTH, max_time = 2)]
+fn change_rules(bencher: Bencher<'_, '_>, backend: Backend) {
+    use calidiff::kernel::{KernelError, Room, Texts, Tools};
+    let dials = Dials::default();
+    let case = |number| Case::of(SEED, number, &dials, Layout::Seed, 0);
+    let cases: Result<Vec<Case>, _> = (0..dials.rulesets.get()).map(case).collect();
+    let cases = cases.expect("what is generated can be planned");
+    let mut room = match Room::with_tools(backend, Tools::Changes) {
+        Ok(room) => room,
+        Err(why) => return println!("Left out: {why}"),
+    };
+    let mut change = |case: &Case| -> Result<(), KernelError> {
+        let [v4, v6, sets] = &case.texts;
+        let texts = Texts { v4, v6, sets };
+        room.begin_texts(&case.plan.node, &case.plan.firewall, &texts)?;
+        let fate = room.finish()?;
+        fate.expect("what the model takes is taken");
+        Ok(())
+    };
+    let count = ItemsCount::new(cases.len());
+    bencher.counter(count).bench_local(|| {
+        for case in &cases {
+            change(case).expect("a room that can be programmed");
+        }
+    });
+}
+
+#[divan::bench]
 fn parse_ipset(bencher: Bencher<'_, '_>) {
     let mut text = "create large hash:net family inet hashsize 1024 maxelem 65536\n".to_owned();
     for number in 0..ELEMENTS {

@@ -130,10 +130,12 @@ impl Dialogue {
         String::from_utf8_lossy(&self.complaints).into_owned()
     }
 
-    /// Tells the tool something, without waiting for it to listen.
-    pub(super) fn say(&mut self, text: &str) -> Result<(), KernelError> {
-        self.lines_said += text.bytes().filter(|byte| *byte == b'\n').count();
-        self.unsent.extend_from_slice(text.as_bytes());
+    /// Tells the tool something, all in one go, without waiting for it to listen.
+    pub(super) fn say(&mut self, texts: &[&str]) -> Result<(), KernelError> {
+        for text in texts {
+            self.lines_said += memchr::memchr_iter(b'\n', text.as_bytes()).count();
+            self.unsent.extend_from_slice(text.as_bytes());
+        }
         self.send()
     }
 
@@ -292,7 +294,7 @@ pub(super) fn run(
     input: &str,
 ) -> Result<Ended, KernelError> {
     let mut dialogue = Dialogue::start(tool, arguments)?;
-    dialogue.say(input)?;
+    dialogue.say(&[input])?;
     dialogue.hang_up()?;
     let status = dialogue.listen_to_the_end()?;
     Ok(Ended {
@@ -313,13 +315,19 @@ pub(super) fn await_any(ends: &mut [PollFd<'_>]) -> Result<bool, KernelError> {
     }
 }
 
-/// Reads what is there; closes the stream at its end.
+/// Reads what is there; closes the stream at its end. What comes, or that it ends, after a reading that found less
+/// than there was room for, the next poll tells.
 fn hear<R: Read>(stream: &mut Option<R>, into: &mut Vec<u8>) {
     let mut buffer = [0; 4096];
     while let Some(open) = stream.as_mut() {
         match open.read(&mut buffer) {
             Ok(0) => *stream = None,
-            Ok(bytes) => into.extend_from_slice(&buffer[..bytes]),
+            Ok(bytes) => {
+                into.extend_from_slice(&buffer[..bytes]);
+                if bytes < buffer.len() {
+                    return;
+                }
+            }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => return,
             Err(_) => *stream = None,

@@ -99,42 +99,58 @@ pub fn in_rooms<'a, Row: IntoIterator<Item: Into<Load<'a>>>>(
         let case = begin(room, &mut left).map_err(stopped(room))?;
         work.push((left, case));
     }
+    let mut spoken = vec![true; rooms.len()];
     while work.iter().any(|(_, case)| case.is_some()) {
-        for (room, (left, case)) in rooms.iter_mut().zip(&mut work) {
-            let Some(number) = *case else { continue };
+        for ((room, (left, case)), spoken) in rooms.iter_mut().zip(&mut work).zip(&spoken) {
+            let Some(number) = case.filter(|_| *spoken) else {
+                continue;
+            };
             if room.advance().map_err(stopped(room))? {
                 let fate = room.finish().map_err(stopped(room))?;
                 judge(room, number, fate).map_err(stopped(room))?;
                 *case = begin(room, left).map_err(stopped(room))?;
             }
         }
-        let busy = rooms.iter().zip(&work);
-        let busy = busy.filter(|(_, (_, case))| case.is_some());
-        await_one(busy.map(|(room, _)| room))?;
+        let busy = work.iter().map(|(_, case)| case.is_some());
+        await_one(rooms.iter().zip(busy).zip(&mut spoken))?;
     }
     Ok(())
 }
 
-/// Waits until the tool of a room that loads something speaks or listens.
-fn await_one<'r>(busy: impl Iterator<Item = &'r Room> + Clone) -> Result<(), Stopped> {
-    let Some(first) = busy.clone().next() else {
+/// Waits until the tool of a busy room speaks or listens, and notes in which rooms one does: only those can go on.
+/// One that waits for no tool can too.
+fn await_one<'r>(
+    rooms: impl Iterator<Item = ((&'r Room, bool), &'r mut bool)>,
+) -> Result<(), Stopped> {
+    let mut ends: Vec<PollFd<'r>> = Vec::new();
+    let mut asked: Vec<(&Room, &mut bool, usize)> = Vec::new();
+    let mut is_one_free = false;
+    for ((room, is_busy), spoken) in rooms {
+        *spoken = false;
+        if is_busy {
+            let before = ends.len();
+            ends.extend(room.ends());
+            *spoken = ends.len() == before;
+            is_one_free |= *spoken;
+            asked.push((room, spoken, ends.len() - before));
+        }
+    }
+    let Some((first, ..)) = asked.first() else {
         return Ok(());
     };
-    let mut ends: Vec<PollFd<'_>> = busy.flat_map(Room::ends).collect();
-    let spoke = ends.is_empty()
-        || await_any(&mut ends).map_err(|error| Stopped {
-            backend: first.backend(),
-            error,
-        })?;
-    match spoke {
-        true => Ok(()),
-        false => Err(Stopped {
-            backend: first.backend(),
-            error: KernelError::Tool {
-                tool: "each of the restore tools".to_owned(),
-                doing: "answer".to_owned(),
-                message: "they have said nothing for as long as one may take".to_owned(),
-            },
-        }),
+    let backend = first.backend();
+    let stopped = |error| Stopped { backend, error };
+    if !is_one_free && !await_any(&mut ends).map_err(stopped)? {
+        return Err(stopped(KernelError::Tool {
+            tool: "each of the restore tools".to_owned(),
+            doing: "answer".to_owned(),
+            message: "they have said nothing for as long as one may take".to_owned(),
+        }));
     }
+    let mut ends = ends.iter();
+    for (_, spoken, count) in asked {
+        let spoke = |end: &PollFd<'_>| end.any().unwrap_or(true);
+        *spoken |= ends.by_ref().take(count).filter(|end| spoke(end)).count() > 0;
+    }
+    Ok(())
 }

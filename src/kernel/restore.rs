@@ -87,10 +87,14 @@ impl Restorer {
         dialogue.forget();
         self.said_before = dialogue.lines_said();
         self.fences += 1;
-        dialogue.say(self.script.text())?;
         match self.tools {
-            Tools::LongLived | Tools::Changes => dialogue.say(&format!("{}\n", self.fence()))?,
-            Tools::Spawned => dialogue.hang_up()?,
+            Tools::LongLived | Tools::Changes => {
+                dialogue.say(&[self.script.text(), &self.fence(), "\n"])?;
+            }
+            Tools::Spawned => {
+                dialogue.say(&[self.script.text()])?;
+                dialogue.hang_up()?;
+            }
         }
         self.dialogue = Some(dialogue);
         self.awaited = true;
@@ -119,14 +123,13 @@ impl Restorer {
             return Ok(Some(Ok(())));
         };
         let heard = dialogue.heard(Stream::Output, &fence);
-        let complaints = dialogue.complaints();
         match heard.inspect_err(|_| self.give_up())? {
             None => Ok(None),
             Some(Heard::Line) => {
                 self.awaited = false;
                 Ok(Some(Ok(())))
             }
-            Some(Heard::End(status)) => Ok(Some(self.ended(status, &complaints))),
+            Some(Heard::End(status)) => Ok(Some(self.ended(status))),
         }
     }
 
@@ -142,13 +145,15 @@ impl Restorer {
     }
 
     /// What it means that the tool has ended.
-    fn ended(&mut self, status: Option<i32>, complaints: &str) -> Result<(), NotProgrammed> {
+    fn ended(&mut self, status: Option<i32>) -> Result<(), NotProgrammed> {
         self.awaited = false;
-        self.dialogue = None;
+        let dialogue = self.dialogue.take();
         if status == Some(0) && self.tools == Tools::Spawned {
             return Ok(());
         }
-        let complaint = self.script.explain(complaints, self.said_before);
+        let complaints = dialogue.map(|dialogue| dialogue.complaints());
+        let complaints = complaints.unwrap_or_default();
+        let complaint = self.script.explain(&complaints, self.said_before);
         self.script.may_hold(&self.before);
         let message = match status {
             Some(_) if !complaint.is_empty() => complaint,

@@ -12,14 +12,22 @@
 //! net/netfilter/nft_compat.c, `nft_compat_wait_for_destructors`): so a ruleset waits once, and not once
 //! a table. And to delete chains that are not named, `iptables-nft-restore` first reads the rules of each
 //! (iptables/nft-cmd.c, `nft_cmd_chain_del`).
+//!
+//! Where only what changes is said, what a table loses and what it gets is one commit: there are many
+//! namespaces whose waiting overlaps, and commits cost more than that.
 
 use std::fmt::Write;
+
+use memchr::memmem;
 
 use crate::xtables::{Backend, Hook, TableName};
 
 /// The tools read lines into a buffer of 10,240 bytes, its end included, and take a longer line for
 /// two (iptables/iptables-restore.c, iptables/xtables-restore.c).
 const LONGEST_LINE: usize = 10_238;
+
+/// For how many rules there is room in a chain before it grows.
+const USUAL_RULES: usize = 8;
 
 /// One family's text for a restore tool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,31 +60,47 @@ struct Chain {
     drops: bool,
     /// The orders that append its rules.
     rules: String,
+    /// Whether rules remember what they have seen: such rules are as new only when they are loaded anew.
+    remembers: bool,
+}
+
+impl Chain {
+    fn new(name: &str, hook: Option<Hook>) -> Self {
+        Self {
+            name: name.to_owned(),
+            hook,
+            drops: false,
+            rules: String::new(),
+            remembers: false,
+        }
+    }
 }
 
 impl Contents {
-    fn find(&self, name: &str) -> Option<&Chain> {
-        Some(&self.chains[self.place(name)?])
+    /// Where a chain is. Chains are declared and filled in the same order: so `near`, where the one before
+    /// was, and the place behind it come first.
+    fn place(&self, name: &str, near: usize) -> Option<usize> {
+        let is_it = |place: &usize| self.chains[*place].name == name;
+        let all = 0..self.chains.len();
+        all.clone()
+            .skip(near)
+            .take(2)
+            .find(is_it)
+            .or_else(|| all.clone().find(is_it))
     }
 
-    /// Where a chain is; the last is asked first, for its rules come one after the other.
-    fn place(&self, name: &str) -> Option<usize> {
-        self.chains.iter().rposition(|chain| chain.name == name)
+    /// The chain of a name; `near` is where the one before was, and becomes where this one is.
+    fn find(&self, name: &str, near: &mut usize) -> Option<&Chain> {
+        *near = self.place(name, *near)?;
+        Some(&self.chains[*near])
     }
 
-    /// The chain of a name, noted if it was not.
-    fn chain(&mut self, name: &str, hook: Option<Hook>) -> &mut Chain {
-        let known = self.place(name);
-        let index = known.unwrap_or(self.chains.len());
-        if known.is_none() {
-            self.chains.push(Chain {
-                name: name.to_owned(),
-                hook,
-                drops: false,
-                rules: String::new(),
-            });
-        }
-        &mut self.chains[index]
+    /// Where the chain of a name is, noted if it was not.
+    fn note(&mut self, name: &str, hook: Option<Hook>, near: usize) -> usize {
+        self.place(name, near).unwrap_or_else(|| {
+            self.chains.push(Chain::new(name, hook));
+            self.chains.len() - 1
+        })
     }
 
     fn users(&self) -> impl Iterator<Item = &Chain> {
@@ -88,16 +112,30 @@ impl Contents {
         dropping.filter_map(|chain| chain.hook)
     }
 
-    /// Whether rules remember what they have seen: such rules are as new only when they are loaded anew.
-    fn remembers(&self) -> bool {
-        self.chains.iter().any(|chain| {
-            let mut matches = chain.rules.match_indices("-m ");
-            matches.any(|(place, _)| {
-                let name = &chain.rules[place + "-m ".len()..];
-                REMEMBERING.iter().any(|what| name.starts_with(what))
-            }) || chain.rules.contains("-j RATEEST")
-        })
+    /// Finds out which chains remember, all rules being noted; chains that are as they were are not read again.
+    fn find_remembering(&mut self, before: Option<&Self>) {
+        let mut near = 0;
+        for chain in &mut self.chains {
+            let known = before.and_then(|before| before.find(&chain.name, &mut near));
+            chain.remembers = match known {
+                Some(known) if known.rules == chain.rules => known.remembers,
+                _ => remembers(&chain.rules),
+            };
+        }
     }
+}
+
+/// Whether rules remember what they have seen.
+fn remembers(rules: &str) -> bool {
+    let is_one = |behind: &[u8]| {
+        REMEMBERING
+            .iter()
+            .any(|what| behind.starts_with(what.as_bytes()))
+    };
+    let rules = rules.as_bytes();
+    let mut matches = memmem::find_iter(rules, "-m ");
+    matches.any(|place| is_one(&rules[place + "-m ".len()..]))
+        || memmem::find(rules, b"-j RATEEST").is_some()
 }
 
 /// The matches that keep state from packet to packet.
@@ -120,14 +158,33 @@ impl Table {
         }
     }
 
-    /// Notes what a line of its block makes of it, and says whether the line changes anything.
-    fn note(&mut self, line: &str) -> bool {
+    fn find_remembering(&mut self, before: &Script) {
+        if let Some(contents) = &mut self.contents {
+            contents.find_remembering(before.contents(self.name));
+        }
+    }
+
+    /// Notes what a line of its block makes of it, and says whether the line changes anything. `near` is
+    /// where the chain is that the line before was about.
+    fn note(&mut self, line: &str, near: &mut usize) -> bool {
         let Some(contents) = &mut self.contents else {
             return true;
         };
         let hook = |chain: &str| Hook::of_chain(chain).filter(|hook| self.name.stands_at(*hook));
         let mut words = line.split_ascii_whitespace();
         match (words.next(), words.next()) {
+            (Some("-A"), Some(chain)) => match (contents.place(chain, *near), hook(chain)) {
+                (None, None) => self.contents = None,
+                (place, hook) => {
+                    *near = place.unwrap_or_else(|| contents.note(chain, hook, *near));
+                    let rules = &mut contents.chains[*near].rules;
+                    if rules.is_empty() {
+                        rules.reserve(USUAL_RULES * line.len());
+                    }
+                    rules.push_str(line);
+                    rules.push('\n');
+                }
+            },
             (Some(chain), Some(policy)) if chain.starts_with(':') => {
                 let chain = &chain[1..];
                 match hook(chain) {
@@ -135,31 +192,48 @@ impl Table {
                         let drops = contents.dropping().any(|known| known == hook);
                         match (policy, drops) {
                             ("ACCEPT", false) => return false,
-                            ("DROP", _) => contents.chain(chain, Some(hook)).drops = true,
+                            ("DROP", _) => {
+                                let place = contents.note(chain, Some(hook), *near);
+                                contents.chains[place].drops = true;
+                            }
                             // Undone, or no policy of a base chain's.
                             _ => self.contents = None,
                         }
                     }
                     None if !is_plain(chain) => self.contents = None,
                     None => {
-                        contents.chain(chain, None);
+                        contents.note(chain, None, *near);
                     }
                 }
             }
-            (Some("-A"), Some(chain)) => match hook(chain) {
-                None if contents.find(chain).is_none() => self.contents = None,
-                hook => {
-                    let rules = &mut contents.chain(chain, hook).rules;
-                    rules.push_str(line);
-                    rules.push('\n');
-                }
-            },
             (Some("COMMIT"), _) | (None, _) => {}
             // Another order, which may make chains.
             _ => self.contents = None,
         }
         true
     }
+}
+
+/// The tables of a text, block by block; `before` is what they were.
+fn read(text: &str, before: &Script) -> Result<Vec<Table>, LineTooLong> {
+    let mut tables: Vec<Table> = Vec::new();
+    let mut near = 0;
+    for line in lines(text)? {
+        match (opened(line), tables.last_mut()) {
+            (Some(name), _) => {
+                near = 0;
+                tables.push(Table::empty(name));
+            }
+            (None, Some(table)) => {
+                table.note(line, &mut near);
+            }
+            (None, None) => {}
+        }
+    }
+    for table in &mut tables {
+        table.find_remembering(before);
+    }
+    Ok(tables)
 }
 
 /// The lines of a text, none of which is too long.
@@ -217,17 +291,22 @@ impl Script {
     pub(super) fn load(text: &str, before: &Self) -> Result<Self, LineTooLong> {
         let mut script = Self::empty(before);
         let emptied: Vec<TableName> = before.tables.iter().map(|table| table.name).collect();
+        let mut near = 0;
         for line in lines(text)? {
             if let Some(name) = opened(line) {
+                near = 0;
                 script.line(line);
                 script.open(name, emptied.contains(&name));
             } else if script
                 .tables
                 .last_mut()
-                .is_none_or(|table| table.note(line))
+                .is_none_or(|table| table.note(line, &mut near))
             {
                 script.line(line);
             }
+        }
+        for table in &mut script.tables {
+            table.find_remembering(before);
         }
         Ok(script)
     }
@@ -235,47 +314,44 @@ impl Script {
     /// The same, and of what stays as it is nothing is said, and nothing done. Rules that keep state are
     /// never left as they are.
     pub(super) fn change(text: &str, before: &Self, backend: Backend) -> Result<Self, LineTooLong> {
-        let wanted = Self::load(text, &Self::default())?;
-        let opened = text.lines().filter(|line| opened(line).is_some());
-        if opened.count() != wanted.tables.len() || !before.is_known() || !wanted.is_known() {
+        let wanted = Self {
+            text: String::new(),
+            tables: read(text, before)?,
+        };
+        if wanted.opens_a_table_again() || !before.is_known() || !wanted.is_known() {
             return Self::load(text, before);
         }
-        let nothing = Contents::default();
-        let mut script = Self::default();
         let gone = before.tables.iter().map(|table| table.name);
         let gone = gone.filter(|name| wanted.contents(*name).is_none());
         let there = wanted.tables.iter().map(|table| table.name);
-        let changes: Vec<Change<'_>> = gone
+        let changes: Vec<Orders> = gone
             .chain(there)
-            .map(|name| {
-                let [old, new] = [before, &wanted].map(|script| script.contents(name));
-                let contents = [old, new].map(|contents| contents.unwrap_or(&nothing));
-                Change {
-                    name,
-                    is_new: old.is_none(),
-                    is_whole: contents.iter().any(|contents| contents.remembers()),
-                    old: contents[0],
-                    new: contents[1],
-                }
-            })
+            .map(|name| Change::new(name, before.contents(name), wanted.contents(name)).orders())
+            .filter(|orders| !orders.is_empty())
             .collect();
-        match backend {
-            Backend::Legacy => {
-                for change in &changes {
-                    script.block(change.name, change.removals() + &change.additions());
-                }
+        let mut script = Self::default();
+        if backend == Backend::Nft && removes_first(&changes) {
+            for change in &changes {
+                script.block(change.name, &[&change.removals]);
             }
-            Backend::Nft => {
-                for change in &changes {
-                    script.block(change.name, change.removals());
-                }
-                for change in &changes {
-                    script.block(change.name, change.additions());
-                }
+            for change in &changes {
+                script.block(change.name, &[&change.additions]);
+            }
+        } else {
+            for change in &changes {
+                script.block(change.name, &[&change.removals, &change.additions]);
             }
         }
         script.tables = wanted.tables;
         Ok(script)
+    }
+
+    fn opens_a_table_again(&self) -> bool {
+        let mut tables = self.tables.iter().enumerate();
+        tables.any(|(place, table)| {
+            let mut before = self.tables[..place].iter();
+            before.any(|other| other.name == table.name)
+        })
     }
 
     /// Whether it is known of every table what it holds.
@@ -289,10 +365,14 @@ impl Script {
     }
 
     /// Orders for a table, if there are any.
-    fn block(&mut self, name: TableName, orders: String) {
-        if !orders.is_empty() {
+    fn block(&mut self, name: TableName, orders: &[&str]) {
+        if orders.iter().any(|orders| !orders.is_empty()) {
             // Writing to a String can't fail.
-            let _ = write!(self.text, "*{name}\n{orders}COMMIT\n");
+            let _ = writeln!(self.text, "*{name}");
+            for orders in orders {
+                self.text.push_str(orders);
+            }
+            self.text.push_str("COMMIT\n");
         }
     }
 
@@ -441,69 +521,146 @@ impl Script {
     }
 }
 
+/// Whether nft's tables are told first of all that goes, and then of what comes. Rules that remember must be
+/// gone before their like come: what they know stands under a name (net/netfilter/xt_recent.c,
+/// `recent_mt_check`; net/netfilter/xt_hashlimit.c, `hashlimit_mt_check_common`). Of others each table is one
+/// commit: that waits once for each table but the first, and not once in all, but every commit costs the tool
+/// the reading of what is there, and the kernel a walk over all chains of the table.
+fn removes_first(changes: &[Orders]) -> bool {
+    changes.iter().any(|change| change.forgets)
+}
+
+/// What is said of a table that changes.
+struct Orders {
+    name: TableName,
+    /// The orders that take away what does not stay.
+    removals: String,
+    /// The orders that add what was not there.
+    additions: String,
+    /// Whether rules go that remember.
+    forgets: bool,
+}
+
+impl Orders {
+    fn is_empty(&self) -> bool {
+        self.removals.is_empty() && self.additions.is_empty()
+    }
+}
+
+/// What a chain is to the chain of its name on the other side of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Counterpart {
+    /// There is none.
+    Missing,
+    /// It has other rules, or these have to be loaded anew.
+    Other,
+    /// It is the same, and stays.
+    Same,
+}
+
 /// What a table holds, and what it shall hold.
 struct Change<'a> {
     name: TableName,
     /// Whether nobody has spoken of it yet.
     is_new: bool,
-    /// Whether all rules have to be loaded anew.
-    is_whole: bool,
-    old: &'a Contents,
-    new: &'a Contents,
+    old: Vec<(&'a Chain, Counterpart)>,
+    new: Vec<(&'a Chain, Counterpart)>,
 }
 
 impl<'a> Change<'a> {
-    /// Whether a chain stays as it is.
-    fn stays(&self, chain: &Chain) -> bool {
-        let rules = |contents: &'a Contents| contents.find(&chain.name).map(|one| &one.rules);
-        !self.is_whole && rules(self.old) == rules(self.new)
+    fn new(name: TableName, old: Option<&'a Contents>, new: Option<&'a Contents>) -> Self {
+        Self {
+            name,
+            is_new: old.is_none(),
+            old: Self::beside(old, new),
+            new: Self::beside(new, old),
+        }
     }
 
-    /// The orders that take away what does not stay.
+    /// The chains of one side with what they are to the other.
+    fn beside(
+        one: Option<&'a Contents>,
+        other: Option<&'a Contents>,
+    ) -> Vec<(&'a Chain, Counterpart)> {
+        let mut near = 0;
+        let compare = |chain: &'a Chain| {
+            let other = other.and_then(|other| other.find(&chain.name, &mut near));
+            let counterpart = match other {
+                None => Counterpart::Missing,
+                Some(other) if other.rules == chain.rules && !chain.remembers => Counterpart::Same,
+                Some(_) => Counterpart::Other,
+            };
+            (chain, counterpart)
+        };
+        let chains = one.iter().flat_map(|contents| &contents.chains);
+        chains.map(compare).collect()
+    }
+
+    fn orders(&self) -> Orders {
+        Orders {
+            name: self.name,
+            removals: self.removals(),
+            additions: self.additions(),
+            forgets: self.old.iter().any(|(chain, _)| chain.remembers),
+        }
+    }
+
+    /// Of the built-in chains of one side those that drop, and only there.
+    fn dropping(
+        one: &[(&'a Chain, Counterpart)],
+        other: &[(&'a Chain, Counterpart)],
+    ) -> impl Iterator<Item = Hook> {
+        let dropping = |chains: &[(&'a Chain, Counterpart)]| {
+            let dropping = chains.iter().filter(|(chain, _)| chain.drops);
+            dropping
+                .filter_map(|(chain, _)| chain.hook)
+                .collect::<Vec<Hook>>()
+        };
+        let other = dropping(other);
+        dropping(one)
+            .into_iter()
+            .filter(move |hook| !other.contains(hook))
+    }
+
     fn removals(&self) -> String {
         let mut orders = String::new();
-        let mut order = |order: String| {
-            orders.push_str(&order);
-            orders.push('\n');
-        };
+        // Writing to a String can't fail.
         if self.is_new {
-            order("-F".to_owned());
-            built_in(self.name).for_each(|hook| order(format!(":{hook} ACCEPT [0:0]")));
-        }
-        for chain in &self.old.chains {
-            if !chain.rules.is_empty() && !self.stays(chain) {
-                order(format!("-F {}", chain.name));
+            orders.push_str("-F\n");
+            for hook in built_in(self.name) {
+                let _ = writeln!(orders, ":{hook} ACCEPT [0:0]");
             }
         }
-        for chain in self.old.users() {
-            if self.new.find(&chain.name).is_none() {
-                order(format!("-X {}", chain.name));
+        for (chain, counterpart) in &self.old {
+            if !chain.rules.is_empty() && *counterpart != Counterpart::Same {
+                let _ = writeln!(orders, "-F {}", chain.name);
             }
         }
-        for hook in self.old.dropping() {
-            if self.new.dropping().all(|kept| kept != hook) {
-                order(format!(":{hook} ACCEPT [0:0]"));
+        for (chain, counterpart) in &self.old {
+            if chain.hook.is_none() && *counterpart == Counterpart::Missing {
+                let _ = writeln!(orders, "-X {}", chain.name);
             }
+        }
+        for hook in Self::dropping(&self.old, &self.new) {
+            let _ = writeln!(orders, ":{hook} ACCEPT [0:0]");
         }
         orders
     }
 
-    /// The orders that add what was not there.
     fn additions(&self) -> String {
         let mut orders = String::new();
-        for hook in self.new.dropping() {
-            if self.old.dropping().all(|kept| kept != hook) {
-                orders += &format!(":{hook} DROP [0:0]\n");
+        // Writing to a String can't fail.
+        for hook in Self::dropping(&self.new, &self.old) {
+            let _ = writeln!(orders, ":{hook} DROP [0:0]");
+        }
+        for (chain, counterpart) in &self.new {
+            if chain.hook.is_none() && *counterpart == Counterpart::Missing {
+                let _ = writeln!(orders, ":{} - [0:0]", chain.name);
             }
         }
-        for chain in self.new.users() {
-            if self.old.find(&chain.name).is_none() {
-                orders += &format!(":{} - [0:0]\n", chain.name);
-            }
-        }
-        for chain in &self.new.chains {
-            if !self.stays(chain) {
-                orders += &chain.rules;
+        for (chain, counterpart) in &self.new {
+            if *counterpart != Counterpart::Same {
+                orders.push_str(&chain.rules);
             }
         }
         orders
@@ -573,13 +730,19 @@ mod tests {
     }
 
     #[test]
-    fn nft_is_told_of_all_that_goes_before_anything_comes() {
+    fn nft_is_told_of_each_table_once_unless_rules_remember() {
         let both = |rule: &str| {
             format!("*raw\n-A OUTPUT {rule}\nCOMMIT\n*filter\n-A OUTPUT {rule}\nCOMMIT\n")
         };
         let first = change(&both("-j DROP"), &Script::default(), Backend::Nft);
+        let limited = change(&both("-m limit -j DROP"), &first, Backend::Nft);
         assert_eq!(
-            change(&both("-j ACCEPT"), &first, Backend::Nft).text(),
+            limited.text(),
+            "*raw\n-F OUTPUT\n-A OUTPUT -m limit -j DROP\nCOMMIT\n\
+             *filter\n-F OUTPUT\n-A OUTPUT -m limit -j DROP\nCOMMIT\n"
+        );
+        assert_eq!(
+            change(&both("-j ACCEPT"), &limited, Backend::Nft).text(),
             "*raw\n-F OUTPUT\nCOMMIT\n*filter\n-F OUTPUT\nCOMMIT\n\
              *raw\n-A OUTPUT -j ACCEPT\nCOMMIT\n*filter\n-A OUTPUT -j ACCEPT\nCOMMIT\n"
         );
@@ -592,6 +755,36 @@ mod tests {
         assert_eq!(
             change(&limited, &first, Backend::Legacy).text(),
             "*filter\n-F INPUT\n-A INPUT -m limit --limit 1/hour -j own\nCOMMIT\n"
+        );
+    }
+
+    #[test]
+    fn beside_rules_that_keep_state_others_stay() {
+        let limited = TEXT.replace("-j own", "-m limit --limit 1/hour -j own");
+        let text = limited.replace("COMMIT", "-A own -j DROP\nCOMMIT");
+        for backend in Backend::BOTH {
+            let first = change(&text, &Script::default(), backend);
+            let second = change(&text, &first, backend);
+            assert!(second.text().contains("-m limit"), "{}", second.text());
+            assert!(!second.text().contains("-A own"), "{}", second.text());
+            assert!(first.text().contains("-A own"), "{}", first.text());
+        }
+    }
+
+    #[test]
+    fn chains_are_found_in_whatever_order_they_come() {
+        let block = |rules: [&str; 3]| {
+            let rules = rules.map(|rule| format!("-A {rule}\n")).concat();
+            format!("*filter\n:a - [0:0]\n:b - [0:0]\n:c - [0:0]\n{rules}COMMIT\n")
+        };
+        let first = block(["c -j DROP", "a -j DROP", "c -j ACCEPT"]);
+        let first = change(&first, &Script::default(), Backend::Legacy);
+        let second = block(["a -j DROP", "c -j DROP", "c -j ACCEPT"]);
+        assert!(change(&second, &first, Backend::Legacy).is_empty());
+        let third = block(["a -j DROP", "c -j ACCEPT", "c -j DROP"]);
+        assert_eq!(
+            change(&third, &first, Backend::Legacy).text(),
+            "*filter\n-F c\n-A c -j ACCEPT\n-A c -j DROP\nCOMMIT\n"
         );
     }
 

@@ -13,7 +13,8 @@
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use rustc_hash::FxHashSet;
+use memchr::memmem;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::dialogue::{Dialogue, Heard, Stream};
 use super::error::KernelError;
@@ -61,7 +62,8 @@ pub(super) fn scripts(text: &str) -> Vec<SetScript> {
                 elements: Vec::new(),
             }),
             "add" => {
-                if let Some(set) = sets.iter_mut().find(|set| set.name == name) {
+                // Its elements follow a set.
+                if let Some(set) = sets.iter_mut().rev().find(|set| set.name == name) {
                     set.elements.push(rest.to_owned());
                 }
             }
@@ -81,10 +83,19 @@ fn kind(create: &str) -> String {
     format!("{method} {family}")
 }
 
+fn by_name(sets: &[SetScript]) -> FxHashMap<&str, &SetScript> {
+    sets.iter().map(|set| (set.name.as_str(), set)).collect()
+}
+
 /// The sets that rules name: behind `--match-set`, `--add-set`, `--del-set` and `--map-set`.
 fn named(rules: &str) -> impl Iterator<Item = &str> {
-    let behind = rules.split("-set ").skip(1);
-    behind.filter_map(|text| text.split_ascii_whitespace().next())
+    const BEFORE: &str = "-set ";
+    let behind = memmem::find_iter(rules.as_bytes(), BEFORE);
+    behind.filter_map(|place| {
+        rules[place + BEFORE.len()..]
+            .split_ascii_whitespace()
+            .next()
+    })
 }
 
 /// The sets of one namespace.
@@ -106,7 +117,8 @@ impl Sets {
     /// another type, or the new rules name a set that is not to be there (then loading them
     /// must fail, as it would in a fresh namespace).
     pub(super) fn must_unload_first(&self, wanted: &[SetScript], rules: [&str; 2]) -> bool {
-        let wanted_as = |name: &str| wanted.iter().find(|set| set.name == name);
+        let by_name: FxHashMap<&str, &SetScript> = by_name(wanted);
+        let wanted_as = |name: &str| by_name.get(name);
         let named: FxHashSet<&str> = rules.into_iter().flat_map(named).collect();
         let in_the_way = |old: &SetScript| match wanted_as(&old.name) {
             Some(new) => new.kind != old.kind,
@@ -140,6 +152,9 @@ impl Sets {
     /// Destroys leftover sets; those that are still referred to stay for another time, and the
     /// refusal is returned.
     fn sweep(&mut self, namespace: &Namespace) -> Result<Option<String>, KernelError> {
+        if self.destroy_all(namespace)? {
+            return Ok(None);
+        }
         let mut refusal = None;
         // Those created last first: a list refers to sets that were there before it.
         for set in std::mem::take(&mut self.leftover).into_iter().rev() {
@@ -157,6 +172,24 @@ impl Sets {
         }
         self.doubtful.reverse();
         Ok(refusal)
+    }
+
+    /// Destroys what [`Sets::sweep`] does in one dialogue, and says whether all of it was there and could go: a
+    /// complaint does not say of which set.
+    fn destroy_all(&mut self, namespace: &Namespace) -> Result<bool, KernelError> {
+        let leftover = self.leftover.iter().rev().map(|set| &set.name);
+        let doubtful = self.doubtful.iter().rev();
+        let mut text = String::new();
+        for name in leftover.chain(doubtful) {
+            // Writing to a String can't fail.
+            let _ = writeln!(text, "destroy {name}");
+        }
+        if !text.is_empty() && self.command(namespace, &text)?.is_some() {
+            return Ok(false);
+        }
+        self.leftover.clear();
+        self.doubtful.clear();
+        Ok(true)
     }
 
     /// Destroys a set, if it exists; why it can't be.
@@ -188,15 +221,17 @@ impl Sets {
         let mut there = std::mem::take(&mut self.leftover);
         there.append(&mut self.loaded);
         let mut text = String::new();
+        let known = by_name(&there);
         for set in &wanted {
-            match there.iter().find(|old| old.name == set.name) {
+            match known.get(set.name.as_str()).copied() {
                 Some(old) if old.create == set.create && !was_volatile && is_plain(old, set) => {
                     change_set(&mut text, set, old);
                 }
                 old => write_set(&mut text, set, old),
             }
         }
-        there.retain(|old| wanted.iter().all(|new| new.name != old.name));
+        let names = by_name(&wanted);
+        there.retain(|old| !names.contains_key(old.name.as_str()));
         match was_volatile {
             // Of what they hold nobody knows.
             true => self.doubtful.extend(there.into_iter().map(|set| set.name)),
@@ -238,8 +273,7 @@ impl Sets {
             return Ok(None);
         };
         tool.forget();
-        tool.say(lines)?;
-        tool.say(&format!("flush calidiff {fence}\n"))?;
+        tool.say(&[lines, "flush calidiff ", &fence, "\n"])?;
         let heard = tool.listen_for(Stream::Errors, &format!("Unknown argument {fence}"))?;
         let complaints = tool.complaints();
         if let Heard::End(_) = heard {

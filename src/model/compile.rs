@@ -31,8 +31,13 @@ pub(super) fn compile(
     firewall: &Firewall,
     sets: &Sets,
 ) -> Result<Program, NotProgrammed> {
+    let mut program = Program::default();
+    let rulesets = Family::BOTH.map(|family| firewall.ruleset(family));
+    let tables = rulesets.iter().flat_map(|ruleset| &ruleset.tables);
+    let chains = tables.flat_map(|table| &table.chains);
+    program.reserve(chains.map(|chain| chain.rules.len()).sum());
     let mut compiler = Compiler {
-        program: Program::default(),
+        program,
         sets,
         loader: Loader {
             backend,

@@ -349,6 +349,16 @@ fn place(hook: Hook) -> usize {
 }
 
 impl Program {
+    /// Makes room for this many rules more.
+    pub(super) fn reserve(&mut self, rules: usize) {
+        /// About how many questions a rule asks.
+        const QUESTIONS: usize = 3;
+        self.rules.reserve(rules);
+        self.ids.reserve(rules);
+        self.questions.reserve(QUESTIONS * rules);
+        self.asked.reserve(QUESTIONS * rules);
+    }
+
     /// What happens to a family's packets at a hook.
     pub(super) fn plan(&self, family: Family, hook: Hook) -> &Plan {
         &self.plans[side(family)][place(hook)]

@@ -20,11 +20,16 @@ pub struct Style {
     pub counters: bool,
 }
 
+/// About how long a rule's line is.
+const LINE: usize = 140;
+
 /// All tables, each from `*TABLE` to `COMMIT`, as `iptables-restore` (with `-c` for the counters)
 /// reads them.
 #[must_use]
 pub fn print(ruleset: &Ruleset, style: Style) -> String {
-    let mut text = String::new();
+    let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
+    let lines: usize = chains.map(|chain| 1 + chain.rules.len()).sum();
+    let mut text = String::with_capacity(LINE * lines);
     for table in &ruleset.tables {
         line(&mut text, format_args!("*{}", table.name));
         for chain in &table.chains {
@@ -37,12 +42,13 @@ pub fn print(ruleset: &Ruleset, style: Style) -> String {
         }
         for chain in &table.chains {
             for rule in &chain.rules {
-                let Counters { packets, bytes } = rule.counters.unwrap_or_default();
-                let rule = print_rule(&chain.name, rule, ruleset.family);
-                match style.counters {
-                    true => line(&mut text, format_args!("[{packets}:{bytes}] {rule}")),
-                    false => line(&mut text, format_args!("{rule}")),
+                if style.counters {
+                    let Counters { packets, bytes } = rule.counters.unwrap_or_default();
+                    // Writing to a String does not fail.
+                    let _ = write!(text, "[{packets}:{bytes}] ");
                 }
+                text = append_rule(text, &chain.name, rule, ruleset.family);
+                text.push('\n');
             }
         }
         line(&mut text, format_args!("COMMIT"));
@@ -66,7 +72,13 @@ fn policy(chain: &Chain) -> &'static str {
 /// One rule, from `-A CHAIN` on, without its counters.
 #[must_use]
 pub fn print_rule(chain: &str, rule: &Rule, family: Family) -> String {
-    let mut text = Text::beginning("-A".to_owned());
+    append_rule(String::new(), chain, rule, family)
+}
+
+/// A text, and a rule behind it.
+fn append_rule(mut text: String, chain: &str, rule: &Rule, family: Family) -> String {
+    text.push_str("-A");
+    let mut text = Text::beginning(text);
     text.word(Bare(chain));
     write_address(&mut text, "-s", &rule.source);
     write_address(&mut text, "-d", &rule.destination);

@@ -20,9 +20,15 @@ impl Text {
 
     /// One word.
     pub fn word(&mut self, word: impl Display) {
-        let space = if self.0.is_empty() { "" } else { " " };
+        self.space();
         // Writing to a String does not fail.
-        let _ = write!(self.0, "{space}{word}");
+        let _ = write!(self.0, "{word}");
+    }
+
+    fn space(&mut self) {
+        if !self.0.is_empty() {
+            self.0.push(' ');
+        }
     }
 
     /// `-m NAME`.
@@ -33,7 +39,9 @@ impl Text {
 
     /// `--NAME`.
     pub fn flag(&mut self, name: &str) {
-        self.word(format_args!("--{name}"));
+        self.space();
+        self.0.push_str("--");
+        self.0.push_str(name);
     }
 
     /// `--NAME` where it is so.
@@ -113,12 +121,13 @@ impl Display for Bare<'_> {
 
 fn quote(f: &mut fmt::Formatter<'_>, text: &str, escaped: &[char]) -> fmt::Result {
     f.write_char('"')?;
-    for character in text.chars() {
-        if escaped.contains(&character) {
-            f.write_char('\\')?;
-        }
-        f.write_char(character)?;
+    let mut written = 0;
+    for (place, _) in text.match_indices(escaped) {
+        f.write_str(&text[written..place])?;
+        f.write_char('\\')?;
+        written = place;
     }
+    f.write_str(&text[written..])?;
     f.write_char('"')
 }
 
