@@ -271,6 +271,13 @@ impl Traffic<'_> {
         let peers = side.peers.first().map(|index| self.world.peers(*index));
         let members = peers.map_or(&[][..], |peers| &peers.members[..]);
         let members = members.iter().map(IpNet::addr);
+        let named = self.with_named_ports(side);
+        if !named.is_empty()
+            && bits.chance(3, 4)
+            && let Some(address) = pick_of(bits, family, named.into_iter())
+        {
+            return Some(address);
+        }
         if let Some(member) = pick_of(bits, family, members) {
             return Some(member);
         }
@@ -287,6 +294,20 @@ impl Traffic<'_> {
                 self.address_of(bits, party, family)
             }
         }
+    }
+
+    /// The addresses of those who call a port of theirs as one end of a rule names one.
+    fn with_named_ports(&self, side: &Side) -> SmallVec<[IpAddr; 8]> {
+        let names = side.ports.iter().filter_map(|ports| match ports {
+            RulePorts::Named(name) => Some(name),
+            RulePorts::Numbers(_) => None,
+        });
+        let who = names.flat_map(|name| {
+            let selectable = self.world.selectable.iter();
+            selectable.filter(move |one| one.ports.iter().any(|port| port.name == *name))
+        });
+        who.flat_map(|one| one.nets.iter().map(IpNet::addr))
+            .collect()
     }
 
     /// An address in a prefix: an end, the middle, or one that is known.

@@ -294,6 +294,8 @@ impl Feature {
             Self::V6Off => dial * 2 / 3,
             Self::TapPrefix | Self::OddNode => dial / 4,
             Self::Clashes | Self::Refusals => dial / 8,
+            // Their rules are many.
+            Self::ManyWorkloads => dial / 3,
             Self::DenyAction => dial / 24,
             _ => dial,
         }
@@ -376,7 +378,7 @@ mod tests {
         for api in [Api::V1, Api::V3] {
             assert!(drawn(0, api) < 5);
             assert!(drawn(20, api) < drawn(60, api));
-            assert_eq!(drawn(1000, api), Feature::of(api).count());
+            assert_eq!(drawn(10_000, api), Feature::of(api).count());
         }
     }
 }

@@ -227,6 +227,23 @@ impl<B: Bits> Maker<'_, B> {
         Some(workload)
     }
 
+    /// Profiles besides those of namespaces and accounts, without rules.
+    pub(super) fn own_profiles(&mut self) -> Vec<Profile> {
+        if !self.has(Feature::Profiles) || self.dials.profiles == 0 {
+            return Vec::new();
+        }
+        let count = 1 + self.bits.below(self.dials.profiles * self.size);
+        let profiles = (0..count).map(|number| Profile {
+            name: self.modern_name("profile", number),
+            labels: match self.has(Feature::ProfileLabels) {
+                true => self.labels(),
+                false => Labels::new(),
+            },
+            ..Profile::default()
+        });
+        profiles.collect()
+    }
+
     /// A workload's profiles: those of its namespace and account, as Kubernetes has it, or others.
     pub(super) fn modern_profiles_of(
         &mut self,

@@ -42,7 +42,7 @@ impl<B: Bits> Maker<'_, B> {
         }
         let (mut site, nodes) = self.modern_site(&configuration);
         let mut workloads = self.modern_workloads(&configuration, &mut site);
-        let mut profiles = self.profiles();
+        let mut profiles = self.own_profiles();
         for workload in &mut workloads {
             workload.profiles = self.modern_profiles_of(workload, &profiles);
         }

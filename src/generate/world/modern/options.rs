@@ -39,6 +39,9 @@ const LOG_PREFIXES: [&str; 6] = [
     "a/b_c:d",
 ];
 
+/// How many may come at once unless Felix is told.
+const DEFAULT_BURST: u16 = 5;
+
 /// The ports of VXLAN: the usual ones, and the ends.
 const VXLAN_PORTS: [u16; 5] = [4789, 8472, 1, 1024, 65_535];
 
@@ -106,7 +109,7 @@ impl<B: Bits> Maker<'_, B> {
     fn modern_prefixes(&mut self) -> Option<Setting> {
         let words: &[&str] = match (self.has(Feature::TapPrefix), self.has(Feature::TwoPrefixes)) {
             // With `+` behind it, it is longer than iptables lets a name be.
-            _ if self.at_times(Feature::Refusals, 1, 4) => &["abcdefghijklmno", "c"],
+            _ if self.at_times(Feature::Refusals, 1, 8) => &["abcdefghijklmno", "c"],
             (false, false) => return None,
             (true, false) => &["tap"],
             (true, true) => self.bits.one([&["tap", "cali"], &["cali", "tap"]]),
@@ -262,8 +265,12 @@ impl<B: Bits> Maker<'_, B> {
                 unit: self.bits.one(units),
             };
             settings.push(ModernSetting::LogRate(rate));
-            if self.bits.chance(1, 2) {
-                let burst = self.bits.one([1, 100, 9999]);
+            let burst = match self.bits.one([DEFAULT_BURST, 1, 100, 9999]) {
+                // iptables-legacy refuses what overflows.
+                large if overflows(rate, large) && !self.has(Feature::Refusals) => 1,
+                other => other,
+            };
+            if burst != DEFAULT_BURST {
                 settings.push(ModernSetting::Number(Number::LogBurst, burst));
             }
         }
@@ -289,6 +296,13 @@ impl<B: Bits> Maker<'_, B> {
             .filter_map(|(first, last)| PortNumbers::new(first, last))
             .collect()
     }
+}
+
+/// Whether a rate with so many at once is more than 32 bits hold: the kernel counts in parts of 1/10,000
+/// second (net/netfilter/xt_limit.c, `limit_mt_check`).
+fn overflows(rate: Rate, burst: u16) -> bool {
+    let each = 10_000 * u64::from(rate.unit.seconds()) / u64::from(rate.times);
+    each * u64::from(burst) > u64::from(u32::MAX)
 }
 
 fn switch(switch: Switch, on: bool) -> ModernSetting {

@@ -67,7 +67,7 @@ impl<B: Bits> Maker<'_, B> {
         let about = self.about(site);
         let known = Asked::ALL.into_iter();
         let mut open: Vec<Asked> = known
-            .filter(|asked| self.has(asked.feature()) && (of_policy || *asked != Asked::Service))
+            .filter(|asked| self.may_ask(*asked) && (of_policy || *asked != Asked::Service))
             .collect();
         let all = self.at_times(Feature::AllFields, 1, 3);
         // Rules without a question end their policy: some, not most.
@@ -105,6 +105,11 @@ impl<B: Bits> Maker<'_, B> {
         rule
     }
 
+    fn may_ask(&self, asked: Asked) -> bool {
+        let by_name = matches!(asked, Asked::Usual(Field::Ports(_)));
+        self.has(asked.feature()) || by_name && self.has(Feature::NamedPorts)
+    }
+
     fn ask_modern(&mut self, rule: &mut Rule, field: Field, about: &About, site: &Site) {
         self.ask(rule, field, about, site);
         match field {
@@ -138,7 +143,7 @@ impl<B: Bits> Maker<'_, B> {
                 let (entity, _) = about.end(rule, end);
                 for ports in [&mut entity.ports, &mut entity.not_ports] {
                     if !ports.is_empty() && self.at_times(Feature::NamedPorts, 1, 2) {
-                        if self.bits.chance(1, 2) {
+                        if !self.has(Feature::Ports) || self.bits.chance(1, 2) {
                             ports.clear();
                         }
                         ports.push(Ports::Named(self.port_name()));
@@ -179,6 +184,10 @@ impl<B: Bits> Maker<'_, B> {
     /// without one.
     fn make_modern(&mut self, rule: &mut Rule) {
         self.make_whole(rule);
+        if rule.protocol.is_some() && self.bits.chance(1, 2) {
+            // Both in one rule: iptables refuses it.
+            rule.not_protocol = None;
+        }
         let sides = [&rule.source, &rule.destination];
         let mut ports = sides
             .iter()
