@@ -311,8 +311,10 @@ impl<W: Witness> Run<'_, W> {
     /// (net/ipv4/netfilter.c, `ip_route_me_harder`; net/ipv6/netfilter.c).
     pub(super) fn reroute(&mut self, packet: &mut Traveller<'_>) -> bool {
         let ground = self.parts.ground;
-        let near =
-            packet.family == Family::V6 && addresses::sort(packet.destination) == Sort::LinkLocal;
+        // `strict` in net/ipv6/netfilter.c, `ip6_route_me_harder`: the interface stays for a group too.
+        let near = packet.family == Family::V6
+            && (addresses::sort(packet.destination) == Sort::LinkLocal
+                || addresses::is_group(packet.family, packet.destination));
         // Nobody speaks from an address that is no single one's: it does not decide (net/ipv4/fib_frontend.c,
         // `__inet_dev_addr_type`). Of 0.0.0.0/8 only the first is such a one (include/linux/in.h,
         // `ipv4_is_zeronet`, since Linux 5.3).

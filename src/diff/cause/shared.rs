@@ -124,7 +124,8 @@ pub(super) const TRANSLATED_TO_A_GROUP: Cause = Cause {
     id: "translated-to-what-no-packet-may-bear",
     why: "A connection whose other end's address is a group's is answered, and the translation back gives the \
           answer that group for its source, which the kernel refuses on lo; and an answer from a group's \
-          address gets another by the translation back. No such connection comes about by itself. The \
+          address gets another by the translation back; and what is translated to a group keeps the interface \
+          that it had (`ip6_route_me_harder`). No such connection comes about by itself. The \
           kernel is right; the intent does not look at what a translation leaves behind.",
     covers: Covers::Unmeant(|found| {
         let from_group = |one: &Connection| {
@@ -132,6 +133,12 @@ pub(super) const TRANSLATED_TO_A_GROUP: Cause = Cause {
         };
         let refused = found.opinion.exit.is_none() && found.packet.source.is_multicast();
         if refused && found.connections.iter().any(from_group) {
+            return true;
+        }
+        let meant = found.opinion.exit.as_ref().map(|exit| exit.destination);
+        let sent_to_group =
+            meant.is_some_and(|to| to.is_multicast() && to != found.packet.destination);
+        if sent_to_group && found.packet.origin == Origin::Node {
             return true;
         }
         let group = |one: &Connection| one.original.destination.is_multicast();
