@@ -7,6 +7,7 @@ use super::{Traffic, of_protocol};
 use crate::generate::bits::Bits;
 use crate::generate::draft::Draft;
 use crate::generate::ground::around;
+use crate::generate::question::{Question, conditions};
 use crate::generate::standing::Standing;
 use crate::packet::{Family, Origin, Packet, Ports, Protocol, Transport};
 use crate::xtables::{TableName, Target};
@@ -17,7 +18,7 @@ impl Traffic<'_> {
             0..=2 => self.tunnelled(bits, family),
             3..=5 => self.to_service(bits, family),
             6 => self.to_node_port(bits, family),
-            7 | 8 => self.from_allowed(bits, family),
+            7 | 8 => self.spoofed_as_allowed(bits, family),
             9 => self.forwarded_with_mark(bits, family),
             _ => self.leaving(bits, family),
         }
@@ -132,7 +133,6 @@ impl Traffic<'_> {
 
     /// What others' rules translate by destination and port, as packets that meet them.
     fn translated(&self, family: Family) -> impl Iterator<Item = (IpAddr, Option<Transport>)> + '_ {
-        use crate::generate::question::{Question, conditions};
         let ruleset = self.ground.firewall.ruleset(family);
         let nat = ruleset.table(TableName::Nat).into_iter();
         let chains = nat.flat_map(|table| &table.chains);
@@ -186,7 +186,7 @@ impl Traffic<'_> {
     }
 
     /// From a workload by an address from which it may send besides its own, or from one beside that.
-    fn from_allowed(&self, bits: &mut impl Bits, family: Family) -> Option<Draft> {
+    fn spoofed_as_allowed(&self, bits: &mut impl Bits, family: Family) -> Option<Draft> {
         let workloads = self.world.workloads.iter();
         let allowed = workloads.flat_map(|one| {
             let nets = one.allowed_sources.iter();

@@ -159,10 +159,16 @@ impl<B: Bits> Maker<'_, B> {
 
     /// A name may stand for ports of several protocols, and for several ports.
     fn named_ports(&mut self) -> Vec<NamedPort> {
-        let count = match self.has(Feature::NamedPorts) {
-            true => self.bits.one([0, 1, 2, 3]),
-            false => 0,
+        if !self.has(Feature::NamedPorts) || self.bits.chance(1, 8) {
+            return Vec::new();
+        }
+        // What most have, so that rules about it meet somebody.
+        let usual = NamedPort {
+            name: "http".to_owned(),
+            protocol: NamedProtocol::Tcp,
+            port: self.bits.one([80, 80, 8080]),
         };
+        let count = self.bits.below(3);
         let protocols = [
             NamedProtocol::Tcp,
             NamedProtocol::Tcp,
@@ -174,7 +180,7 @@ impl<B: Bits> Maker<'_, B> {
             protocol: self.bits.one(protocols),
             port: self.port().max(1),
         });
-        ports.collect()
+        std::iter::once(usual).chain(ports).collect()
     }
 
     fn qos(&mut self) -> Qos {

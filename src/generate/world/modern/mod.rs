@@ -28,8 +28,8 @@ use crate::xtables::Firewall;
 const NAMESPACES: [&str; 3] = ["default", "blue", "kube-system"];
 /// The service accounts of each.
 const ACCOUNTS: [&str; 2] = ["default", "web"];
-/// The names of ports. The last is nobody's.
-const PORT_NAMES: [&str; 4] = ["http", "dns", "metrics", "nobodys"];
+/// The names of ports, some more often than others. The last is nobody's.
+const PORT_NAMES: [&str; 6] = ["http", "http", "http", "dns", "metrics", "nobodys"];
 
 impl<B: Bits> Maker<'_, B> {
     /// What a scenario has but for policies and profiles' rules.
