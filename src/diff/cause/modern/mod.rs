@@ -15,7 +15,7 @@ use super::{Cause, Covers, shared};
 use crate::calico::configuration::modern::AllowAction;
 use crate::calico::world::{PeersIndex, Stage};
 use crate::intent::{Clause, Verdict};
-use crate::packet::{Connection, Origin, Protocol};
+use crate::packet::{Connection, Defect, Origin, Protocol};
 use crate::xtables::{Hook, TableName, Target};
 
 /// In the order in which they are tried.
@@ -467,10 +467,13 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     Cause {
         id: "not-a-port-by-name-of-what-has-no-ports",
-        why: "A negated port by name is a negated set of addresses and ports, and what has no ports is in none               (net/netfilter/ipset/ip_set_getport.c): the rule matches it. By I15 ports belong to four               protocols, and a rule about ports is about them: the intent is right.",
+        why: "A negated port by name is a negated set of addresses and ports, and what has no ports is in none               (net/netfilter/ipset/ip_set_getport.c), nor is one whose header is cut short before them: the \
+              rule matches it. By I15 ports belong to four               protocols, and a rule about ports is about them: the intent is right.",
         covers: Covers::Unmeant(|found| {
-            let has_ports = found.packet.transport.ports().is_some();
-            !has_ports && found.has_rule(|rule| rule.protocol.is_none() && names_other_ports(rule))
+            let cut_short = matches!(found.packet.defect, Some(Defect::Truncated(_)));
+            let shows_ports = found.packet.transport.ports().is_some() && !cut_short;
+            !shows_ports
+                && found.has_rule(|rule| rule.protocol.is_none() && names_other_ports(rule))
         }),
     },
     Cause {
