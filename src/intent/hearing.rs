@@ -59,13 +59,13 @@ impl Hearing {
         next: Option<Said>,
     ) -> Result<Option<Said>, Said> {
         let Some(said) = next else { return Ok(before) };
-        if said.0 == Verdict::Deny {
-            return Err(said);
-        }
         if let Some((_, decision)) = before {
             self.note(decision);
         }
-        Ok(Some(said))
+        match said.0 {
+            Verdict::Deny => Err(said),
+            Verdict::Allow | Verdict::Defer => Ok(Some(said)),
+        }
     }
 
     pub(super) fn denied(self, decision: Decision) -> Opinion {

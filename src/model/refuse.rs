@@ -8,7 +8,7 @@ use super::native;
 use super::program::{Action, ChainIndex, Program};
 use crate::packet::{Family, Protocol, TcpFlags};
 use crate::verdict::NotProgrammed;
-use crate::xtables::matches::{Match, Not, PhysdevTest, StatefulKind, TcpTest};
+use crate::xtables::matches::{Match, Not, PhysdevTest, StatefulKind, StatefulTest, TcpTest};
 use crate::xtables::ruleset::AddressMask;
 use crate::xtables::target::{Reject, Target, TcpMss};
 use crate::xtables::{Backend, Hook, Rule, RuleId, Table, TableName};
@@ -20,6 +20,32 @@ pub(super) struct Loader {
     pub(super) backend: Backend,
     /// The family.
     pub(super) family: Family,
+}
+
+/// Whether the average of `-m limit`, in ten thousandths of a second, times its burst is more than 32 bits hold
+/// (net/netfilter/xt_limit.c, `limit_mt_check`; extensions/libxt_limit.c, `parse_rate`). iptables-nft says
+/// it by an expression of nftables' own, which counts in 64.
+fn overflows(test: &StatefulTest) -> bool {
+    let after = |option: &str| {
+        let place = test.words.iter().position(|word| word == option)?;
+        test.words.get(place + 1)
+    };
+    let rate = after("--limit").and_then(|rate| rate.split_once('/'));
+    let Some((times, unit)) = rate else {
+        return false;
+    };
+    let seconds = match unit.as_bytes().first() {
+        Some(b'm') => 60,
+        Some(b'h') => 60 * 60,
+        Some(b'd') => 24 * 60 * 60,
+        _ => 1,
+    };
+    let Ok(times @ 1..) = times.parse::<u32>() else {
+        return false;
+    };
+    let burst = after("--limit-burst").and_then(|burst| burst.parse::<u32>().ok());
+    let average = 10_000 * seconds / times;
+    test.kind == StatefulKind::Limit && average.wrapping_mul(burst.unwrap_or(5)) < average
 }
 
 /// Where a match or target may stand: in which tables (`None`: all), reached from which hooks
@@ -176,6 +202,10 @@ impl Loader {
         }
         if rule.target == Target::Reject(Reject::TcpReset) && !is(Protocol::TCP) {
             return fail("`tcp-reset` wants `-p tcp`");
+        }
+        let overflows = |one: &Match| matches!(one, Match::Stateful(test) if overflows(test));
+        if self.backend == Backend::Legacy && rule.matches.iter().any(overflows) {
+            return fail("a limit is too slow for its burst");
         }
         if matches!(rule.target, Target::TcpMss(_)) {
             match self.backend {

@@ -67,7 +67,7 @@ fn i5_is_about_what_an_endpoint_is_asked_about() {
     stand.world.profiles.clear();
     stand.connection(KNOWN);
     assert_eq!(stand.says(FAR_TO_W1), "allow I5.original");
-    let transit = "in=eth0 tcp 8.8.8.8:1000 > 192.168.2.9:80 flags=NONE";
+    let transit = "in=eth0 tcp 8.8.8.8:1000 > 192.168.2.9:80 flags=none";
     let invalid = "in=eth0 tcp 8.8.8.8:1000 > 192.168.2.9:80 flags=SYN,FIN";
     assert_eq!(stand.says(invalid), "defer I9.no-endpoint");
     stand.host("h", "eth1", Vec::new());

@@ -489,5 +489,6 @@ pub(super) const CAUSES: &[Cause] = &[
     refused::ICMP_BY_NUMBER_OF_THE_OTHER_FAMILY,
     refused::INTERFACE_PREFIX_OF_FIFTEEN_LETTERS,
     refused::RATE_OF_THE_LOG,
+    refused::LIMIT_TOO_SLOW,
     refused::PROTOCOL_AND_ITS_NEGATION,
 ];

@@ -46,6 +46,15 @@ pub(super) const RATE_OF_THE_LOG: Cause = Cause {
     covers: Covers::Refused("Rate too fast `…'"),
 };
 
+/// `refused-limit-too-slow-for-its-burst`.
+pub(super) const LIMIT_TOO_SLOW: Cause = Cause {
+    id: "refused-limit-too-slow-for-its-burst",
+    why: "logActionRateLimit may be as slow as it likes, and of a rate a day or an hour with its burst the kernel \
+          says that it overflows (net/netfilter/xt_limit.c): iptables-legacy refuses the whole of it, \
+          iptables-nft does not ask. The intent is right: no option takes all policies away.",
+    covers: Covers::Refused("a limit is too slow for its burst"),
+};
+
 /// `refused-protocol-and-its-negation`.
 pub(super) const PROTOCOL_AND_ITS_NEGATION: Cause = Cause {
     id: "refused-protocol-and-its-negation",

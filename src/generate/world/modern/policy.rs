@@ -123,7 +123,7 @@ impl<B: Bits> Maker<'_, B> {
             ..Policy::new(self.modern_name("policy", number), self.policy_selector())
         };
         if !namespaced && self.at_times(Feature::NamespaceSelectors, 1, 3) {
-            policy.namespace_selector = Some(self.namespace_selector());
+            policy.namespace_selector = Some(self.namespace_selector(false));
         }
         if self.at_times(Feature::ServiceAccounts, 1, 4) {
             policy.service_account_selector = Some(self.selector());
@@ -197,11 +197,11 @@ impl<B: Bits> Maker<'_, B> {
         Selector::new(expression).unwrap_or_else(Selector::all)
     }
 
-    /// A selector of namespaces: by their labels, by name, all, or none at all.
-    pub(super) fn namespace_selector(&mut self) -> Selector {
+    /// A selector of namespaces: by their labels, by name, all, or, in a rule, none at all.
+    pub(super) fn namespace_selector(&mut self, in_rule: bool) -> Selector {
         let expression = match self.bits.below(8) {
             0 | 1 => Expression::All,
-            2 => Expression::Global,
+            2 if in_rule => Expression::Global,
             3 | 4 => Expression::Compare {
                 key: "kubernetes.io/metadata.name".to_owned(),
                 by: Comparison::Equal,

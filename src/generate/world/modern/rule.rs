@@ -78,7 +78,7 @@ impl<B: Bits> Maker<'_, B> {
                 Asked::Usual(field) => self.ask_modern(&mut rule, field, &about, site),
                 Asked::Namespaces(end) => {
                     let (entity, _) = about.end(&mut rule, end);
-                    entity.namespace_selector = Some(self.namespace_selector());
+                    entity.namespace_selector = Some(self.namespace_selector(true));
                 }
                 Asked::Accounts(end) => {
                     let (entity, _) = about.end(&mut rule, end);
