@@ -98,7 +98,7 @@ impl ValueEnum for Layout {
 /// Which layout a file's rules are of.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct OfFile {
-    /// Which Felix's way of writing rules, where Calico runs; unless said, the one that the file's folder is called like, and else that of `run`
+    /// Which Felix's way of writing rules, where Calico runs; unless said, the one that the file's folder is called like, else seed for resources of API v1, and modern for all others
     #[arg(id = "layout", long = "layout", value_name = "NAME", value_enum)]
     pub given: Option<Layout>,
 }

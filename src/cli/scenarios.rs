@@ -9,6 +9,7 @@ use super::args::OfFile;
 use super::status::Ending;
 use crate::arm::plan::Plan;
 use crate::calico::Resources;
+use crate::calico::resources::Api;
 use crate::diff::ledger::{self, Ledger};
 use crate::fuzz::input;
 use crate::generate::world::Dials;
@@ -61,8 +62,17 @@ pub fn read(path: &Path, node: Option<&str>, layout: OfFile) -> Result<Read, End
     for doubt in scenario.doubts() {
         eprintln!("note: {}: {doubt}", path.display());
     }
-    let layout = layout.given.or_else(|| of_folder(path)).unwrap_or_default();
+    let layout = layout.given.or_else(|| of_folder(path));
+    let layout = layout.unwrap_or_else(|| of_resources(&scenario));
     Ok(Read { scenario, layout })
+}
+
+/// The layout of the Felix that reads such resources: API v1 is the seed's alone.
+fn of_resources(scenario: &Scenario) -> Layout {
+    match scenario.resources.as_ref().map(|resources| resources.api) {
+        Some(Api::V1) => Layout::Seed,
+        Some(Api::V3) | None => Layout::default(),
+    }
 }
 
 /// The layout that a file's folder is called like, as the ledgers' are.

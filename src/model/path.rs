@@ -291,6 +291,11 @@ impl<W: Witness> Run<'_, W> {
         if packet.family == Family::V6 && input::is_refused_on_sight_v6(packet, true) {
             return Ok(self.lost(packet.family, log));
         }
+        let by_chance = log.open.iter().any(|open| open.source);
+        if by_chance && self.parts.program.asks_source_ports() {
+            let message = "chance chooses the port with which a packet comes back".to_owned();
+            return Err(Unjudged::Other(message));
+        }
         packet.in_interface = Some(InterfaceName::LOOPBACK);
         packet.out_interface = None;
         let destination = packet.destination;
@@ -311,10 +316,12 @@ impl<W: Witness> Run<'_, W> {
     /// (net/ipv4/netfilter.c, `ip_route_me_harder`; net/ipv6/netfilter.c).
     pub(super) fn reroute(&mut self, packet: &mut Traveller<'_>) -> bool {
         let ground = self.parts.ground;
-        // `strict` in net/ipv6/netfilter.c, `ip6_route_me_harder`: the interface stays for a group too.
-        let near = packet.family == Family::V6
-            && (addresses::sort(packet.destination) == Sort::LinkLocal
-                || addresses::is_group(packet.family, packet.destination));
+        // `strict` in net/ipv6/netfilter.c, `ip6_route_me_harder`: the interface stays, for a group whether
+        // or not there is an address to speak from.
+        let near =
+            packet.family == Family::V6 && addresses::sort(packet.destination) == Sort::LinkLocal;
+        let stays =
+            packet.family == Family::V6 && addresses::is_group(packet.family, packet.destination);
         // Nobody speaks from an address that is no single one's: it does not decide (net/ipv4/fib_frontend.c,
         // `__inet_dev_addr_type`). Of 0.0.0.0/8 only the first is such a one (include/linux/in.h,
         // `ipv4_is_zeronet`, since Linux 5.3).
@@ -338,6 +345,9 @@ impl<W: Witness> Run<'_, W> {
         }
         let departure = match packet.family {
             Family::V4 => self.departure_from(packet.family, source, packet.destination),
+            Family::V6 if stays => packet
+                .leaves_by
+                .map(|by| Departure::to_many(by, Family::V6, packet.destination)),
             // It is the socket that takes `::` for the node, and asks but once (`rawv6_sendmsg`).
             Family::V6 => {
                 let by = packet.leaves_by.filter(|_| near);

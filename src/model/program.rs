@@ -349,6 +349,18 @@ fn place(hook: Hook) -> usize {
 }
 
 impl Program {
+    /// Whether any rule asks for the port that a packet comes from.
+    pub(super) fn asks_source_ports(&self) -> bool {
+        self.questions.iter().any(|question| match question {
+            Question::Multiport { side, .. } => *side != PortSide::Destination,
+            Question::Tcp(test) => test.source.is_some(),
+            Question::Udp(test) => test.source.is_some(),
+            Question::Sctp(test) => test.source.is_some(),
+            Question::Set(set) => set.sources & !1 != 0,
+            _ => false,
+        })
+    }
+
     /// Makes room for this many rules more.
     pub(super) fn reserve(&mut self, rules: usize) {
         /// About how many questions a rule asks.

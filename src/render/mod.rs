@@ -34,9 +34,9 @@ use crate::verdict::NotProgrammed;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Layout {
     /// Felix 2.1.1's.
-    #[default]
     Seed,
     /// That of August 2026, in iptables mode.
+    #[default]
     Modern,
 }
 

@@ -18,7 +18,12 @@ use crate::trial;
 /// The trials of this module.
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("campaign::all_four_agree_but_for_what_is_known", all_agree),
+        trial("campaign::all_four_agree_but_for_what_is_known", || {
+            all_agree(Layout::Seed, 150)
+        }),
+        trial("campaign::all_four_agree_in_the_modern_layout_too", || {
+            all_agree(Layout::Modern, 100)
+        }),
         trial(
             "campaign::asking_the_kernels_changes_no_class",
             same_classes,
@@ -26,13 +31,13 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-fn options(cases: u64, kernels: &[Backend]) -> Options {
+fn options(layout: Layout, cases: u64, kernels: &[Backend]) -> Options {
     Options {
         seed: 7,
         until: Until::Cases(cases),
         shard: Shard::WHOLE,
         jobs: 2,
-        layout: Layout::Seed,
+        layout,
         dials: Dials::default(),
         packets: 60,
         backends: Backend::BOTH.to_vec(),
@@ -41,10 +46,10 @@ fn options(cases: u64, kernels: &[Backend]) -> Options {
     }
 }
 
-fn all_agree() -> Result<(), Box<dyn Error>> {
-    let ledger = Ledger::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder(Layout::Seed)))?;
+fn all_agree(layout: Layout, cases: u64) -> Result<(), Box<dyn Error>> {
+    let ledger = Ledger::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder(layout)))?;
     let known = |class: &Class| ledger.has(class);
-    let options = options(150, &Backend::BOTH);
+    let options = options(layout, cases, &Backend::BOTH);
     let outcome = run(&options, &known, &Blind)?;
     let report = Report {
         options: &options,
@@ -53,16 +58,17 @@ fn all_agree() -> Result<(), Box<dyn Error>> {
         versions: &[],
     };
     assert!(report.is_clean(), "{}", report.text(false));
-    assert_eq!(outcome.counts.cases, 150);
-    assert!(outcome.counts.agreed > 8_000, "{}", outcome.counts.agreed);
+    assert_eq!(outcome.counts.cases, cases);
+    let agreed = outcome.counts.agreed;
+    assert!(agreed > cases * 50, "{agreed}");
     Ok(())
 }
 
 /// What a kernel alone sees would be of a class of its own.
 fn same_classes() -> Result<(), Box<dyn Error>> {
     let none = |_: &Class| false;
-    let with = run(&options(50, &Backend::BOTH), &none, &Blind)?;
-    let without = run(&options(50, &[]), &none, &Blind)?;
+    let with = run(&options(Layout::Seed, 50, &Backend::BOTH), &none, &Blind)?;
+    let without = run(&options(Layout::Seed, 50, &[]), &none, &Blind)?;
     assert_eq!(with.counts.packets, without.counts.packets);
     assert_eq!(with.counts.classes, without.counts.classes);
     assert!(!with.counts.classes.is_empty());

@@ -157,7 +157,8 @@ impl Unmeant<'_> {
         let (_, shape) = self.decided(TableName::Filter);
         let foreign = decided.is_some_and(|step| step.hook == hook && !is_felixs(&step.chain))
             && shape.contains("another program's rule");
-        let decides = foreign && self.is_lost() == shape.ends_with("-> DROP");
+        let loses = shape.ends_with("-> DROP") || shape.ends_with("-> REJECT");
+        let decides = foreign && self.is_lost() == loses;
         let over_lo = hook == Hook::Output && !self.is_lost() && self.others_accept_at(hook);
         self.world.configuration.insert_mode == InsertMode::Append && (decides || over_lo)
     }

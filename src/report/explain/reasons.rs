@@ -149,6 +149,10 @@ fn without_rule(decision: Decision) -> &'static str {
     }
 }
 
+fn denies(target: &Target) -> bool {
+    matches!(target, Target::Drop | Target::Reject(_))
+}
+
 /// A packet's way through the rules.
 struct Way<'a> {
     layout: Layout,
@@ -181,7 +185,7 @@ impl<'a> Way<'a> {
             By::Tier { at, .. } | By::NoProfile { at } => self.last(|step, rule| {
                 tables_of(Stage::Normal).contains(&step.table)
                     && self.is_of(at, &step.chain)
-                    && rule.target == Target::Drop
+                    && denies(&rule.target)
             }),
             By::Failsafe { at, .. } => {
                 let chain = match at.heading {
@@ -200,7 +204,7 @@ impl<'a> Way<'a> {
             By::Interface(_) => self.last(|step, rule| {
                 let dispatch = [names::FROM_WORKLOAD_DISPATCH, names::TO_WORKLOAD_DISPATCH];
                 let dispatches = dispatch.iter().any(|one| step.chain.starts_with(one));
-                dispatches && rule.target == Target::Drop
+                dispatches && denies(&rule.target)
             }),
             By::Configuration => self.of_configuration(decision.clause),
             By::Routing(_) => Vec::new(),
@@ -218,7 +222,8 @@ impl<'a> Way<'a> {
                 asking = self.is_of(at, &step.chain);
             }
             let here = asking && step.chain == chain && is_match(step);
-            let decides = |rule: &Rule| matches!(rule.target, Target::Mark(_) | Target::Drop);
+            let decides =
+                |rule: &Rule| matches!(rule.target, Target::Mark(_)) || denies(&rule.target);
             if here && self.rule(step).is_some_and(decides) {
                 found = vec![step];
             }
@@ -228,12 +233,16 @@ impl<'a> Way<'a> {
 
     fn of_endpoint(&self, clause: Clause) -> Vec<&'a Step> {
         match clause {
-            Clause::I6Spoofed | Clause::I6Encapsulated => {
-                self.last(|step, rule| step.table == TableName::Raw && rule.target == Target::Drop)
+            Clause::I6Spoofed => {
+                self.last(|step, rule| step.table == TableName::Raw && denies(&rule.target))
             }
-            Clause::I6FromDown | Clause::I6ToDown => {
-                self.last(|step, rule| is_of_endpoint(&step.chain) && rule.target == Target::Drop)
+            Clause::I6Encapsulated | Clause::I6FromDown | Clause::I6ToDown => {
+                self.last(|step, rule| is_of_endpoint(&step.chain) && denies(&rule.target))
             }
+            Clause::I10Default => self.last(|step, rule| {
+                let marks = matches!(rule.target, Target::Mark(mark) if mark.value != 0);
+                is_of_endpoint(&step.chain) && marks
+            }),
             Clause::I8Defer => {
                 self.last(|step, rule| step.chain == HOOKED[2] && rule.target == Target::Return)
             }
@@ -247,6 +256,9 @@ impl<'a> Way<'a> {
                 step.chain == names::WORKLOAD_TO_HOST
                     && (ends(&rule.target) || rule.target == Target::Return)
             }),
+            _ if clause == Clause::ServiceLoop => {
+                self.last(|step, rule| step.chain == "cali-cidr-block" && denies(&rule.target))
+            }
             _ => Vec::new(),
         }
     }

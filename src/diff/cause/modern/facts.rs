@@ -31,16 +31,20 @@ pub(super) fn others_set_its_bits(found: &Unmeant<'_>) -> bool {
     })
 }
 
+pub(super) fn is_name(ports: &Ports) -> bool {
+    matches!(ports, Ports::Named(_))
+}
+
 pub(super) fn names_ports(rule: &Rule) -> bool {
     let sides = [&rule.source, &rule.destination];
     let mut ports = sides.into_iter().flat_map(|side| &side.ports);
-    ports.any(|ports| matches!(ports, Ports::Named(_))) || names_other_ports(rule)
+    ports.any(is_name) || names_other_ports(rule)
 }
 
 pub(super) fn names_other_ports(rule: &Rule) -> bool {
     let sides = [&rule.source, &rule.destination];
     let mut ports = sides.into_iter().flat_map(|side| &side.not_ports);
-    ports.any(|ports| matches!(ports, Ports::Named(_)))
+    ports.any(is_name)
 }
 
 pub(super) fn is_of_connection(clause: Clause) -> bool {
@@ -198,7 +202,7 @@ impl Unmeant<'_> {
     ) -> bool {
         self.matched_in(table, |step| {
             let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
-            step.chain == dispatch
+            step.chain.starts_with(dispatch)
                 && rule.is_some_and(|rule| {
                     let any = rule.in_interface.is_none() && rule.out_interface.is_none();
                     any && matches!(rule.target, Target::Goto(_))

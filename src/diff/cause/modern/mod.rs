@@ -3,19 +3,18 @@
 mod facts;
 mod refused;
 
-use std::net::IpAddr;
-
 use facts::{
-    came_with_the_drop_bit, is_of_connection, is_of_endpoint, left_by_an_earlier_block,
+    came_with_the_drop_bit, is_name, is_of_connection, is_of_endpoint, left_by_an_earlier_block,
     names_other_ports, names_ports, others_set_its_bits, translates,
 };
 
 use super::facts::is_felixs;
 use super::{Cause, Covers, shared};
+use crate::calico::Rule;
 use crate::calico::configuration::modern::AllowAction;
 use crate::calico::world::{PeersIndex, Stage};
 use crate::intent::{Clause, Verdict};
-use crate::packet::{Connection, Defect, Origin, Protocol};
+use crate::packet::{Connection, Defect, Origin, Protocol, Transport};
 use crate::xtables::{Hook, TableName, Target};
 
 /// In the order in which they are tried.
@@ -151,7 +150,16 @@ pub(super) const CAUSES: &[Cause] = &[
     shared::PASS_LEFT,
     shared::FLOATING_AS_A_SOURCE,
     shared::FLOATING_THAT_TWO_CLAIM,
-    shared::ITSELF_AS_FLOATING,
+    Cause {
+        covers: Covers::Unmeant(|found| {
+            let inside = found.inside_of(found.packet.destination);
+            let itself = found.packet.source == found.packet.destination;
+            found.is_translated_by("cali-fip-snat")
+                && (found.is_lost() || found.is_seen_as_from_first_floating())
+                && (itself || (inside.contains(&found.packet.source) && !found.is_from_own()))
+        }),
+        ..shared::ITSELF_AS_FLOATING
+    },
     shared::ITSELF_BY_ONE_OF_SEVERAL,
     shared::OUTGOING_NAT_OF_THE_NODE,
     Cause {
@@ -422,22 +430,54 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     Cause {
         id: "from-no-address",
-        why: "Felix refuses spoofed addresses by `rpfilter` in raw, which lets pass what comes from ::, for there is               nothing to look up (net/ipv6/netfilter/ip6t_rpfilter.c, `rpfilter_mt`), and the kernel forwards               such packets no further than back. I6 denies what is not the workload's own: the intent is               right, but for neighbour discovery.",
+        why: "Felix refuses spoofed addresses by `rpfilter` in raw, which lets pass what comes from ::, for there is \
+              nothing to look up (net/ipv6/netfilter/ip6t_rpfilter.c, `rpfilter_mt`), and what comes from 0.0.0.0 \
+              and goes to all (ipt_rpfilter.c); the kernel forwards such packets no further than back. I6 denies what is not the workload's own: the intent is               right, but for neighbour discovery.",
         covers: Covers::Unmeant(|found| {
             found.clause() == Clause::I6Spoofed
-                && found.packet.source == IpAddr::from([0_u16; 8])
+                && found.packet.source.is_unspecified()
                 && !found.is_lost()
         }),
     },
     Cause {
-        id: "another-program-has-no-address-to-redirect-to",
-        why: "REDIRECT drops what enters by an interface that has no address of the family               (net/netfilter/nf_nat_redirect.c). It is another program's rule, and no policy of Calico's: the               kernel is right, the intent is told of translations alone.",
+        id: "lost-in-another-programs-translation",
+        why: "REDIRECT drops what enters by an interface that has no address of the family \
+              (net/netfilter/nf_nat_redirect.c), and what is translated may have no route then, or a source that \
+              may not go there. It is another program's rule, and no policy of Calico's: the kernel is right, \
+              the intent is told of translations alone that come to something.",
         covers: Covers::Unmeant(|found| {
-            let last = found.steps.last();
-            found.is_lost()
-                && last.is_some_and(|step| {
-                    step.matched.is_ok() && step.did == "REDIRECT" && !is_felixs(&step.chain)
+            let last = found.steps.iter().rev().find(|step| step.matched.is_ok());
+            found.is_lost() && last.is_some_and(|step| translates(step) && !is_felixs(&step.chain))
+        }),
+    },
+    Cause {
+        id: "a-redirect-about-a-connection",
+        why: "Where the nat table looks at packets, the kernel drops an ICMP redirect about a connection of which it \
+              does not know that nobody translates it (net/netfilter/nf_nat_core.c, \
+              `nf_nat_icmp_reply_translation`): one that was there before the table was. I5 allows errors about \
+              connections: the kernel is the safer one, and no rule has a part in it.",
+        covers: Covers::Unmeant(|found| {
+            let redirect =
+                matches!(found.packet.transport, Transport::Icmp(icmp) if icmp.kind == 5);
+            found.clause() == Clause::I5Related && redirect && found.is_lost()
+        }),
+    },
+    Cause {
+        id: "a-port-by-name-of-who-is-not-selected",
+        why: "Where one side of a rule has a selector and a port by name, Felix makes a single set of the ports that \
+              those call so whom the selector selects. Who has its address in common with somebody selected, a \
+              network set among them, and calls a port so is not in it. The rule's fields hold each by itself \
+              (I15): the intent is right.",
+        covers: Covers::Unmeant(|found| {
+            found.has_rule(|rule| {
+                let addresses = [found.packet.source, found.real_destination()];
+                let sides = [&rule.source, &rule.destination];
+                sides.iter().zip(addresses).any(|(side, address)| {
+                    let has = |index: &PeersIndex| found.world.peers(*index).contains(address);
+                    let named = side.ports.iter().chain(&side.not_ports).any(is_name);
+                    named && side.selector.is_some() && side.peers.iter().all(has)
                 })
+            })
         }),
     },
     Cause {
@@ -472,8 +512,8 @@ pub(super) const CAUSES: &[Cause] = &[
         covers: Covers::Unmeant(|found| {
             let cut_short = matches!(found.packet.defect, Some(Defect::Truncated(_)));
             let shows_ports = found.packet.transport.ports().is_some() && !cut_short;
-            !shows_ports
-                && found.has_rule(|rule| rule.protocol.is_none() && names_other_ports(rule))
+            let asks = |rule: &Rule| cut_short || rule.protocol.is_none();
+            !shows_ports && found.has_rule(|rule| asks(rule) && names_other_ports(rule))
         }),
     },
     Cause {
@@ -486,6 +526,7 @@ pub(super) const CAUSES: &[Cause] = &[
     shared::OTHERS_SEE_THE_WORKLOAD,
     refused::REJECT_OUTSIDE_OF_FILTER,
     refused::ADDRESS_OF_THE_OTHER_FAMILY,
+    refused::TRANSLATION_TO_THE_OTHER_FAMILY,
     refused::ICMP_BY_NUMBER_OF_THE_OTHER_FAMILY,
     refused::INTERFACE_PREFIX_OF_FIFTEEN_LETTERS,
     refused::RATE_OF_THE_LOG,

@@ -20,6 +20,15 @@ pub(super) const ADDRESS_OF_THE_OTHER_FAMILY: Cause = Cause {
     covers: Covers::Refused("host/network `…' not found"),
 };
 
+/// `refused-translation-to-the-other-family`.
+pub(super) const TRANSLATION_TO_THE_OTHER_FAMILY: Cause = Cause {
+    id: "refused-translation-to-the-other-family",
+    why: "natOutgoingAddress is written into both families' rules of outgoing NAT, and SNAT takes addresses of its own \
+          family alone: the other family's rules are refused as a whole. The intent is right: no option takes \
+          all policies away.",
+    covers: Covers::Refused("an address of the other family to translate to"),
+};
+
 /// `refused-icmp-by-number-of-the-other-family`.
 pub(super) const ICMP_BY_NUMBER_OF_THE_OTHER_FAMILY: Cause = Cause {
     id: "refused-icmp-by-number-of-the-other-family",
