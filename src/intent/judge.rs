@@ -229,6 +229,11 @@ impl<'a> Judge<'a> {
             return hearing.denied(decision);
         }
         let case = self.case(packet, known, untracked, &mut hearing);
+        // What is not tracked nobody translates.
+        let others = match case.state {
+            State::New => others,
+            _ => &Others::NONE,
+        };
         let way = self.own_way(packet, case.destination.address, others);
         if let Some(why) = no_way_on(way, packet) {
             return hearing.unrouted(why);

@@ -56,7 +56,6 @@ pub(super) const CAUSES: &[Cause] = &[
     shared::ROUTED_AGAIN,
     shared::FROM_LOOPBACK,
     shared::TRANSLATED_TO_A_GROUP,
-    shared::NO_ADDRESS_TO_MASQUERADE_WITH,
     Cause {
         id: "a-drop-bit-that-the-packet-came-with",
         why: "A deny rule is written as `MATCH -j MARK` to set the drop bit and `-m mark … -j DROP` behind it \
@@ -163,17 +162,6 @@ pub(super) const CAUSES: &[Cause] = &[
     shared::ITSELF_BY_ONE_OF_SEVERAL,
     shared::OUTGOING_NAT_OF_THE_NODE,
     Cause {
-        id: "vxlan-is-not-tracked",
-        why: "What goes to the port of VXLAN is taken out of connection tracking in raw, for whomever it is and \
-              from whomever it comes. No clause says so: to I5 and I17 its connection is one like any other. \
-              Between nodes Felix is right, the page is silent; for everybody else the intent is.",
-        covers: Covers::Unmeant(|found| {
-            found.matched_in(TableName::Raw, |step| {
-                is_felixs(&step.chain) && step.did == "NOTRACK" && !is_of_endpoint(&step.chain)
-            })
-        }),
-    },
-    Cause {
         id: "ip-in-ip-between-nodes",
         why: "What nodes wrap in IP for each other Felix accepts in INPUT and OUTPUT before it asks a host \
               endpoint. No clause speaks of the tunnels: Felix is right, for without them the cluster's \
@@ -225,6 +213,17 @@ pub(super) const CAUSES: &[Cause] = &[
         }),
     },
     Cause {
+        id: "vxlan-is-not-tracked",
+        why: "What goes to the port of VXLAN is taken out of connection tracking in raw, for whomever it is and \
+              from whomever it comes. No clause says so: to I5 and I17 its connection is one like any other. \
+              Between nodes Felix is right, the page is silent; for everybody else the intent is.",
+        covers: Covers::Unmeant(|found| {
+            found.matched_in(TableName::Raw, |step| {
+                is_felixs(&step.chain) && step.did == "NOTRACK" && !is_of_endpoint(&step.chain)
+            })
+        }),
+    },
+    Cause {
         id: "through-the-tunnel-as-from-it",
         why: "What leaves by a tunnel as from another address of the node's leaves as from the tunnel's, so that \
               the answer comes back through it. No clause says so: Felix is right, the page is silent.",
@@ -263,9 +262,9 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "accepted-only-behind-the-others",
         why: "What policy allows of forwarded traffic Felix only marks, and accepts in a rule behind all others of \
-              FORWARD (since 3.14), so that their rules may still drop it. The option says Accept, and that is what \
-              it means for what the node receives and sends; to the page an allowed packet comes through. Felix \
-              does so on purpose, for kube-proxy's rules to be asked; who reads the option takes it otherwise.",
+              FORWARD, so that their rules may still drop it. The option says Accept, and that is what it means for \
+              what the node receives and sends; to the page an allowed packet comes through. The intent is right \
+              by the option's word.",
         covers: Covers::Unmeant(|found| {
             let decided = found.deciding(TableName::Filter);
             let others =
@@ -386,12 +385,11 @@ pub(super) const CAUSES: &[Cause] = &[
                 && (found.is_lost() || found.told().filter_allow == AllowAction::Return)
         }),
     },
-    shared::DONOTTRACK_OF_LO,
     Cause {
         id: "another-program-translates-first",
         why: "Felix's rule in POSTROUTING of nat stands behind all others, and a translation is the first one's: \
               what another program gives an address keeps that. I17 has the address of the node, or the floating \
-              one: the intent is right, though Felix leaves kube-proxy its place on purpose.",
+              one: the intent is right.",
         covers: Covers::Unmeant(|found| {
             let clauses = found.opinion.clauses;
             let ours = clauses.has(Clause::I17OutgoingNat) || clauses.has(Clause::I17Itself);
@@ -403,7 +401,7 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "outgoing-nat-to-a-pool-of-services",
         why: "Pools whose addresses are for services alone are left out of the set that outgoing NAT spares (since \
-              3.30). I17 says an address in no pool, and makes no difference between pools: the page is silent \
+              3.31). I17 says an address in no pool, and makes no difference between pools: the page is silent \
               about such pools, and Felix right, for no workload has such an address.",
         covers: Covers::Unmeant(|found| {
             let to = found.opinion.exit.as_ref().map(|exit| exit.destination);
@@ -419,7 +417,6 @@ pub(super) const CAUSES: &[Cause] = &[
         ..shared::WHICH_HOST_ENDPOINT
     },
     shared::HOST_ENDPOINT_WITH_THE_PREFIX,
-    shared::WORKLOAD_WITHOUT_THE_PREFIX,
     shared::OWN_ADDRESS_WITHOUT_ROUTE,
     Cause {
         why: "Felix refuses spoofed addresses by the way back to them (`rpfilter` in raw). It sees to it that only \
