@@ -17,11 +17,13 @@ use crate::mark::Mark;
 use crate::model::{Connections, Machine};
 use crate::node::{Node, ReversePath, Route, RouteKind};
 use crate::packet::wire::{MixedFamilies, Tag, build};
-use crate::packet::{Connection, Family, InterfaceName, Origin, Packet};
+use crate::packet::{Connection, Family, InterfaceName, Origin, Packet, Transport};
 use crate::xtables::matches::Not;
 use crate::xtables::ruleset::InterfacePattern;
 use crate::xtables::target::Xmark;
-use crate::xtables::{Backend, Firewall, Hook, Rule, Ruleset, TableName, Target, ipset, save};
+use crate::xtables::{
+    Backend, Firewall, Hook, Policy, Rule, Ruleset, TableName, Target, ipset, save,
+};
 
 /// How many lines a script may have.
 pub const LINES: usize = 40;
@@ -105,6 +107,23 @@ impl Scene<'_> {
     fn trimmed(&self, mut rules: Ruleset) -> Firewall {
         let family = rules.family;
         self.preset(&mut rules);
+        if self.asks_nat()
+            && self
+                .firewall
+                .ruleset(family)
+                .table(TableName::Nat)
+                .is_some()
+        {
+            for hook in [
+                Hook::Prerouting,
+                Hook::Input,
+                Hook::Output,
+                Hook::Postrouting,
+            ] {
+                let accept = Some(Policy::Accept);
+                trim::chain_mut(&mut rules, TableName::Nat, hook.chain(), accept);
+            }
+        }
         let mut firewall = Firewall {
             sets: trim::sets_of(self.firewall, &rules, &self.addresses()),
             ..Firewall::default()
@@ -139,6 +158,14 @@ impl Scene<'_> {
             let chain = trim::chain_mut(rules, TableName::Raw, hook.chain(), None);
             chain.rules.insert(0, rule);
         }
+    }
+
+    /// Whether it matters that the kernel's nat hooks are there, with or without rules: they translate what belongs to
+    /// a translated connection, and look at redirects about any (net/netfilter/nf_nat_core.c).
+    fn asks_nat(&self) -> bool {
+        let redirect = matches!(self.packet.transport, Transport::Icmp(icmp) if icmp.kind == 5);
+        let mut connections = self.connections.iter();
+        redirect || connections.any(|one| one.original.inverse() != Some(one.reply))
     }
 
     /// The addresses that members of sets could hold.
