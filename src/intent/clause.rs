@@ -157,8 +157,6 @@ clauses! {
     I12FailsafeReply = 12 "failsafe-reply",
     /// Takes part: no doNotTrack policy matched.
     I12NoMatch = 12 "no-match",
-    /// Takes part: doNotTrack policies apply to the wildcard endpoint, and were not asked.
-    I12Wildcard = 12 "wildcard",
     /// Takes part: doNotTrack policies were asked, then the host endpoint's others.
     I13ThenHost = 13 "then-host",
     /// Takes part: doNotTrack policies were asked, then a workload's.

@@ -84,7 +84,6 @@ impl Era {
                 | Clause::I11NoMatch
                 | Clause::I11NotAsked
                 | Clause::I11Failsafe
-                | Clause::I12Wildcard
                 | Clause::I13HostThenWorkload
                 | Clause::I13WorkloadThenHost
                 | Clause::I14Wildcard

@@ -15,8 +15,6 @@ use crate::packet::{InterfaceName, Protocol};
 /// A host endpoint, ready to be asked.
 pub(super) struct Host {
     endpoint: Endpoint,
-    /// Whether it is about every interface that no other is about.
-    wildcard: bool,
     era: Era,
     ingress: Policies,
     egress: Policies,
@@ -45,7 +43,7 @@ pub(super) enum Early {
 }
 
 impl Host {
-    pub(super) fn new(index: usize, of: HostInterface, era: Era, rulebook: &Rulebook<'_>) -> Self {
+    pub(super) fn new(index: usize, era: Era, rulebook: &Rulebook<'_>) -> Self {
         let endpoint = Endpoint::Host(index);
         let of_stage = |heading, one| rulebook.governing(endpoint, heading, |stage| stage == one);
         let policies = |heading| Policies {
@@ -56,7 +54,6 @@ impl Host {
         };
         Self {
             endpoint,
-            wildcard: of == HostInterface::All,
             era,
             ingress: policies(Heading::Ingress),
             egress: policies(Heading::Egress),
@@ -180,6 +177,8 @@ impl Host {
     /// > rule of their own. No match: on to the rest. Failsafes count for them too, their replies
     /// > included. Not for workloads, not for the wildcard endpoint.
     ///
+    /// A world has none for the wildcard endpoint: what applies to an endpoint is settled there.
+    ///
     /// No match is no implicit deny, and leaves the profiles to the rest. A failsafe port spares the
     /// packet these policies, and the rest decides: of what the node forwards that is not the failsafe
     /// port again.
@@ -192,10 +191,6 @@ impl Host {
     ) -> Early {
         let policies = &self.policies(heading).untracked;
         if !policies.has_policies() {
-            return Early::NotAsked;
-        }
-        if self.wildcard {
-            clauses.add(Clause::I12Wildcard);
             return Early::NotAsked;
         }
         if failsafe.port(heading, seen, clauses).is_some() {

@@ -51,7 +51,7 @@ impl<'a> Judge<'a> {
         era.check(world)?;
         let rulebook = Rulebook::new(world);
         let workloads = world.workloads.iter().enumerate();
-        let hosts = world.hosts.iter().enumerate();
+        let hosts = 0..world.hosts.len();
         Ok(Self {
             world,
             era,
@@ -61,7 +61,7 @@ impl<'a> Judge<'a> {
                 .map(|(index, workload)| Workload::new(index, workload, &rulebook))
                 .collect(),
             hosts: hosts
-                .map(|(index, host)| Host::new(index, host.of, era, &rulebook))
+                .map(|index| Host::new(index, era, &rulebook))
                 .collect(),
             to_node: ToNode::new(&world.configuration),
             wraps: Wraps::new(era, &world.configuration),

@@ -59,10 +59,11 @@ fn what_a_campaign_finds_is_known_and_what_it_asks_is_mixed() -> Outcome {
     is_known_and_mixed(Layout::Seed, 1_000, &[])
 }
 
-/// OpenStack's DHCP and DNS hang on the cluster's type, which no resource that is read says.
+/// OpenStack's DHCP and DNS hang on the cluster's type, which no resource that is read says; a preDNAT policy that
+/// denies a failsafe port of the node is too rare for so few cases.
 #[test]
 fn what_a_campaign_of_the_modern_layout_finds_is_known_and_what_it_asks_is_mixed() -> Outcome {
-    let unsaid = [Clause::I7Dhcp, Clause::I7Dns];
+    let unsaid = [Clause::I7Dhcp, Clause::I7Dns, Clause::I11Failsafe];
     is_known_and_mixed(Layout::Modern, 1_000, &unsaid)
 }
 

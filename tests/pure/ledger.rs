@@ -17,8 +17,11 @@ use calidiff::xtables::Backend;
 
 type Outcome = Result<(), Box<dyn Error>>;
 
+/// A class of a layout's ledger, by its name.
+type Known = (Layout, String, Entry);
+
 /// Every class of every layout's ledger.
-fn entries() -> Result<Vec<(Layout, String, Entry)>, Box<dyn Error>> {
+fn entries() -> Result<Vec<Known>, Box<dyn Error>> {
     let ledgers = Ledgers::read(Path::new(env!("CARGO_MANIFEST_DIR")))?;
     let entries = Layout::ALL.into_iter().flat_map(|layout| {
         let entries = ledgers.of(layout).entries();

@@ -17,15 +17,24 @@ mod policy;
 mod rule;
 mod site;
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
 use super::site::{NAME, Site};
 use super::{Feature, Maker};
 use crate::calico::configuration::Configuration;
-use crate::calico::resources::{Api, FelixConfiguration, Resources, Setting};
+use crate::calico::resources::{
+    Api, EndpointSlice, FelixConfiguration, Resources, Setting, SlicePort,
+};
+use crate::calico::rule::NamedProtocol;
 use crate::generate::bits::Bits;
+use crate::packet::Family;
 use crate::xtables::Firewall;
 
 /// The namespaces.
 const NAMESPACES: [&str; 3] = ["default", "blue", "kube-system"];
+/// The services that rules name, of each.
+const SERVICES: [&str; 2] = ["frontend", "dns"];
 /// The service accounts of each.
 const ACCOUNTS: [&str; 2] = ["default", "web"];
 /// The names of ports, some more often than others. The last is nobody's.
@@ -58,11 +67,45 @@ impl<B: Bits> Maker<'_, B> {
             workloads,
             profiles,
             service_nets: self.service_nets(),
+            slices: self.slices(&site),
             ..Resources::default()
         };
         let mut firewall = self.firewall(&site);
         self.translations(&mut firewall, &resources.workloads);
         (site, resources, firewall)
+    }
+
+    /// What stands behind most of the services that rules name: workloads, and addresses of others.
+    fn slices(&mut self, site: &Site) -> Vec<EndpointSlice> {
+        let mut slices = Vec::new();
+        for namespace in NAMESPACES {
+            for service in SERVICES {
+                if self.bits.chance(2, 3) {
+                    slices.push(self.slice(namespace, service, site));
+                }
+            }
+        }
+        slices
+    }
+
+    fn slice(&mut self, namespace: &str, service: &str, site: &Site) -> EndpointSlice {
+        let family = self.bits.one(Family::BOTH);
+        let addresses: BTreeSet<IpAddr> = (0..self.bits.one([1, 2, 3]))
+            .map(|_| self.anyone(site, family))
+            .collect();
+        let protocols = [NamedProtocol::Tcp, NamedProtocol::Tcp, NamedProtocol::Udp];
+        let ports = (0..self.bits.one([1, 1, 2])).map(|_| SlicePort {
+            protocol: self.bits.one(protocols),
+            port: self.port().max(1),
+        });
+        EndpointSlice {
+            ports: ports.collect(),
+            name: format!("{service}-slice"),
+            namespace: namespace.to_owned(),
+            service: service.to_owned(),
+            family,
+            addresses: addresses.into_iter().collect(),
+        }
     }
 
     /// Settings for every node, now and then some of them for this one alone.

@@ -5,6 +5,7 @@ use ipnet::IpNet;
 use super::super::rule::{About, End, Field};
 use super::super::site::Site;
 use super::super::{Feature, Maker};
+use super::SERVICES;
 use crate::calico::resources::{Entity, Rule, ServiceAccounts};
 use crate::calico::rule::{Ports, ServiceName};
 use crate::generate::bits::Bits;
@@ -176,7 +177,7 @@ impl<B: Bits> Maker<'_, B> {
     fn service(&mut self) -> ServiceName {
         ServiceName {
             namespace: self.namespace(),
-            name: self.bits.one(["frontend", "dns"]).to_owned(),
+            name: self.bits.one(SERVICES).to_owned(),
         }
     }
 
