@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::addresses::Addresses;
+use super::addresses::{Addresses, number};
 use super::clause::{Clause, Clauses};
 use super::connection::{Connections, State};
 use super::era::{Era, NotOfThisEra};
@@ -288,7 +288,16 @@ impl<'a> Judge<'a> {
             return hearing.end(sent, Some(exit));
         }
         hearing.note(sent.1);
-        let mut case = Case { untracked, ..case };
+        // It bears the source by now that others have given it.
+        let mut seen = case.seen;
+        if let (State::New, Some(source)) = (case.state, case.others.source) {
+            seen.source = number(source);
+        }
+        let mut case = Case {
+            untracked,
+            seen,
+            ..case
+        };
         case.pre_dnat = self.pre_dnat(by, Way::Local, &case, &mut hearing);
         if let Early::Denied(decision) = case.pre_dnat {
             return hearing.denied(decision);

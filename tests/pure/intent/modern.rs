@@ -425,6 +425,29 @@ fn i9_what_others_translate_is_judged_by_where_it_really_goes() {
 }
 
 #[test]
+fn what_the_node_sends_to_itself_comes_back_with_the_source_that_others_give_it() {
+    let mut stand = Stand::modern();
+    let from = |net: &str| {
+        with(allow(), |rule| {
+            rule.source.nets = vec![net.parse().expect("a net")]
+        })
+    };
+    let policy = stand.policy(
+        "a",
+        vec![from("192.168.2.1/32")],
+        vec![from("192.168.1.1/32")],
+    );
+    stand.host("h", "lo", vec![policy]);
+    let line = "from=node tcp 192.168.1.1:1 > 192.168.1.1:80";
+    assert_eq!(stand.says(line), "deny I3.tier-default");
+    let others = Others {
+        destination: None,
+        source: Some("192.168.2.1".parse().expect("an address")),
+    };
+    assert_eq!(stand.opinion_beside(line, &others).verdict, Verdict::Allow);
+}
+
+#[test]
 fn what_nothing_translates_to_a_services_address_is_not_forwarded() {
     let mut stand = Stand::modern();
     let told = &mut stand.world.configuration.modern;

@@ -507,7 +507,9 @@ pub(super) const CAUSES: &[Cause] = &[
         why: "A negated port by name is a negated set of addresses and ports, and what has no ports is in none               (net/netfilter/ipset/ip_set_getport.c), nor is one whose header is cut short before them: the \
               rule matches it. By I15 ports belong to four               protocols, and a rule about ports is about them: the intent is right.",
         covers: Covers::Unmeant(|found| {
-            let cut_short = matches!(found.packet.defect, Some(Defect::Truncated(_)));
+            let later_piece = found.packet.fragment.is_some_and(|piece| piece.offset > 0);
+            let cut_short =
+                later_piece || matches!(found.packet.defect, Some(Defect::Truncated(_)));
             let shows_ports = found.packet.transport.ports().is_some() && !cut_short;
             let asks = |rule: &Rule| cut_short || rule.protocol.is_none();
             !shows_ports && found.has_rule(|rule| asks(rule) && names_other_ports(rule))
