@@ -22,9 +22,9 @@ pub(super) struct Loader {
     pub(super) family: Family,
 }
 
-/// Whether the average of `-m limit`, in ten thousandths of a second, times its burst is more than 32 bits hold
-/// (net/netfilter/xt_limit.c, `limit_mt_check`; extensions/libxt_limit.c, `parse_rate`). iptables-nft says
-/// it by an expression of nftables' own, which counts in 64.
+/// Whether the kernel finds that what `-m limit` counts in overflows (net/netfilter/xt_limit.c, `limit_mt_check`;
+/// extensions/libxt_limit.c, `parse_rate`): all of it in 32 bits, which wrap. iptables-nft says it by an
+/// expression of nftables' own, which counts in 64.
 fn overflows(test: &StatefulTest) -> bool {
     let after = |option: &str| {
         let place = test.words.iter().position(|word| word == option)?;
@@ -44,8 +44,22 @@ fn overflows(test: &StatefulTest) -> bool {
         return false;
     };
     let burst = after("--limit-burst").and_then(|burst| burst.parse::<u32>().ok());
-    let average = 10_000 * seconds / times;
-    test.kind == StatefulKind::Limit && average.wrapping_mul(burst.unwrap_or(5)) < average
+    let average = SCALE * seconds / times;
+    let most = average.wrapping_mul(burst.unwrap_or(5));
+    test.kind == StatefulKind::Limit && credits(most) < credits(average)
+}
+
+/// `XT_LIMIT_SCALE`: parts of a second.
+const SCALE: u32 = 10_000;
+
+/// `user2credits` in net/netfilter/xt_limit.c: from parts of a second to credits, of which 250 or 1,000 jiffies a
+/// second make 32,000.
+fn credits(parts: u32) -> u32 {
+    const A_SECOND: u32 = 32_000;
+    match parts > u32::MAX / A_SECOND {
+        true => (parts / SCALE).wrapping_mul(A_SECOND),
+        false => parts * A_SECOND / SCALE,
+    }
 }
 
 /// Where a match or target may stand: in which tables (`None`: all), reached from which hooks
@@ -418,4 +432,29 @@ fn asks_for_syn(one: &Match) -> bool {
         return false;
     };
     !flags.negated && flags.value.compare & TcpFlags::SYN.0 != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What iptables-legacy 1.8.9 says on Linux 6.18.
+    #[test]
+    fn a_limit_overflows_where_the_kernel_counts_in_32_bits() {
+        let limit = |words: &str| StatefulTest {
+            kind: StatefulKind::Limit,
+            words: words.split(' ').map(str::to_owned).collect(),
+        };
+        for (words, overflowing) in [
+            ("--limit 1/day", true),
+            ("--limit 1/day --limit-burst 4", true),
+            ("--limit 1/day --limit-burst 1", false),
+            ("--limit 1/hour --limit-burst 119", false),
+            ("--limit 1/hour --limit-burst 120", true),
+            ("--limit 1/hour --limit-burst 9999", false),
+            ("--limit 1/sec --limit-burst 9999", false),
+        ] {
+            assert_eq!(overflows(&limit(words)), overflowing, "{words}");
+        }
+    }
 }
