@@ -104,3 +104,42 @@ fn changes(packet: &Packet, answer: &Answer) -> Others {
 fn last(journey: &Journey) -> Option<Headers> {
     journey.sights.last().map(|sight| sight.headers)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calico::World;
+    use crate::intent::Era;
+    use crate::node::text;
+    use crate::packet::Family;
+    use crate::xtables::save;
+
+    type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    #[test]
+    fn others_translations_are_told_whatever_their_filter_drops() -> Outcome {
+        let rules = "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+            :POSTROUTING ACCEPT [0:0]\n\
+            -A PREROUTING -d 10.96.0.1/32 -p tcp -m tcp --dport 80 -j DNAT --to-destination 10.0.1.9:8080\n\
+            -A POSTROUTING -j SNAT --to-source 10.0.1.1\nCOMMIT\n\
+            *filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n";
+        let node = "name: one\ninterfaces:\n\
+            - { name: eth0, addresses: [10.0.0.1/24] }\n\
+            - { name: eth1, addresses: [10.0.1.1/24] }\n";
+        let node = text::read("node.yaml", node)?;
+        let foreign = Firewall {
+            v4: save::parse("rules.save", rules, Family::V4)?,
+            ..Firewall::default()
+        };
+        let world = World::default();
+        let judge = Judge::new(&world, &node, Era::Modern)?;
+        let packet: Packet = "in=eth0 tcp 10.0.0.7:1 > 10.96.0.1:80".parse()?;
+        let none = Connections::new(&[]);
+        let others = Translator::new(&node, &foreign)?.others(&judge, &packet, &none);
+        assert_eq!(others.destination, Some(("10.0.1.9".parse()?, Some(8080))));
+        assert_eq!(others.source, Some("10.0.1.1".parse()?));
+        let others = Translator::new(&node, &Firewall::default())?.others(&judge, &packet, &none);
+        assert_eq!(others, Others::NONE);
+        Ok(())
+    }
+}

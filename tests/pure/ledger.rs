@@ -57,6 +57,12 @@ fn every_cause_of_a_layout_is_shown_by_its_ledger() -> Outcome {
         for cause in Cause::all(layout) {
             let known = ledgers.of(layout).has_id(cause.id);
             assert!(known, "{layout}: nothing shows the cause {}", cause.id);
+            assert!(
+                !cause.why.contains("  "),
+                "{layout}: {}: {}",
+                cause.id,
+                cause.why
+            );
         }
     }
     Ok(())

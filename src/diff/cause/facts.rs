@@ -16,7 +16,7 @@ use crate::node::ReversePath;
 use crate::node::routing::{Routing, Way};
 use crate::packet::{Defect, Family, InterfaceName, Origin, Protocol};
 use crate::render::Layout;
-use crate::xtables::{Hook, Match, Not, TableName};
+use crate::xtables::{Hook, Match, Not, Rule, TableName};
 
 impl Unmeant<'_> {
     pub(super) fn clause(&self) -> Clause {
@@ -46,6 +46,11 @@ impl Unmeant<'_> {
             && self.steps.last().is_some_and(translates)
     }
 
+    /// The rule that a step asks.
+    pub(super) fn rule_of(&self, step: &Step) -> Option<&Rule> {
+        self.firewall.rule(&step.rule_id()?)
+    }
+
     /// The last rule, or end of a kernel's chain, that decided in a table.
     pub(super) fn deciding(&self, table: TableName) -> Option<&Step> {
         let in_table = self.steps.iter().rev().filter(|step| step.table == table);
@@ -70,7 +75,7 @@ impl Unmeant<'_> {
         let Some(step) = self.deciding(table) else {
             return (String::new(), String::new());
         };
-        let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
+        let rule = self.rule_of(step);
         let shape = match rule {
             Some(rule) => Shape::of(table, &step.chain, rule),
             None => Shape::of_policy(table, &step.chain),
@@ -103,7 +108,7 @@ impl Unmeant<'_> {
             Origin::Node => false,
         };
         self.steps.iter().any(|step| {
-            let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
+            let rule = self.rule_of(step);
             let mut asked = rule.into_iter().flat_map(|rule| &rule.matches);
             let left = step.before.0 & own == 0
                 || of_workload
@@ -123,7 +128,7 @@ impl Unmeant<'_> {
             Family::V6 => Protocol::ICMP,
         };
         self.steps.iter().any(|step| {
-            let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
+            let rule = self.rule_of(step);
             is_of_policy(&step.chain)
                 && step.matched.is_ok()
                 && rule.is_some_and(|rule| rule.protocol == Some(Not::is(other)))
@@ -174,7 +179,7 @@ impl Unmeant<'_> {
     /// Whether Felix accepts it in filter as UNTRACKED and marked.
     pub(super) fn is_accepted_untracked(&self) -> bool {
         self.steps.iter().any(|step| {
-            let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
+            let rule = self.rule_of(step);
             let shape = rule.map(|rule| Shape::of(step.table, &step.chain, rule));
             step.table == TableName::Filter
                 && step.matched.is_ok()

@@ -23,6 +23,11 @@ impl Walk<'_> {
         self.each(&mut resources.sets, Self::network_set);
         self.each(&mut resources.workloads, Self::workload);
         self.each(&mut resources.hosts, Self::host);
+        self.each(&mut resources.slices, |walk, slice| {
+            walk.list(&mut slice.addresses);
+            walk.list(&mut slice.ports);
+        });
+        self.list(&mut resources.service_nets);
     }
 
     fn setting(&mut self, setting: &mut Setting) {

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use super::super::Unmeant;
 use super::super::facts::{is_felixs, stands_behind};
-use crate::calico::Rule;
 use crate::calico::configuration::Modern;
 use crate::calico::configuration::modern::AllowAction;
 use crate::calico::rule::Ports;
-use crate::calico::world::{HostInterface, Stage};
+use crate::calico::world::{HostInterface, PeersIndex, Stage};
+use crate::calico::{Rule, Side};
 use crate::diff::chains::is_of_policy;
 use crate::diff::meaning::End;
 use crate::diff::shape::{Shape, is_calicos};
@@ -25,7 +25,7 @@ pub(super) fn others_set_its_bits(found: &Unmeant<'_>) -> bool {
             set |= (step.before.0 ^ step.after.0) & own;
             return false;
         }
-        let rule = step.rule_id().and_then(|id| found.firewall.rule(&id));
+        let rule = found.rule_of(step);
         let mut asked = rule.into_iter().flat_map(|rule| &rule.matches);
         asked.any(|one| matches!(one, Match::Mark(test) if test.value.mask & set != 0))
     })
@@ -52,11 +52,6 @@ pub(super) fn is_of_connection(clause: Clause) -> bool {
         clause,
         Clause::I5Original | Clause::I5Reply | Clause::I5Related
     )
-}
-
-/// Whether a chain is a host endpoint's or a workload's own.
-pub(super) fn is_of_endpoint(chain: &str) -> bool {
-    crate::diff::chains::is_of_endpoint(chain)
 }
 
 pub(super) fn translates(step: &Step) -> bool {
@@ -91,7 +86,7 @@ pub(super) fn left_by_an_earlier_block(found: &Unmeant<'_>) -> bool {
     let second = bits.scratch1.bits();
     let mut set_since = false;
     for step in found.steps.iter().filter(|step| is_of_policy(&step.chain)) {
-        let Some(rule) = step.rule_id().and_then(|id| found.firewall.rule(&id)) else {
+        let Some(rule) = found.rule_of(step) else {
             continue;
         };
         let asks = rule.matches.iter().any(|one| {
@@ -123,7 +118,7 @@ impl Unmeant<'_> {
 
     /// Whether Felix wrote a rule in a kernel's chain.
     pub(in crate::diff::cause) fn is_felixs_own(&self, step: &Step) -> bool {
-        let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
+        let rule = self.rule_of(step);
         rule.is_some_and(|rule| is_calicos(&step.chain, rule))
     }
 
@@ -131,7 +126,7 @@ impl Unmeant<'_> {
     pub(in crate::diff::cause) fn others_ask_for_its_bits(&self) -> bool {
         let own = self.told().mark_mask;
         self.steps.iter().any(|step| {
-            let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
+            let rule = self.rule_of(step);
             rule.is_some_and(|rule| {
                 let mut asked = rule.matches.iter();
                 !is_calicos(&step.chain, rule)
@@ -144,7 +139,7 @@ impl Unmeant<'_> {
     /// Whether one of Felix's rules about connections takes it for a later packet of one.
     pub(in crate::diff::cause) fn is_taken_for_established(&self) -> bool {
         self.matched_in(TableName::Filter, |step| {
-            let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
+            let rule = self.rule_of(step);
             let shape = rule.map(|rule| Shape::of(step.table, &step.chain, rule));
             is_felixs(&step.chain)
                 && shape.is_some_and(|shape| shape.as_str().contains("RELATED+ESTABLISHED"))
@@ -154,7 +149,7 @@ impl Unmeant<'_> {
     /// Whether cali-wl-to-host takes it whatever policy says.
     pub(in crate::diff::cause) fn is_always_taken(&self) -> bool {
         self.matched_in(TableName::Filter, |step| {
-            let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
+            let rule = self.rule_of(step);
             step.chain == "cali-wl-to-host"
                 && matches!(step.did.as_str(), "ACCEPT" | "RETURN")
                 && rule.is_some_and(|rule| rule.protocol.is_some())
@@ -168,6 +163,23 @@ impl Unmeant<'_> {
         let profiles = self.world.profiles.values();
         let profiles = profiles.flat_map(|profile| profile.ingress.iter().chain(&profile.egress));
         policies.chain(profiles).any(is)
+    }
+
+    /// Whether a side of such a rule is so, shown which groups have the packet's address on that side.
+    pub(in crate::diff::cause) fn has_side(
+        &self,
+        is: impl Fn(&Side, &dyn Fn(&PeersIndex) -> bool) -> bool,
+    ) -> bool {
+        self.has_rule(|rule| {
+            let ends = [
+                (&rule.source, self.packet.source),
+                (&rule.destination, self.real_destination()),
+            ];
+            let mut ends = ends.into_iter();
+            ends.any(|(side, address)| {
+                is(side, &|index| self.world.peers(*index).contains(address))
+            })
+        })
     }
 
     /// Where it goes in the end, as far as anybody says.
@@ -201,7 +213,7 @@ impl Unmeant<'_> {
         dispatch: &str,
     ) -> bool {
         self.matched_in(table, |step| {
-            let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
+            let rule = self.rule_of(step);
             step.chain.starts_with(dispatch)
                 && rule.is_some_and(|rule| {
                     let any = rule.in_interface.is_none() && rule.out_interface.is_none();
@@ -242,7 +254,7 @@ impl Unmeant<'_> {
             AllowAction::Return => "RETURN",
         };
         self.matched_in(TableName::Filter, |step| {
-            let rule = step.rule_id().and_then(|id| self.firewall.rule(&id));
+            let rule = self.rule_of(step);
             let of_tunnel = rule.is_some_and(|rule| rule.protocol.is_some());
             matches!(step.chain.as_str(), "cali-INPUT" | "cali-OUTPUT")
                 && of_tunnel

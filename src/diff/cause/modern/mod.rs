@@ -4,15 +4,16 @@ mod facts;
 mod refused;
 
 use facts::{
-    came_with_the_drop_bit, is_name, is_of_connection, is_of_endpoint, left_by_an_earlier_block,
-    names_other_ports, names_ports, others_set_its_bits, translates,
+    came_with_the_drop_bit, is_name, is_of_connection, left_by_an_earlier_block, names_other_ports,
+    names_ports, others_set_its_bits, translates,
 };
 
 use super::facts::is_felixs;
 use super::{Cause, Covers, shared};
 use crate::calico::Rule;
 use crate::calico::configuration::modern::AllowAction;
-use crate::calico::world::{PeersIndex, Stage};
+use crate::calico::world::Stage;
+use crate::diff::chains::is_of_endpoint;
 use crate::intent::{Clause, Verdict};
 use crate::packet::{Connection, Defect, Origin, Protocol, Transport};
 use crate::xtables::{Hook, TableName, Target};
@@ -37,12 +38,17 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     Cause {
         id: "another-program-sets-felixs-bit",
-        why: "Felix trusts that its bits of the mark are as its own chains left them. A rule of another program               that sets one is taken for Felix's word by whatever chain is asked next. I18 has the verdict               depend on nothing of the kind: the intent is right, and the mask is documented as Felix's alone.",
+        why: "Felix trusts that its bits of the mark are as its own chains left them. A rule of another program \
+              that sets one is taken for Felix's word by whatever chain is asked next. I18 has the verdict \
+              depend on nothing of the kind: the intent is right, and the mask is documented as Felix's alone.",
         covers: Covers::Unmeant(others_set_its_bits),
     },
     Cause {
         id: "another-program-reads-felixs-bit",
-        why: "Felix sets and clears its bits of the mark on every packet, and a rule of another program that asks               for one of them does not see what the packet came with. I18 leaves what other programs keep on               the packet as it came; but the mask is documented as Felix's alone: Felix is right, and nobody               else may keep anything there.",
+        why: "Felix sets and clears its bits of the mark on every packet, and a rule of another program that asks \
+              for one of them does not see what the packet came with. I18 leaves what other programs keep on \
+              the packet as it came; but the mask is documented as Felix's alone: Felix is right, and nobody \
+              else may keep anything there.",
         covers: Covers::Unmeant(|found| {
             found.opinion.verdict == Verdict::Defer && found.others_ask_for_its_bits()
         }),
@@ -306,7 +312,7 @@ pub(super) const CAUSES: &[Cause] = &[
               allow it: the intent is right, where others drop.",
         covers: Covers::Unmeant(|found| {
             let skipped = found.steps.iter().any(|step| {
-                let rule = step.rule_id().and_then(|id| found.firewall.rule(&id));
+                let rule = found.rule_of(step);
                 let asks = Target::Jump("cali-to-host-endpoint".to_owned());
                 step.chain == "cali-OUTPUT"
                     && step.table == TableName::Filter
@@ -429,7 +435,8 @@ pub(super) const CAUSES: &[Cause] = &[
         id: "from-no-address",
         why: "Felix refuses spoofed addresses by `rpfilter` in raw, which lets pass what comes from ::, for there is \
               nothing to look up (net/ipv6/netfilter/ip6t_rpfilter.c, `rpfilter_mt`), and what comes from 0.0.0.0 \
-              and goes to all (ipt_rpfilter.c); the kernel forwards such packets no further than back. I6 denies what is not the workload's own: the intent is               right, but for neighbour discovery.",
+              and goes to all (ipt_rpfilter.c); the kernel forwards such packets no further than back. I6 denies what is not the workload's own: the intent is \
+              right, but for neighbour discovery.",
         covers: Covers::Unmeant(|found| {
             found.clause() == Clause::I6Spoofed
                 && found.packet.source.is_unspecified()
@@ -466,37 +473,31 @@ pub(super) const CAUSES: &[Cause] = &[
               network set among them, and calls a port so is not in it. The rule's fields hold each by itself \
               (I15): the intent is right.",
         covers: Covers::Unmeant(|found| {
-            found.has_rule(|rule| {
-                let addresses = [found.packet.source, found.real_destination()];
-                let sides = [&rule.source, &rule.destination];
-                sides.iter().zip(addresses).any(|(side, address)| {
-                    let has = |index: &PeersIndex| found.world.peers(*index).contains(address);
-                    let named = side.ports.iter().chain(&side.not_ports).any(is_name);
-                    named && side.selector.is_some() && side.peers.iter().all(has)
-                })
+            found.has_side(|side, has| {
+                let named = side.ports.iter().chain(&side.not_ports).any(is_name);
+                named && side.selector.is_some() && side.peers.iter().all(has)
             })
         }),
     },
     Cause {
         id: "a-selector-and-its-negation-in-one-set",
-        why: "Where one side of a rule has a selector and a negated one, Felix makes a single set of those that the               first selects and the second does not. Who has an address in common with somebody whom the               second selects is in it. A negated selector stands for every other *address* (I15): the intent               is right.",
+        why: "Where one side of a rule has a selector and a negated one, Felix makes a single set of those that the \
+              first selects and the second does not. Who has an address in common with somebody whom the \
+              second selects is in it. A negated selector stands for every other *address* (I15): the intent \
+              is right.",
         covers: Covers::Unmeant(|found| {
-            found.has_rule(|rule| {
-                let addresses = [found.packet.source, found.real_destination()];
-                let sides = [&rule.source, &rule.destination];
-                sides.iter().zip(addresses).any(|(side, address)| {
-                    let has = |index: &PeersIndex| found.world.peers(*index).contains(address);
-                    side.selector.is_some()
-                        && side.not_selector.is_some()
-                        && side.peers.iter().any(has)
-                        && side.not_peers.iter().any(has)
-                })
+            found.has_side(|side, has| {
+                side.selector.is_some()
+                    && side.not_selector.is_some()
+                    && side.peers.iter().any(has)
+                    && side.not_peers.iter().any(has)
             })
         }),
     },
     Cause {
         id: "a-port-by-name-without-a-protocol",
-        why: "A port's name in a rule without a protocol stands for TCP's ports of that name alone: Felix asks for               the set of TCP. I15 has names among ports, and ports of four protocols: the intent is right.",
+        why: "A port's name in a rule without a protocol stands for TCP's ports of that name alone: Felix asks for \
+              the set of TCP. I15 has names among ports, and ports of four protocols: the intent is right.",
         covers: Covers::Unmeant(|found| {
             found.packet.protocol() != Protocol::TCP
                 && found.has_rule(|rule| rule.protocol.is_none() && names_ports(rule))
@@ -504,8 +505,10 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     Cause {
         id: "not-a-port-by-name-of-what-has-no-ports",
-        why: "A negated port by name is a negated set of addresses and ports, and what has no ports is in none               (net/netfilter/ipset/ip_set_getport.c), nor is one whose header is cut short before them: the \
-              rule matches it. By I15 ports belong to four               protocols, and a rule about ports is about them: the intent is right.",
+        why: "A negated port by name is a negated set of addresses and ports, and what has no ports is in none \
+              (net/netfilter/ipset/ip_set_getport.c), nor is one whose header is cut short before them: the \
+              rule matches it. By I15 ports belong to four \
+              protocols, and a rule about ports is about them: the intent is right.",
         covers: Covers::Unmeant(|found| {
             let later_piece = found.packet.fragment.is_some_and(|piece| piece.offset > 0);
             let cut_short =
