@@ -2,9 +2,9 @@
 
 use super::{Arm, Failure, plan};
 use crate::journey::{Answer, Step};
-use crate::model::{Connections, Machine};
+use crate::model::{Connections, Machine, Sequence};
 use crate::node::Node;
-use crate::packet::{Batch, Connection, Family, Packet};
+use crate::packet::{Batch, Connection, Family, Order, Packet};
 use crate::render::table::Draft;
 use crate::verdict::{ArmName, NotProgrammed};
 use crate::xtables::{Backend, Firewall, RuleId};
@@ -56,14 +56,18 @@ impl Arm for ModelArm {
 
     fn fire(&mut self, batch: &Batch, answers: &mut Vec<Answer>) -> Result<(), Failure> {
         let machine = self.machine()?;
-        let connections = Connections::new(&batch.connections);
+        let packets = batch.packets.iter();
         answers.clear();
-        answers.extend(
-            batch
-                .packets
-                .iter()
-                .map(|packet| machine.judge(&connections, packet)),
-        );
+        match batch.order {
+            Order::Apart => {
+                let connections = Connections::new(&batch.connections);
+                answers.extend(packets.map(|packet| machine.judge(&connections, packet)));
+            }
+            Order::InSequence => {
+                let mut sequence = Sequence::new(&batch.connections);
+                answers.extend(packets.map(|packet| machine.follow(&mut sequence, packet)));
+            }
+        }
         Ok(())
     }
 

@@ -124,13 +124,13 @@ fn kernel(
     let (unobserved, observed) =
         in_a_thread(|| packets(subject, backend, forwarded)).map_err(broken)?;
     let few = Batch {
-        connections: Vec::new(),
         packets: forwarded
             .packets
             .iter()
             .take(PACKETS_A_RULESET)
             .cloned()
             .collect(),
+        ..Batch::default()
     };
     let pool = if backend == Backend::Nft { POOL } else { 1 };
     let count = |pool| {

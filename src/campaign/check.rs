@@ -494,6 +494,7 @@ fn put_to_the_test(
     let batch = Batch {
         connections: witness.connections.clone(),
         packets: vec![witness.packet.clone()],
+        ..Batch::default()
     };
     arm.fire(&batch, &mut Vec::new())?;
     let hits = arm.hits()?;

@@ -29,6 +29,12 @@ impl Divergence {
     /// Keeps of a batch what one packet needs.
     #[must_use]
     pub fn connections_of(batch: &Batch, packet: &Packet) -> Vec<Connection> {
+        Self::touching(&batch.connections, packet)
+    }
+
+    /// Those of some connections that one packet may have to do with.
+    #[must_use]
+    pub fn touching(connections: &[Connection], packet: &Packet) -> Vec<Connection> {
         let mut tuples = vec![packet.tuple()];
         if let crate::packet::Transport::Icmp(icmp) = packet.transport {
             tuples.extend(icmp.quoted);
@@ -38,12 +44,13 @@ impl Divergence {
                 [
                     Some(connection.original),
                     Some(connection.reply),
+                    connection.original.inverse(),
                     connection.reply.inverse(),
                 ]
                 .contains(&Some(*tuple))
             })
         };
-        batch.connections.iter().filter(touches).copied().collect()
+        connections.iter().filter(touches).copied().collect()
     }
 
     /// What divergences of one kind have in common: the backend and where the journeys part.

@@ -41,8 +41,8 @@ impl Load {
         let units = (0..).map_while(|number| source.unit(number));
         let mixed: Vec<Batch> = units.flatten().collect();
         let forwarded = Batch {
-            connections: Vec::new(),
             packets: forwarded(&mut machine, &mixed),
+            ..Batch::default()
         };
         Ok(Self {
             machine,

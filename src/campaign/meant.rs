@@ -8,7 +8,6 @@
 
 use std::collections::BTreeMap;
 
-use super::finding::Divergence;
 use super::source::Source;
 use super::trial::{Expected, classify};
 use super::{Options, Subject, Watch};
@@ -281,6 +280,7 @@ impl Court<'_> {
                 .filter(|packet| self.families.contains(&packet.family()))
                 .cloned()
                 .collect(),
+            order: batch.order,
         };
         let expected = Expected::of(&mut self.dumped.bench()?, self.backends, &batch);
         for place in 0..batch.packets.len() {
@@ -336,12 +336,13 @@ impl Court<'_> {
         );
         let node = self.dumped.node.clone();
         let said = expected.said(&node, [None, None], place);
-        let class = classify(&mut self.dumped, batch, place, said, division);
+        let connections = expected.connections(batch, place);
+        let class = classify(&mut self.dumped, packet, &connections, said, division);
         self.meaning.findings.push(Unmeant {
             like_it: 1,
             backend,
             packet: packet.clone(),
-            connections: Divergence::connections_of(batch, packet),
+            connections,
             verdict: opinion.verdict,
             exit: opinion.exit.map(|exit| exit.to_string()),
             decisions,

@@ -12,9 +12,10 @@ use crate::arm::plan::Plan;
 use crate::diff::class::{Class, Rate};
 use crate::diff::shrink::{Shrunk, shrink};
 use crate::diff::touched::{Touched, reduce_to_trace};
-use crate::packet::Batch;
+use crate::packet::{Batch, Order};
 use crate::render::Layout;
 use crate::scenario::{Scenario, text};
+use crate::xtables::Backend;
 
 /// How many questions may be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,25 +70,39 @@ pub fn fire_again(
     if !class.needs_a_kernel() {
         return Ok(rate);
     }
-    let alone = alone(batch, packet);
+    let again = again(plan, batch, packet);
     rate.seen = 0;
     for _ in 0..rate.fired {
-        let trial = panel.judge(plan, &alone)?;
-        rate.seen += usize::from(shows(&trial, plan, &alone, class));
+        let trial = panel.judge(plan, &again)?;
+        rate.seen += usize::from(shows(&trial, plan, &again, class));
     }
     Ok(rate)
 }
 
-/// One packet of a batch and the connections that touch it.
-fn alone(batch: &Batch, packet: usize) -> Batch {
-    let packets = batch.packets.get(packet).cloned();
-    let connections = packets.iter();
-    Batch {
-        connections: connections
-            .flat_map(|packet| Divergence::connections_of(batch, packet))
-            .collect(),
-        packets: packets.into_iter().collect(),
+/// What is fired again: the packet alone, or behind those of its sequence.
+fn again(plan: &mut Plan, batch: &Batch, packet: usize) -> Batch {
+    match batch.order {
+        Order::Apart => alone(plan, batch, packet),
+        Order::InSequence => up_to(batch, packet),
     }
+}
+
+/// A batch up to a packet.
+pub fn up_to(batch: &Batch, packet: usize) -> Batch {
+    let mut before = batch.clone();
+    before.packets.truncate(packet + 1);
+    before
+}
+
+/// One packet of a batch, and the connections that touch it and were there when it came.
+fn alone(plan: &mut Plan, batch: &Batch, packet: usize) -> Batch {
+    let known = plan.machine(Backend::Legacy).known(batch);
+    let alone = batch.packets.get(packet).zip(known.get(packet));
+    alone.map_or_else(Batch::default, |(packet, known)| Batch {
+        connections: Divergence::touching(known, packet),
+        packets: vec![packet.clone()],
+        ..Batch::default()
+    })
 }
 
 /// Whether a packet of a batch is of a class.
@@ -181,9 +196,11 @@ fn start(
     packet: usize,
     class: &Class,
 ) -> Result<Option<Scenario>, Failure> {
-    let mut before = scenario.batch.clone();
-    before.packets.truncate(packet + 1);
-    for batch in [alone(&scenario.batch, packet), before] {
+    let Ok(mut plan) = Plan::new(layout, scenario) else {
+        return Ok(None);
+    };
+    let alone = alone(&mut plan, &scenario.batch, packet);
+    for batch in [alone, up_to(&scenario.batch, packet)] {
         let start = Scenario {
             batch,
             ..scenario.clone()
@@ -233,7 +250,7 @@ mod tests {
     use crate::packet::{Connection, Family, Packet};
     use crate::render::table::Draft;
     use crate::verdict::{ArmName, NotProgrammed};
-    use crate::xtables::{Backend, Firewall, RuleId};
+    use crate::xtables::{Firewall, RuleId};
 
     type Outcome = Result<(), Box<dyn std::error::Error>>;
 

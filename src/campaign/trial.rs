@@ -8,10 +8,10 @@ use crate::arm::{Arm, Failure, Judge};
 use crate::diff::class::{Class, Evidence};
 use crate::diff::judgement::{Division, Outcome, Reading, Said};
 use crate::intent::{self, Opinion, Verdict};
-use crate::journey::{Answer, Step};
-use crate::model::Connections;
+use crate::journey::{Answer, Step, Unjudged};
+use crate::model::{Connections, Sequence};
 use crate::node::Node;
-use crate::packet::{Batch, Connection, Family, Packet};
+use crate::packet::{Batch, Connection, Family, Order, Packet};
 use crate::verdict::NotProgrammed;
 use crate::xtables::Backend;
 
@@ -27,12 +27,17 @@ pub struct Expected {
     pub models: [Vec<Answer>; 2],
     /// The model's answers without Calico's rules, where the intent defers.
     pub without: [Vec<Option<Answer>>; 2],
+    /// Of a sequence, the connections that there were when each packet came.
+    pub known: Vec<Vec<Connection>>,
 }
 
 impl Expected {
     /// What a plan's judges say of a batch, by these backends' readings.
     #[must_use]
     pub fn of(bench: &mut Bench<'_>, backends: &[Backend], batch: &Batch) -> Self {
+        if batch.order == Order::InSequence {
+            return Self::of_sequence(bench, backends, batch);
+        }
         let mut expected = Self::default();
         let connections = Connections::new(&batch.connections);
         if let Some(calico) = &mut bench.calico {
@@ -60,6 +65,50 @@ impl Expected {
             }
         }
         expected
+    }
+
+    /// The same of packets each of which meets what those before it have left. Where the readings part on that,
+    /// nobody can say what the intent is to know, and the rest is not judged.
+    fn of_sequence(bench: &mut Bench<'_>, backends: &[Backend], batch: &Batch) -> Self {
+        let mut expected = Self::default();
+        let mut sequence = Sequence::new(&batch.connections);
+        for packet in &batch.packets {
+            expected.known.push(sequence.connections().to_vec());
+            if let Some(calico) = &mut bench.calico {
+                let known = intent::Connections::new(sequence.connections());
+                let opinion = calico.opinion(packet, &known, sequence.table());
+                expected.opinions.push(opinion);
+            }
+            let mut next: Option<Sequence> = None;
+            for backend in backends {
+                let place = backend.place();
+                let mut after = sequence.clone();
+                if let Some(calico) = &mut bench.calico {
+                    let asked = expected.opinions.last();
+                    let asked = asked.is_some_and(|opinion| opinion.verdict == Verdict::Defer);
+                    let without = &mut calico.without[place];
+                    let answer = asked.then(|| without.judge(sequence.table(), packet));
+                    expected.without[place].push(answer);
+                }
+                let answer = bench.machines[place].follow(&mut after, packet);
+                expected.models[place].push(answer);
+                let parts = next.as_ref().is_some_and(|next| !next.agrees(&after));
+                let next = next.get_or_insert(after);
+                if parts {
+                    let message = "the backends part on an earlier packet of the sequence";
+                    next.lose(Unjudged::Other(message.to_owned()));
+                }
+            }
+            sequence = next.unwrap_or_default();
+        }
+        expected
+    }
+
+    /// The connections that there were when a packet of the batch came, and that it may have to do with.
+    #[must_use]
+    pub fn connections(&self, batch: &Batch, packet: usize) -> Vec<Connection> {
+        let known = self.known.get(packet).unwrap_or(&batch.connections);
+        Divergence::touching(known, &batch.packets[packet])
     }
 
     /// What everybody says of one packet of the batch. `kernels` has the kernels' answers, one a packet.
@@ -93,16 +142,14 @@ impl Expected {
 /// None that the plan's making has not seen.
 pub fn classify(
     plan: &mut Plan,
-    batch: &Batch,
-    packet: usize,
+    one: &Packet,
+    connections: &[Connection],
     said: Said<'_>,
     division: &Division,
 ) -> Class {
-    let one = &batch.packets[packet];
-    let connections = Divergence::connections_of(batch, one);
     let ways = plan
         .machine(division.backend())
-        .ways(&Connections::new(&connections), one);
+        .ways(&Connections::new(connections), one);
     Class::of(&Evidence {
         said,
         division,
@@ -110,7 +157,7 @@ pub fn classify(
         ways: &ways,
         calico: plan.calico.as_ref(),
         packet: one,
-        connections: &connections,
+        connections,
     })
 }
 
@@ -310,7 +357,9 @@ impl Trial {
         for packet in 0..batch.packets.len() {
             let said = self.said(&node, packet);
             if let Outcome::Differ(division) = said.outcome() {
-                classes.push((packet, classify(plan, batch, packet, said, &division)));
+                let connections = self.expected.connections(batch, packet);
+                let one = &batch.packets[packet];
+                classes.push((packet, classify(plan, one, &connections, said, &division)));
             }
         }
         classes

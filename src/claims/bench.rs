@@ -91,6 +91,7 @@ impl<'a> Bench<'a> {
         let batch = Batch {
             connections: read::<Connection>(connections)?,
             packets: read::<Packet>(packets)?,
+            ..Batch::default()
         };
         let arms = self.arms.iter_mut();
         let arms: Result<Vec<ArmShown>, Trouble> = arms

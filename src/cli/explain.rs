@@ -34,11 +34,12 @@ pub fn run(options: &Explain) -> Result<Status, Ending> {
     let mut plan = ground::plan(&options.ground, &read)?;
     let subject = ground::planned(&read.scenario, &plan);
     let mut status = Status::Agreed;
-    for (place, packet) in batch.packets.iter().enumerate() {
+    let known = plan.machine(Backend::Legacy).known(&batch);
+    for (place, (packet, known)) in batch.packets.iter().zip(known).enumerate() {
         if place > 0 {
             terminal::print("\n\n");
         }
-        let connections = Divergence::connections_of(&batch, packet);
+        let connections = Divergence::touching(&known, packet);
         match explain(options, &subject, Some(&mut plan), packet, &connections)? {
             Status::Agreed => {}
             other => status = other,

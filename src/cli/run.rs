@@ -121,7 +121,8 @@ fn keep(
         let case = options.case(found.first.case).map_err(ending)?;
         let scenario = case.with_packet(found.first);
         let questions = Questions::default();
-        let kept = understand(&mut panel, layout, &scenario, 0, class, questions);
+        let last = scenario.batch.packets.len().saturating_sub(1);
+        let kept = understand(&mut panel, layout, &scenario, last, class, questions);
         let kept = kept.and_then(|kept| {
             let info = info(layout, Some(options.seed));
             save(&mut panel, layout, &kept, &folder, &info)

@@ -99,6 +99,7 @@ fn other_packets(layout: Layout, scenario: &mut Scenario, bits: &mut Seeded) {
     let mut batch = Batch {
         connections: scenario.batch.connections.clone(),
         packets: scenario.batch.packets[..kept].to_vec(),
+        ..Batch::default()
     };
     for shot in traffic.shots(bits, PACKETS.saturating_sub(kept)) {
         batch.connections.extend(shot.connections);

@@ -18,7 +18,7 @@ use crate::generate::bits::{Begun, Bits as _};
 use crate::generate::ground::Ground;
 use crate::generate::standing::Shot;
 use crate::generate::world::{Cluster, Dials};
-use crate::packet::Batch;
+use crate::packet::{Batch, Order};
 use crate::render::Layout;
 use crate::scenario::Scenario;
 use crate::scenario::text::{self, NotAScenario};
@@ -166,6 +166,13 @@ pub fn wrap(
 /// The packets that can be sent and don't disturb those before them, with their connections: others would
 /// not be judged by what the rules say, but by what earlier packets left behind.
 pub(super) fn undisturbed(plan: &Plan, batch: &Batch) -> Batch {
+    if batch.order == Order::InSequence {
+        let mut batch = batch.clone();
+        batch
+            .packets
+            .retain(|packet| is_sendable(&plan.node, packet));
+        return batch;
+    }
     let ground = Ground::new(&plan.node, &plan.firewall);
     let packets = batch.packets.iter();
     let packets = packets.filter(|packet| is_sendable(&plan.node, packet));

@@ -12,7 +12,8 @@
 //! * [`unhit`]: why no packet matches a rule; [`lack`]: what its node may lack; [`edit`]: the changes
 //!   that prove it;
 //! * [`world`]: scenarios from nothing; [`traffic`]: packets for what Calico does on a node;
-//! * [`batch`]: packets put together that don't disturb each other.
+//! * [`batch`]: packets put together that don't disturb each other; [`flow`]: packets that come one behind the
+//!   other, each of which leaves its traces for the next.
 
 pub mod aim;
 pub mod batch;
@@ -22,6 +23,7 @@ pub mod draft;
 pub mod edges;
 pub mod edit;
 pub mod field;
+pub mod flow;
 pub mod ground;
 pub mod lack;
 pub mod paths;

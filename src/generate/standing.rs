@@ -214,21 +214,31 @@ fn complain(packet: &mut Packet) -> Option<Tuple> {
         },
         _ => said.inverse()?,
     };
-    let unreachable = match family {
-        Family::V4 => (3, 3),
-        Family::V6 => (1, 4),
-    };
+    let usual = port_unreachable(about);
     let (kind, code) = match packet.transport {
         Transport::Icmp(icmp) if is_error(family, icmp.kind) => (icmp.kind, icmp.code),
-        _ => unreachable,
+        _ => (usual.kind, usual.code),
     };
     packet.transport = Transport::Icmp(Icmp {
         kind,
         code,
-        identifier: 0,
-        quoted: Some(about),
+        ..usual
     });
     Some(about)
+}
+
+/// The error that nobody listens, about a packet of a key.
+pub(super) fn port_unreachable(about: Tuple) -> Icmp {
+    let (kind, code) = match about.family() {
+        Family::V4 => (3, 3),
+        Family::V6 => (1, 4),
+    };
+    Icmp {
+        kind,
+        code,
+        identifier: 0,
+        quoted: Some(about),
+    }
 }
 
 /// Whether connection tracking looks for a quoted packet behind such a message.

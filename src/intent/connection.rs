@@ -190,8 +190,12 @@ fn may_continue(packet: &Packet, connection: &Connection, direction: Direction) 
                 (_, _) if segment == Segment::Rst => true,
                 (Progress::Unreplied, Direction::Original) => segment == Segment::Syn,
                 (Progress::Unreplied, Direction::Reply) => segment != Segment::Fin,
-                (Progress::Replied, Direction::Original) => segment != Segment::SynAck,
-                (Progress::Replied, Direction::Reply) => segment != Segment::Syn,
+                (Progress::Answered | Progress::Replied, Direction::Original) => {
+                    segment != Segment::SynAck
+                }
+                (Progress::Answered | Progress::Replied, Direction::Reply) => {
+                    segment != Segment::Syn
+                }
             }
         }
         // An INIT ACK answers an INIT, with the tag that it asked for; ours has no room for one.

@@ -183,13 +183,14 @@ fn write_new(writer: &mut Writer, connection: &Connection, acknowledged: bool) {
         writer.number(attribute::STATUS, status_of(connection.progress));
         writer.number(attribute::TIMEOUT, LIFETIME);
         write_protocol_info(writer, connection);
-        write_translations(writer, plain, connection.reply);
+        write_translations(writer, plain, connection);
     });
 }
 
 fn status_of(progress: Progress) -> u32 {
     match progress {
         Progress::Unreplied => status::CONFIRMED,
+        Progress::Answered => status::CONFIRMED | status::SEEN_REPLY,
         Progress::Replied => status::CONFIRMED | status::SEEN_REPLY | status::ASSURED,
     }
 }
@@ -234,14 +235,15 @@ fn write_address(writer: &mut Writer, [v4, v6]: [u16; 2], address: IpAddr) {
 fn write_protocol_info(writer: &mut Writer, connection: &Connection) {
     const TCP: u16 = 1;
     const SCTP: u16 = 3;
-    /// `TCP_CONNTRACK_SYN_SENT` and `TCP_CONNTRACK_ESTABLISHED`.
-    const TCP_STATES: [u8; 2] = [1, 3];
-    /// `SCTP_CONNTRACK_COOKIE_WAIT` and `SCTP_CONNTRACK_ESTABLISHED`.
-    const SCTP_STATES: [u8; 2] = [2, 4];
+    /// `TCP_CONNTRACK_SYN_SENT`, `TCP_CONNTRACK_SYN_RECV` and `TCP_CONNTRACK_ESTABLISHED`.
+    const TCP_STATES: [u8; 3] = [1, 2, 3];
+    /// `SCTP_CONNTRACK_COOKIE_WAIT`, `SCTP_CONNTRACK_COOKIE_ECHOED` and `SCTP_CONNTRACK_ESTABLISHED`.
+    const SCTP_STATES: [u8; 3] = [2, 3, 4];
     /// `IP_CT_TCP_FLAG_BE_LIBERAL`, as value and mask.
     const LIBERAL: [u8; 2] = [0x08, 0x08];
-    let state = |[unreplied, replied]: [u8; 2]| match connection.progress {
+    let state = |[unreplied, answered, replied]: [u8; 3]| match connection.progress {
         Progress::Unreplied => unreplied,
+        Progress::Answered => answered,
         Progress::Replied => replied,
     };
     match connection.original.protocol {
@@ -265,9 +267,12 @@ fn write_protocol_info(writer: &mut Writer, connection: &Connection) {
 }
 
 /// What the reply has that the untranslated one has not: another sender is a translated destination,
-/// another receiver a translated source.
-fn write_translations(writer: &mut Writer, plain: Tuple, reply: Tuple) {
-    if (plain.source, plain.ports.source) != (reply.source, reply.ports.source) {
+/// another receiver a translated source. One translation settles both, that to the present address too
+/// (net/netfilter/nf_nat_core.c, `nf_nat_setup_info`).
+fn write_translations(writer: &mut Writer, plain: Tuple, connection: &Connection) {
+    let reply = connection.reply;
+    let settles = connection.settled && plain == reply;
+    if settles || (plain.source, plain.ports.source) != (reply.source, reply.ports.source) {
         let port = has_ports(reply).then_some(reply.ports.source);
         write_translation(writer, attribute::NAT_DESTINATION, reply.source, port);
     }

@@ -12,7 +12,10 @@
 //! * the last points of INPUT and POSTROUTING, right before connections are confirmed
 //!   (`NF_IP_PRI_CONNTRACK_CONFIRM`, the highest number): they look, then drop. So nothing enters the
 //!   connection table, packets don't disturb each other, and the node answers nothing. What leaves by
-//!   `lo` goes on: its second half, PREROUTING and INPUT, is part of its way.
+//!   `lo` goes on: its second half, PREROUTING and INPUT, is part of its way;
+//! * behind that: what comes in sequence is dropped where its connection has been confirmed. Those chains
+//!   have the highest number too. Of equal ones the kernel asks the one that came last first
+//!   (net/netfilter/core.c, `nf_hook_entries_grow`), so they are there before connection tracking is.
 //!
 //! A second table stays as long as the namespace. A chain that nothing jumps to loads the connection's
 //! state, and empty nat chains stand at the hooks: so connection tracking, with it reassembly, and address
@@ -40,6 +43,30 @@ const PRESET_PRIORITY: i32 = -450;
 const ENTRY_PRIORITY: i32 = -449;
 const TRACE_PRIORITY: i32 = -401;
 const LAST_PRIORITY: i32 = i32::MAX - 1;
+const CONFIRMED_PRIORITY: i32 = i32::MAX;
+
+/// Where packets that have come through are taken away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Steals {
+    /// Before their connections are confirmed.
+    #[default]
+    Before,
+    /// Behind that.
+    Behind,
+}
+
+impl Steals {
+    /// What the last points make of a packet that has come through, and what the chains behind them do.
+    fn policies(self) -> [Verdict; 2] {
+        match self {
+            Self::Before => [Verdict::Drop, Verdict::Accept],
+            Self::Behind => [Verdict::Accept, Verdict::Drop],
+        }
+    }
+}
+
+/// The hooks at which packets come to the end of their way.
+const ENDS: [Hook; 2] = [Hook::Input, Hook::Postrouting];
 
 /// The `SO_PRIORITY` of the socket whose packets are not tracked; nothing else uses such numbers.
 pub(super) const UNTRACKED_PRIORITY: u32 = 0x0ca1_0001;
@@ -117,6 +144,12 @@ pub(super) fn write_ground(writer: &mut Writer, family: Family) {
             name: GROUND,
         };
         table.renew();
+        for hook in ENDS {
+            let name = add_confirmed(&mut table, hook, Steals::Before);
+            if hook == Hook::Postrouting {
+                table.add_rule(&name, &LEFT_BY_LOOPBACK);
+            }
+        }
         table.add_chain(TRACKING);
         table.add_rule(TRACKING, &[Expression::ConnectionState]);
         for hook in Hook::ALL {
@@ -162,6 +195,57 @@ pub(super) fn write_table(
         }
     });
 }
+
+/// Writes the transaction that has one family's packets taken away elsewhere from now on. Chains that are
+/// there get another policy.
+pub(super) fn write_steals(writer: &mut Writer, family: Family, points: &Points, steals: Steals) {
+    transaction(writer, |writer| {
+        let mut table = Table {
+            writer,
+            family,
+            name: TABLE,
+        };
+        for point in ENDS.into_iter().filter_map(|hook| points.last(hook)) {
+            table.add_base_chain(last_chain(&point.to_string(), point.hook, steals));
+        }
+        table.name = GROUND;
+        for hook in ENDS {
+            add_confirmed(&mut table, hook, steals);
+        }
+    });
+}
+
+/// Adds the chain that stands behind the confirmation of connections at a hook; gives its name.
+fn add_confirmed(table: &mut Table, hook: Hook, steals: Steals) -> String {
+    let name = format!("confirmed {hook}");
+    let [_, policy] = steals.policies();
+    table.add_base_chain(BaseChain {
+        name: &name,
+        kind: ChainKind::Filter,
+        hook,
+        priority: CONFIRMED_PRIORITY,
+        policy,
+    });
+    name
+}
+
+/// The chain of the last point of a hook at which packets come to their end.
+fn last_chain(name: &str, hook: Hook, steals: Steals) -> BaseChain<'_> {
+    let [policy, _] = steals.policies();
+    BaseChain {
+        name,
+        kind: ChainKind::Filter,
+        hook,
+        priority: LAST_PRIORITY,
+        policy,
+    }
+}
+
+const LEFT_BY_LOOPBACK: [Expression<'_>; 3] = [
+    Expression::Load(Meta::OutInterface),
+    Expression::IsNumber(LOOPBACK_INDEX),
+    Expression::Verdict(Verdict::Accept),
+];
 
 /// Writes the transaction that puts another palette in the place of the one before, if a family's presets are
 /// not the same in it. Those that are added stand behind those that are there.
@@ -316,7 +400,7 @@ fn add_points(table: &mut Table, points: &Points) {
         let ends_hook = all
             .get(index + 1)
             .is_none_or(|next| next.hook != point.hook);
-        let steals = ends_hook && matches!(point.hook, Hook::Input | Hook::Postrouting);
+        let steals = ends_hook && ENDS.contains(&point.hook);
         add_point(table, points.backend(), *point, index, steals);
     }
 }
@@ -326,20 +410,14 @@ fn add_point(table: &mut Table, backend: Backend, point: Point, index: usize, st
     let asked = point
         .after
         .and_then(|after| after.priority(point.hook, backend));
-    let priority = match asked {
-        _ if steals => LAST_PRIORITY,
-        Some(priority) => priority + 1,
-        None => ENTRY_PRIORITY,
-    };
-    table.add_base_chain(BaseChain {
-        name: &name,
-        kind: ChainKind::Filter,
-        hook: point.hook,
-        priority,
-        policy: if steals {
-            Verdict::Drop
-        } else {
-            Verdict::Accept
+    table.add_base_chain(match steals {
+        true => last_chain(&name, point.hook, Steals::Before),
+        false => BaseChain {
+            name: &name,
+            kind: ChainKind::Filter,
+            hook: point.hook,
+            priority: asked.map_or(ENTRY_PRIORITY, |priority| priority + 1),
+            policy: Verdict::Accept,
         },
     });
     let mut byte = [0; 4];
@@ -351,12 +429,7 @@ fn add_point(table: &mut Table, backend: Backend, point: Point, index: usize, st
     };
     table.add_rule(&name, &[Expression::Log(log)]);
     if steals && point.hook == Hook::Postrouting {
-        let loopback = [
-            Expression::Load(Meta::OutInterface),
-            Expression::IsNumber(LOOPBACK_INDEX),
-            Expression::Verdict(Verdict::Accept),
-        ];
-        table.add_rule(&name, &loopback);
+        table.add_rule(&name, &LEFT_BY_LOOPBACK);
     }
 }
 

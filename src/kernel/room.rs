@@ -18,14 +18,14 @@ use super::link::Links;
 use super::namespace::Namespace;
 use super::nflog::{Log, Progress};
 use super::nfnetlink::{Socket, Writer};
-use super::observers::{self, LOOPBACK_INDEX, Palette};
+use super::observers::{self, LOOPBACK_INDEX, Palette, Steals};
 use super::program::{Programmer, Texts, Tools};
 use super::sightings::{BothPoints, InterfaceNames, Salvo, unseen};
 use super::trace::Tracer;
 use crate::journey::{Journey, Points, Step};
 use crate::node::Node;
 use crate::packet::wire::{Tag, build};
-use crate::packet::{Batch, Connection, Family, InterfaceName, Origin, Packet};
+use crate::packet::{Batch, Connection, Family, InterfaceName, Order, Origin, Packet};
 use crate::verdict::NotProgrammed;
 use crate::xtables::{Backend, Firewall, RuleId, ipset, save};
 
@@ -42,6 +42,7 @@ struct Observed {
     /// The points observed; `None` where nothing is.
     points: Option<BothPoints>,
     palette: Palette,
+    steals: Steals,
 }
 
 /// Whether packets have left entries of their own in the connection table: only those that passed `lo`
@@ -66,6 +67,8 @@ pub struct Room {
     log: Log,
     injector: Injector,
     connections: conntrack::Table,
+    /// Whether the table of connections holds what an earlier part of a sequence left.
+    is_kept: bool,
     /// The packet that is being sent.
     bytes: Vec<u8>,
 }
@@ -99,6 +102,7 @@ impl Room {
             log: Log::open(&namespace)?,
             injector: Injector::open(&namespace)?,
             connections: conntrack::Table::open(&namespace)?,
+            is_kept: false,
             bytes: Vec::new(),
             links,
             namespace,
@@ -145,6 +149,7 @@ impl Room {
         firewall: &Firewall,
         texts: &Texts<'_>,
     ) -> Result<(), KernelError> {
+        self.steal(Steals::Before)?;
         self.links.shape(&self.namespace, node)?;
         self.names = InterfaceNames::default();
         self.names.insert(LOOPBACK_INDEX, InterfaceName::LOOPBACK);
@@ -257,17 +262,90 @@ impl Room {
     /// A fault of the machine, or a packet that can't be sent on this node; then `journeys` means
     /// nothing.
     pub fn fire(&mut self, batch: &Batch, journeys: &mut Vec<Journey>) -> Result<(), KernelError> {
+        let fired = self.fire_at(batch, journeys);
+        let cleared = match fired {
+            Ok(confirmed) if batch.order == Order::Apart && !self.is_kept => {
+                self.forget(batch, confirmed)
+            }
+            _ => self.connections.flush(),
+        };
+        self.is_kept = false;
+        fired.and(cleared)
+    }
+
+    /// The same with the first part of a sequence: its connections stay, through other rules too, for the batch
+    /// that comes next. That begins with them, and not with its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Room::fire`].
+    pub fn fire_first(
+        &mut self,
+        batch: &Batch,
+        journeys: &mut Vec<Journey>,
+    ) -> Result<(), KernelError> {
+        let fired = self.fire_at(batch, journeys);
+        self.is_kept = fired.is_ok();
+        match fired {
+            Ok(_) => Ok(()),
+            Err(_) => fired.and(self.connections.flush()),
+        }
+    }
+
+    fn fire_at(
+        &mut self,
+        batch: &Batch,
+        journeys: &mut Vec<Journey>,
+    ) -> Result<Confirmed, KernelError> {
         journeys.clear();
         journeys.resize_with(batch.packets.len(), unseen);
-        let fired = self
-            .connections
-            .insert(&batch.connections)
-            .and_then(|()| self.fire_all(&batch.packets, journeys));
-        let cleared = match fired {
-            Ok(confirmed) => self.forget(batch, confirmed),
-            Err(_) => self.connections.flush(),
+        self.steal(match batch.order {
+            Order::Apart => Steals::Before,
+            Order::InSequence => Steals::Behind,
+        })?;
+        if !self.is_kept {
+            self.connections.insert(&batch.connections)?;
+        }
+        match batch.order {
+            Order::Apart => self.fire_all(&batch.packets, journeys),
+            Order::InSequence => self.fire_in_sequence(&batch.packets, journeys),
+        }
+    }
+
+    /// Sends packets each of which leaves its connection, and so can't be sent again.
+    fn fire_in_sequence(
+        &mut self,
+        packets: &[Packet],
+        journeys: &mut [Journey],
+    ) -> Result<Confirmed, KernelError> {
+        let mut left = packets;
+        let mut unseen = &mut *journeys;
+        while !left.is_empty() {
+            let count = self.preset(left)?.min(self.log.packets_between_readings());
+            let (salvo, behind) = left.split_at(count);
+            let (seen, rest) = unseen.split_at_mut(count);
+            self.try_salvo(salvo, seen)?.ok_or_else(lost_records)?;
+            (left, unseen) = (behind, rest);
+        }
+        Ok(Confirmed::Something)
+    }
+
+    /// Has packets that have come through taken away here from now on.
+    fn steal(&mut self, steals: Steals) -> Result<(), KernelError> {
+        let Some(points) = &self.observed.points else {
+            return Ok(());
         };
-        fired.and(cleared)
+        if self.observed.steals == steals {
+            return Ok(());
+        }
+        for family in Family::BOTH {
+            self.writer.clear();
+            observers::write_steals(&mut self.writer, family, points.of(family), steals);
+            self.nftables
+                .request(&self.writer, "move where packets are taken away")?;
+        }
+        self.observed.steals = steals;
+        Ok(())
     }
 
     /// Empties the connection table after a batch. The kernel walks its whole table to throw away all, so what
@@ -322,6 +400,7 @@ impl Room {
         let batch = Batch {
             connections: connections.to_vec(),
             packets: vec![packet.clone()],
+            ..Batch::default()
         };
         let mut journeys = Vec::new();
         let fired = self.fire(&batch, &mut journeys);
@@ -392,8 +471,7 @@ impl Room {
             return Ok(confirmed);
         }
         if packets.len() < 2 {
-            let lost = io::Error::from(io::ErrorKind::OutOfMemory);
-            return Err(KernelError::system("observe a single packet", lost));
+            return Err(lost_records());
         }
         // Half as many leave half as much to be read.
         journeys.fill_with(unseen);
@@ -441,6 +519,11 @@ impl Room {
         };
         Ok(whole.then_some(confirmed))
     }
+}
+
+fn lost_records() -> KernelError {
+    let lost = io::Error::from(io::ErrorKind::OutOfMemory);
+    KernelError::system("observe every packet that was sent", lost)
 }
 
 fn points_of(firewall: &Firewall, backend: Backend) -> BothPoints {

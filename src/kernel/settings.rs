@@ -70,7 +70,7 @@ const IPV4_CONF: &[(&str, &str)] = &[
 const CONNTRACK: &[(&str, &str)] = &[
     ("netfilter/nf_conntrack_checksum", "1"),
     ("netfilter/nf_conntrack_tcp_loose", "1"),
-    ("netfilter/nf_conntrack_tcp_be_liberal", "0"),
+    ("netfilter/nf_conntrack_tcp_be_liberal", "1"),
     ("netfilter/nf_conntrack_log_invalid", "0"),
     ("netfilter/nf_conntrack_frag6_low_thresh", "0"),
     ("netfilter/nf_conntrack_frag6_high_thresh", "0"),

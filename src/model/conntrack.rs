@@ -102,26 +102,27 @@ impl Entry {
     }
 
     fn existing(connection: &Connection) -> Self {
-        let replied = connection.progress == Progress::Replied;
+        let replied = connection.progress != Progress::Unreplied;
         let untranslated = connection.original.inverse().unwrap_or(connection.reply);
         let reply = connection.reply;
         let source_nat = reply.destination != untranslated.destination
             || reply.ports.destination != untranslated.ports.destination;
         let destination_nat =
             reply.source != untranslated.source || reply.ports.source != untranslated.ports.source;
-        // ctnetlink settles translation only where it is given one (`ctnetlink_setup_nat`).
-        let translated = source_nat || destination_nat;
+        // ctnetlink settles translation only where it is given one (`ctnetlink_setup_nat`); for a packet it
+        // is settled by the hooks of address translation (`nf_nat_inet_fn`).
+        let settled = connection.settled || source_nat || destination_nat;
         Self {
             original: connection.original,
             reply,
             mark: Mark::NONE,
             confirmed: true,
             seen_reply: replied,
-            assured: replied,
+            assured: connection.progress == Progress::Replied || has_old_stream(connection),
             source_nat,
             destination_nat,
-            source_done: translated,
-            destination_done: translated,
+            source_done: settled,
+            destination_done: settled,
         }
     }
 
@@ -132,6 +133,14 @@ impl Entry {
             Direction::Reply => self.reply,
         }
     }
+}
+
+/// Whether it is a connection of UDP that was entered by hand when both had spoken: nobody noted when that was,
+/// so it is taken for long ago, and the next packet assures it (`nf_conntrack_udp_packet`, `stream_ts`).
+fn has_old_stream(connection: &Connection) -> bool {
+    connection.progress == Progress::Answered
+        && connection.original.protocol == Protocol::UDP
+        && !connection.settled
 }
 
 /// What a packet is to its connection.
@@ -281,9 +290,19 @@ fn track_flow(connections: &Connections, packet: &Traveller<'_>) -> Tracking {
         direction,
         entry: Entry {
             seen_reply: entry.seen_reply || direction == Direction::Reply,
+            assured: entry.assured || ends_handshake(packet, &entry, direction),
             ..entry
         },
     })
+}
+
+/// Whether it acknowledges the answer to its connection's SYN, which assures the connection at once
+/// (`nf_conntrack_tcp_packet`, from SYN_RECV to ESTABLISHED).
+fn ends_handshake(packet: &Traveller<'_>, entry: &Entry, direction: Direction) -> bool {
+    matches!(packet.packet.transport, Transport::Tcp(tcp) if segment(tcp.flags) == Segment::Ack)
+        && entry.confirmed
+        && entry.seen_reply
+        && direction == Direction::Original
 }
 
 /// Whether the packet's protocol accepts it for the connection.
@@ -333,7 +352,7 @@ fn are_valid_flags(flags: TcpFlags) -> bool {
 
 /// A segment as `get_conntrack_index` sorts it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Segment {
+pub(super) enum Segment {
     Syn,
     SynAck,
     Fin,
@@ -342,7 +361,7 @@ enum Segment {
     None,
 }
 
-fn segment(flags: TcpFlags) -> Segment {
+pub(super) fn segment(flags: TcpFlags) -> Segment {
     let has = |bit| flags.0 & bit != 0;
     if has(0x04) {
         Segment::Rst

@@ -4,15 +4,16 @@ use smallvec::SmallVec;
 
 use super::choice::{RUNS, Script};
 use super::compile;
-use super::conntrack::Connections;
+use super::conntrack::{Connections, Tracking};
 use super::program::Program;
 use super::routing::Ground;
 use super::run::{Parts, Run, blank};
+use super::sequence::Sequence;
 use super::sets::Sets;
-use super::witness::{Nobody, Steps, Visited, Witness};
+use super::witness::{Nobody, Steps, Trace, Visited, Witness};
 use crate::journey::{Answer, Possible, Step, Unjudged};
 use crate::node::Node;
-use crate::packet::Packet;
+use crate::packet::{Batch, Connection, Order, Packet};
 use crate::verdict::NotProgrammed;
 use crate::xtables::{Backend, Firewall, RuleId};
 
@@ -48,6 +49,32 @@ impl Machine {
     /// Judges a packet.
     pub fn judge(&mut self, connections: &Connections, packet: &Packet) -> Answer {
         self.judge_before(connections, packet, &mut Nobody)
+    }
+
+    /// Judges the next packet of a sequence, and has it leave there what it leaves.
+    pub fn follow(&mut self, sequence: &mut Sequence, packet: &Packet) -> Answer {
+        if let Some(why) = sequence.lost() {
+            return Answer::Unjudged(why.clone());
+        }
+        let mut trace = Trace {
+            tracking: Tracking::None,
+        };
+        let answer = self.judge_before(sequence.table(), packet, &mut trace);
+        sequence.leave(packet, &answer, &trace.tracking);
+        answer
+    }
+
+    /// The connections that there are when each packet of a batch comes.
+    pub fn known(&mut self, batch: &Batch) -> Vec<Vec<Connection>> {
+        let mut sequence = Sequence::new(&batch.connections);
+        let packets = batch.packets.iter().map(|packet| {
+            let known = sequence.connections().to_vec();
+            if batch.order == Order::InSequence {
+                self.follow(&mut sequence, packet);
+            }
+            known
+        });
+        packets.collect()
     }
 
     /// Judges a packet, and writes down which rules it reached. Where several journeys are possible, the
@@ -100,6 +127,11 @@ impl Machine {
     pub fn hits(&self) -> Vec<(RuleId, u64)> {
         let ids = self.program.ids.iter().cloned();
         ids.zip(self.hits.iter().copied()).collect()
+    }
+
+    /// Counts anew.
+    pub fn forget_hits(&mut self) {
+        self.hits.fill(0);
     }
 
     /// The place of the rule with an index that [`super::Visit`] gave.

@@ -71,17 +71,26 @@ impl<W: Witness> Run<'_, W> {
     /// Judges a packet from its start.
     pub(super) fn judge(&mut self, packet: &Packet, log: &mut Log) -> Result<(), Unjudged> {
         check(packet)?;
-        log.journey.fate = match packet.origin {
-            Origin::Arrives(interface) => self.arrive(interface, packet, log)?,
-            Origin::Node => self.send(packet, log)?,
-        };
+        let (mut traveller, fate);
+        match packet.origin {
+            Origin::Arrives(interface) => {
+                traveller = Traveller::new(packet, Socket::Nobody);
+                fate = self.arrive(interface, &mut traveller, log)?;
+            }
+            Origin::Node => {
+                traveller = Traveller::new(packet, Socket::Root);
+                fate = self.send(&mut traveller, log)?;
+            }
+        }
+        log.journey.fate = fate;
+        self.witness.trace(&traveller.tracking);
         Ok(())
     }
 
     fn arrive(
         &mut self,
         interface: InterfaceName,
-        packet: &Packet,
+        packet: &mut Traveller<'_>,
         log: &mut Log,
     ) -> Result<Fate, Unjudged> {
         let ground = self.parts.ground;
@@ -89,31 +98,30 @@ impl<W: Witness> Run<'_, W> {
             let message = format!("no interface `{interface}`, by which the packet arrives");
             return Err(Unjudged::Other(message));
         };
-        let mut packet = Traveller::new(packet, Socket::Nobody);
         let bad_header =
             packet.family == Family::V4 && packet.packet.defect == Some(Defect::HeaderChecksum);
-        let refused = packet.family == Family::V6 && input::is_refused_on_sight_v6(&packet, false);
+        let refused = packet.family == Family::V6 && input::is_refused_on_sight_v6(packet, false);
         if bad_header || refused {
             return Ok(Fate::Unhooked);
         }
         packet.in_interface = Some(interface);
-        if self.pass(Hook::Prerouting, &mut packet, log)? == Passage::Lost {
+        if self.pass(Hook::Prerouting, packet, log)? == Passage::Lost {
             return Ok(self.lost(packet.family, log));
         }
-        match input::route(ground, link, &packet) {
+        match input::route(ground, link, packet) {
             Input::Local { to_many } => {
                 packet.to_many = to_many;
                 packet.to_node = true;
-                self.deliver(&mut packet, log)
+                self.deliver(packet, log)
             }
             Input::Forward { interface, gateway } => {
                 packet.leaves_by = Some(interface);
                 packet.gateway = gateway;
-                self.forward(&mut packet, log)
+                self.forward(packet, log)
             }
             Input::Refused(error) => {
                 if let Some(error) = error {
-                    answer::refuse(self, error, &packet, log)?;
+                    answer::refuse(self, error, packet, log)?;
                 }
                 Ok(self.lost(packet.family, log))
             }
@@ -148,8 +156,7 @@ impl<W: Witness> Run<'_, W> {
     }
 
     /// What the node itself sends, by a raw socket that writes the internet header.
-    fn send(&mut self, packet: &Packet, log: &mut Log) -> Result<Fate, Unjudged> {
-        let mut packet = Traveller::new(packet, Socket::Root);
+    fn send(&mut self, packet: &mut Traveller<'_>, log: &mut Log) -> Result<Fate, Unjudged> {
         // The socket is bound to no source, so the destination alone decides.
         let Some(departure) = self.departure(packet.family, packet.destination, None) else {
             return Ok(Fate::Unrouted(None));
@@ -170,7 +177,7 @@ impl<W: Witness> Run<'_, W> {
                 destination => answer::source_v4(self.parts.ground, destination),
             };
         }
-        self.depart(&mut packet, departure, log)
+        self.depart(packet, departure, log)
     }
 
     /// By which way a packet to an address leaves the node, perhaps by an interface that is settled;

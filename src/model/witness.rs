@@ -1,5 +1,6 @@
 //! Who watches the rules being asked: nobody, the packet generator, or a reader who wants every step.
 
+use super::conntrack::Tracking;
 use super::program::{Action, ChainIndex, Program};
 use crate::journey::{Asked, Step};
 use crate::mark::Mark;
@@ -14,6 +15,9 @@ pub(super) trait Witness {
 
     /// A chain came to its end.
     fn end(&mut self, place: Place<'_>, policy: Option<Policy>, mark: Mark);
+
+    /// The packet came to the end of its way, tied to this.
+    fn trace(&mut self, _: &Tracking) {}
 }
 
 /// Where a rule is asked.
@@ -38,6 +42,22 @@ impl Witness for Nobody {
 
     #[inline(always)]
     fn end(&mut self, _: Place<'_>, _: Option<Policy>, _: Mark) {}
+}
+
+/// One who looks at what a packet leaves in the table of connections.
+pub(super) struct Trace {
+    /// What it was tied to in the end.
+    pub(super) tracking: Tracking,
+}
+
+impl Witness for Trace {
+    fn rule(&mut self, _: Place<'_>, _: u32, _: Option<u32>, _: [Mark; 2]) {}
+
+    fn end(&mut self, _: Place<'_>, _: Option<Policy>, _: Mark) {}
+
+    fn trace(&mut self, tracking: &Tracking) {
+        self.tracking = *tracking;
+    }
 }
 
 /// One rule that a packet reached.

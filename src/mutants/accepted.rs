@@ -58,7 +58,9 @@ impl Accepted {
             let said = expected.said(&node, [None, None], packet);
             match said.outcome() {
                 Outcome::Differ(division) => {
-                    let class = classify(&mut plan, &self.batch, packet, said, &division);
+                    let connections = expected.connections(&self.batch, packet);
+                    let packet = &self.batch.packets[packet];
+                    let class = classify(&mut plan, packet, &connections, said, &division);
                     class.id() == self.id
                 }
                 Outcome::Agree | Outcome::Unjudged(_) => false,

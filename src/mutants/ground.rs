@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 
 use crate::arm::plan::Plan;
+use crate::campaign::finding::Divergence;
 use crate::campaign::run::{Broken, Case, Options, Place};
 use crate::campaign::trial::classify;
 use crate::diff::class::Class;
@@ -14,7 +15,7 @@ use crate::diff::judgement::{Outcome, Reading, Said};
 use crate::intent::{self, Opinion};
 use crate::journey::Answer;
 use crate::model::{Connections, Machine, Visited};
-use crate::packet::Packet;
+use crate::packet::{Order, Packet};
 use crate::xtables::{Backend, RuleId};
 
 /// By whose reading of the rules mutants are judged. Both readings are of one and the same faulty text:
@@ -76,6 +77,8 @@ impl Ground {
     pub(super) fn new(options: &Options, number: u64) -> Result<Self, Broken> {
         let start = Instant::now();
         let mut case = options.case(number)?;
+        // A fault may change what packets leave behind, and so what is asked: each is judged by itself here.
+        case.salvos.retain(|salvo| salvo.order == Order::Apart);
         case.expect(&[BACKEND]);
         let usual = usual(&mut case);
         let visitors = visitors(&mut case);
@@ -161,7 +164,8 @@ impl Ground {
             return Fares::Unseen;
         };
         let batch = &self.case.salvos[subject.place.salvo];
-        let class = classify(&mut plan, batch, subject.place.packet, said, &division);
+        let connections = Divergence::connections_of(batch, subject.packet);
+        let class = classify(&mut plan, subject.packet, &connections, said, &division);
         match usual == Some(&class) {
             true => Fares::Unseen,
             false => Fares::Diverges(class),

@@ -92,8 +92,10 @@ pub enum Direction {
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Progress {
-    /// Only the original direction has spoken.
+    /// Only the original direction has spoken; of TCP: with a SYN.
     Unreplied,
+    /// Both directions have spoken, of TCP with a SYN and its acknowledgement: the handshake lacks its end.
+    Answered,
     /// Both directions have spoken; of TCP: established, windows not checked.
     Replied,
 }
@@ -107,6 +109,9 @@ pub struct Connection {
     pub reply: Tuple,
     /// How far it has come.
     pub progress: Progress,
+    /// Whether it is settled for good what of it is translated, as it is of a connection that a packet began;
+    /// one that was entered by hand is settled only where it is translated.
+    pub settled: bool,
 }
 
 impl Connection {
@@ -118,6 +123,7 @@ impl Connection {
             original,
             reply: original.inverse()?,
             progress,
+            settled: false,
         })
     }
 }

@@ -324,13 +324,35 @@ impl Packet {
 }
 
 /// Packets that are sent together, and the connections that exist when they are.
-///
-/// The order is the order in which they are sent. Packets of one batch must not depend on each
-/// other's traces in connection tracking; [`crate::generate`] sees to that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     /// What connection tracking knows before the first packet is sent.
     pub connections: Vec<Connection>,
-    /// What is sent.
+    /// What is sent, in the order in which it is sent.
     pub packets: Vec<Packet>,
+    /// What one packet leaves for the next.
+    pub order: Order,
+}
+
+/// What the packets of a batch leave for those behind them.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// Nothing: each is taken away before it can enter a connection of its own. They must not depend on
+    /// each other's traces in connection tracking all the same (some pass `lo`); [`crate::generate`] sees
+    /// to that.
+    #[default]
+    Apart,
+    /// Each leaves what the kernel makes of it: a connection, or one that has come further.
+    InSequence,
 }

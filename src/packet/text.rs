@@ -9,7 +9,8 @@
 //!
 //! The protocol, the source, `>` and the destination stand in this order; the words with a `=` may
 //! stand anywhere. What is not said is usual: a SYN, an INIT chunk, an echo request, 64 hops.
-//! Connections have the same form without an origin, and say `replied` or `unreplied`.
+//! Connections have the same form without an origin, and say `unreplied`, `answered` (both have spoken, TCP's
+//! handshake lacks its end) or `replied`; `settled` where a packet began them.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
@@ -273,11 +274,14 @@ impl FromStr for Connection {
     fn from_str(text: &str) -> Result<Self, NotAPacket> {
         let mut line = Line::read(text)?;
         let original = tuple(&mut line)?;
-        let progress = match (line.flag("replied"), line.flag("unreplied")) {
-            (true, false) => Progress::Replied,
-            (false, true) => Progress::Unreplied,
-            _ => return Err(line.lacks("either `replied` or `unreplied`")),
+        let said = ["unreplied", "answered", "replied"].map(|word| line.flag(word));
+        let progress = match said {
+            [true, false, false] => Progress::Unreplied,
+            [false, true, false] => Progress::Answered,
+            [false, false, true] => Progress::Replied,
+            _ => return Err(line.lacks("one of `unreplied`, `answered` and `replied`")),
         };
+        let settled = line.flag("settled");
         let answers = line.take("answers", |word| {
             let inner = word
                 .text
@@ -299,6 +303,7 @@ impl FromStr for Connection {
             original,
             reply,
             progress,
+            settled,
         })
     }
 }

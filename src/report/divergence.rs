@@ -9,7 +9,6 @@ use std::fmt::{self, Display, Write as _};
 use crate::arm::Failure;
 use crate::arm::plan::{Plan, Unplanned};
 use crate::calico;
-use crate::campaign::finding::Divergence;
 use crate::campaign::shrink::AGAIN;
 use crate::campaign::trial::{Panel, Trial};
 use crate::diff::class::{Class, Rate};
@@ -105,7 +104,7 @@ fn write_out(
             found: Vec::new(),
         });
     };
-    let connections = Divergence::connections_of(&scenario.batch, one);
+    let connections = trial.expected.connections(&scenario.batch, packet);
     let known = Connections::new(&connections);
     let readings = Backend::BOTH.map(|backend| plan.machine(backend).trace(&known, one));
     let mut kernels = Vec::new();

@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use super::divergence::{NoSnapshot, snapshot};
 use crate::arm::Failure;
 use crate::arm::plan::{Plan, Unplanned};
-use crate::campaign::shrink::{Questions, Small, fire_again, make_small};
+use crate::campaign::shrink::{Questions, Small, fire_again, make_small, up_to};
 use crate::campaign::trial::Panel;
 use crate::diff::cause::Cause;
 use crate::diff::class::{Class, Rate};
 use crate::diff::ledger::record;
-use crate::packet::Batch;
 use crate::render::Layout;
 use crate::scenario::Scenario;
 
@@ -68,16 +67,7 @@ pub fn understand(
     let small = make_small(panel, layout, scenario, packet, class, questions)?;
     let up_to_packet = Scenario {
         why: None,
-        batch: Batch {
-            packets: scenario
-                .batch
-                .packets
-                .iter()
-                .take(packet + 1)
-                .cloned()
-                .collect(),
-            ..scenario.batch.clone()
-        },
+        batch: up_to(&scenario.batch, packet),
         ..scenario.clone()
     };
     let smallest = small.as_ref().map(|small| small.scenario.clone());

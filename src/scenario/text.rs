@@ -12,6 +12,7 @@
 //! sets: { file: slave1.ipset }         # and what other programs have loaded:
 //! rules:                               # in a file beside this one,
 //!   v4: { text: "*filter\n…" }         # or here
+//! order: in-sequence                   # each leaves its connection for those behind it; absent: apart
 //! packets:
 //!   - in=eth0 tcp 10.0.0.9:40000 > 10.0.0.1:22
 //! ```
@@ -40,7 +41,7 @@ use crate::calico::read::{self, Document};
 use crate::node::yaml::{WrongYaml, Yaml, place};
 use crate::node::{self, Node};
 use crate::packet::text::NotAPacket;
-use crate::packet::{Batch, Family};
+use crate::packet::{Batch, Family, Order};
 use crate::xtables::set::Set;
 use crate::xtables::{Firewall, ParseError, Ruleset, ipset, save};
 
@@ -187,10 +188,14 @@ struct Fields {
     #[schemars(with = "Vec<Completion>")]
     completed: Vec<Spanned<Completion>>,
     /// The connections that exist when the packets are sent, each a line: `tcp 10.0.0.9:40000 > 10.0.0.1:22
-    /// replied` or `unreplied`, and `answers=(…)` where addresses are translated.
+    /// replied`, or `answered` (TCP's handshake lacks its end), or `unreplied`; `answers=(…)` where addresses are
+    /// translated, and `settled` where a packet began it.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     connections: Vec<Spanned<String>>,
+    /// Whether each packet is judged by itself, or leaves its connection for those behind it.
+    #[serde(default)]
+    order: Order,
     /// The packets, each a line: `in=eth0 tcp 10.0.0.9:40000 > 10.0.0.1:22`, or `from=node` first.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
@@ -282,6 +287,7 @@ pub fn read(
     let batch = Batch {
         connections: reader.lines(&fields.connections)?,
         packets: reader.lines(&fields.packets)?,
+        order: fields.order,
     };
     reader.check_name(&fields.name)?;
     reader.check_packets(&fields.packets, &batch.packets, &fields.node.value)?;

@@ -143,6 +143,7 @@ fn fire(room: &mut Room, packets: Vec<Packet>) -> Result<Vec<Journey>, Box<dyn E
     let mut journeys = Vec::new();
     room.fire(
         &Batch {
+            order: calidiff::packet::Order::Apart,
             connections: vec![],
             packets,
         },
@@ -545,6 +546,7 @@ fn connections() -> Outcome {
                 quoted: None,
             });
             let batch = Batch {
+                order: calidiff::packet::Order::Apart,
                 connections: vec![
                     connection(original, Progress::Replied),
                     connection(udp_tuple, Progress::Unreplied),
@@ -591,10 +593,12 @@ fn translated_connections() -> Outcome {
                 ports: ports(8080, 5000),
             };
             let batch = Batch {
+                order: calidiff::packet::Order::Apart,
                 connections: vec![Connection {
                     original,
                     reply,
                     progress: Progress::Replied,
+                    settled: false,
                 }],
                 packets: vec![
                     with_flags(tcp(eth0(), client, service), 0x10),

@@ -25,6 +25,7 @@ mod readings;
 mod render;
 mod restore;
 mod safety;
+mod sequences;
 mod sets;
 
 fn main() -> ExitCode {
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         readings::trials(),
         journeys::trials(),
         ledger::trials(),
+        sequences::trials(),
         sets::trials(),
         model::trials(),
         safety::trials(),

@@ -494,6 +494,7 @@ fn each_case_is_judged_once() -> Result<(), Box<dyn Error>> {
         r#"{"name": "n", "interfaces": [{"name": "eth0", "addresses": ["10.0.0.1/24"]}], "routes": []}"#,
     )?;
     let batch = Batch {
+        order: calidiff::packet::Order::Apart,
         connections: Vec::new(),
         packets: vec!["in=eth0 udp 10.0.0.2:1 > 10.0.0.1:2".parse()?],
     };

@@ -221,6 +221,7 @@ impl Arms {
     /// readings part, with the number of packets.
     fn fire(&mut self, packets: &[Packet]) -> Result<BTreeMap<Parting, usize>, Box<dyn Error>> {
         let batch = Batch {
+            order: calidiff::packet::Order::Apart,
             connections: Vec::new(),
             packets: packets.to_vec(),
         };

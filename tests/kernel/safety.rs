@@ -93,6 +93,7 @@ fn work(first: usize, rounds: usize) -> Result<String, Box<dyn Error>> {
         ], "routes": [{"destination": "10.65.0.2/32", "to": {"unicast": {"interface": "cali1"}}}]}"#,
     )?;
     let batch = Batch {
+        order: calidiff::packet::Order::Apart,
         connections: Vec::new(),
         packets: [
             "in=eth0 tcp 10.0.0.9:40000 > 10.65.0.2:80",

@@ -51,6 +51,7 @@ fn what_is_shown_to_change_nothing_changes_nothing() -> Result<(), Box<dyn Error
         if number % AIMED == 0 {
             let aimed = aim(&Ground::new(node, firewall), &mut usual, number);
             batches.extend(aimed.shots.into_iter().map(|shot| Batch {
+                order: calidiff::packet::Order::Apart,
                 connections: shot.connections,
                 packets: vec![shot.packet],
             }));

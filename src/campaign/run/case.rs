@@ -3,19 +3,22 @@
 
 use super::count::Place;
 use crate::arm::plan::{Plan, Unplanned};
+use crate::calico::resources::Api;
 use crate::campaign::finding::Divergence;
+use crate::campaign::shrink::up_to;
 use crate::campaign::trial::{Expected, Loading, classify};
 use crate::diff::class::Class;
 use crate::diff::judgement::{Division, Said};
 use crate::generate::batch::Batches;
 use crate::generate::bits::{Bits, Seeded};
+use crate::generate::flow::{Flow, may_begin};
 use crate::generate::ground::Ground;
 use crate::generate::standing::Shot;
 use crate::generate::traffic::Traffic;
 use crate::generate::world::{Cluster, Dials, Features};
 use crate::journey::Answer;
 use crate::node::Node;
-use crate::packet::{Batch, Family, Origin, Packet};
+use crate::packet::{Batch, Family, Order, Origin, Packet};
 use crate::render::Layout;
 use crate::scenario::Scenario;
 use crate::xtables::{Backend, ipset, save};
@@ -68,12 +71,30 @@ impl Case {
         let made = Cluster::make(&mut bits(seed, cluster), dials, layout.api());
         // Others than any cluster's.
         let mut bits = bits(!seed, number);
-        let case = Self::make(&mut bits, &made, layout, packets)?;
-        Ok(Self {
-            number,
-            cluster,
-            ..case
-        })
+        let mut case = Self::make(&mut bits, &made, layout, packets)?;
+        case.number = number;
+        case.cluster = cluster;
+        if layout.api() == Api::V3 && number % dials.rulesets != 0 && number % CHANGES == 1 {
+            let before = made.scenario(&mut self::bits(!seed, number - 1));
+            case.add_change(&mut bits, Plan::new(layout, &before)?, layout);
+        }
+        Ok(case)
+    }
+
+    /// Lets flows begin under the rules of a plan, and go on under this case's.
+    fn add_change(&mut self, bits: &mut impl Bits, mut before: Plan, layout: Layout) {
+        let flows = flows(bits, &mut before, layout);
+        let machine = self.plan.machine(Backend::Legacy);
+        for mut flow in flows.into_iter().filter(Flow::is_open) {
+            let connections = flow.left.connections().to_vec();
+            let packets = flow.go_on_elsewhere(bits, machine);
+            self.salvos.push(Batch {
+                connections,
+                packets,
+                order: Order::InSequence,
+            });
+        }
+        machine.forget_hits();
     }
 
     /// Makes a case of some bits, the first of a campaign: a scenario for a cluster, and so many packets at it.
@@ -88,8 +109,11 @@ impl Case {
         packets: usize,
     ) -> Result<Self, Unplanned> {
         let scenario = cluster.scenario(bits);
-        let plan = Plan::new(layout, &scenario)?;
-        let salvos = salvos(bits, &plan, layout, packets);
+        let mut plan = Plan::new(layout, &scenario)?;
+        let mut salvos = salvos(bits, &plan, layout, packets);
+        if layout.api() == Api::V3 {
+            salvos.extend(sequences(bits, &mut plan, layout));
+        }
         let rules = |family| save::print(plan.firewall.ruleset(family), save::Style::default());
         Ok(Self {
             number: 0,
@@ -138,20 +162,27 @@ impl Case {
         });
         let said = self.expected[place.salvo].said(&node, kernels, place.packet);
         let batch = &self.salvos[place.salvo];
-        classify(&mut self.plan, batch, place.packet, said, division)
+        let connections = self.expected[place.salvo].connections(batch, place.packet);
+        let packet = &batch.packets[place.packet];
+        classify(&mut self.plan, packet, &connections, said, division)
     }
 
-    /// The scenario with one packet, and the connections that touch it.
+    /// The scenario with one packet as its last: alone with the connections that touch it, or behind those
+    /// that come before it in a sequence.
     #[must_use]
     pub fn with_packet(&self, place: Place) -> Scenario {
         let batch = &self.salvos[place.salvo];
-        let packet = batch.packets[place.packet].clone();
-        let connections = Divergence::connections_of(batch, &packet);
-        Scenario {
-            batch: Batch {
-                connections,
-                packets: vec![packet],
+        let packet = &batch.packets[place.packet];
+        let batch = match batch.order {
+            Order::InSequence => up_to(batch, place.packet),
+            Order::Apart => Batch {
+                connections: Divergence::connections_of(batch, packet),
+                packets: vec![packet.clone()],
+                ..Batch::default()
             },
+        };
+        Scenario {
+            batch,
             ..self.scenario.clone()
         }
     }
@@ -168,6 +199,63 @@ pub fn is_sendable(node: &Node, packet: &Packet) -> bool {
 
 /// How many packets the kernel room takes at once.
 const SIZE: usize = 4000;
+
+/// How many flows there are in a case.
+const FLOWS: usize = 3;
+/// How many packets are tried as a flow's first: one that comes through says more.
+const FIRST_TRIES: usize = 6;
+/// In one of so many cases flows go on that began under the rules of the case before.
+const CHANGES: u64 = 8;
+
+/// Flows under a plan's rules, each by itself.
+fn sequences(bits: &mut impl Bits, plan: &mut Plan, layout: Layout) -> Vec<Batch> {
+    let flows = flows(bits, plan, layout);
+    let machine = plan.machine(Backend::Legacy);
+    let packets = flows.into_iter().map(|mut flow| {
+        flow.go_on(bits, machine);
+        flow.packets
+    });
+    let sequences = packets
+        .map(|packets| Batch {
+            connections: Vec::new(),
+            packets,
+            order: Order::InSequence,
+        })
+        .collect();
+    machine.forget_hits();
+    sequences
+}
+
+/// The beginnings of some flows.
+fn flows(bits: &mut impl Bits, plan: &mut Plan, layout: Layout) -> Vec<Flow> {
+    let Some(calico) = &plan.calico else {
+        return Vec::new();
+    };
+    let traffic = Traffic::new(&calico.world, layout.api(), &plan.node, &plan.firewall);
+    let shots = traffic.shots(bits, FLOWS * FIRST_TRIES);
+    let first = |shot: Shot| {
+        let alone = shot.connections.is_empty() && is_sendable(&plan.node, &shot.packet);
+        (alone && may_begin(&shot.packet)).then_some(shot.packet)
+    };
+    let firsts: Vec<Packet> = shots.into_iter().filter_map(first).collect();
+    let machine = plan.machine(Backend::Legacy);
+    let tries = firsts.chunks(FIRST_TRIES).take(FLOWS);
+    let flows = tries.filter_map(|tries| {
+        let mut flow = None;
+        for packet in tries {
+            let begun = Flow::begin(machine, packet.clone());
+            let is_open = begun.is_open();
+            flow = Some(begun);
+            if is_open {
+                break;
+            }
+        }
+        flow
+    });
+    let flows = flows.collect();
+    machine.forget_hits();
+    flows
+}
 
 fn salvos(bits: &mut impl Bits, plan: &Plan, layout: Layout, packets: usize) -> Vec<Batch> {
     let Some(calico) = &plan.calico else {

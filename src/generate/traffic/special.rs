@@ -160,6 +160,7 @@ impl Traffic<'_> {
                     original,
                     reply,
                     progress,
+                    settled: false,
                 }],
             },
         })

@@ -145,8 +145,10 @@ impl fmt::Display for Connection {
         }
         f.write_str(match self.progress {
             Progress::Unreplied => " unreplied",
+            Progress::Answered => " answered",
             Progress::Replied => " replied",
-        })
+        })?;
+        f.write_str(if self.settled { " settled" } else { "" })
     }
 }
 

@@ -113,12 +113,12 @@ proptest! {
         original in prop_oneof![tuple(Family::V4), tuple(Family::V6)],
         reply in prop_oneof![tuple(Family::V4), tuple(Family::V6)],
         translated: bool,
-        replied: bool,
+        progress in proptest::sample::select(vec![Progress::Unreplied, Progress::Answered, Progress::Replied]),
+        settled: bool,
     ) {
-        let progress = if replied { Progress::Replied } else { Progress::Unreplied };
         let plain = Connection::new(original, progress);
         let connection = if translated { None } else { plain };
-        let connection = connection.unwrap_or(Connection { original, reply, progress });
+        let connection = connection.unwrap_or(Connection { original, reply, progress, settled });
         prop_assert_eq!(connection.to_string().parse(), Ok(connection));
     }
 

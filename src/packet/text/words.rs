@@ -9,7 +9,7 @@ use super::address_and_port;
 use crate::packet::Family;
 
 /// Options that have no value.
-const FLAGS: [&str; 3] = ["untracked", "replied", "unreplied"];
+const FLAGS: [&str; 5] = ["untracked", "unreplied", "answered", "replied", "settled"];
 
 /// A text that is no packet: where, and what was expected there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Diagnostic)]

@@ -7,6 +7,7 @@ use serde_saphyr::LitString;
 
 use crate::calico::write::{self, Document};
 use crate::node::Node;
+use crate::packet::Order;
 use crate::scenario::{Completion, Scenario};
 use crate::xtables::{Ruleset, ipset, save};
 
@@ -46,8 +47,14 @@ struct Written<'a> {
     completed: &'a [Completion],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     connections: Vec<String>,
+    #[serde(skip_serializing_if = "is_apart")]
+    order: Order,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     packets: Vec<String>,
+}
+
+fn is_apart(order: &Order) -> bool {
+    *order == Order::Apart
 }
 
 /// Writes a scenario as one file, all of it inline, that [`super::read`] reads.
@@ -70,6 +77,7 @@ pub fn write(scenario: &Scenario) -> Result<String, serde_saphyr::ser::Error> {
         },
         completed: &scenario.completed,
         connections: printed(&scenario.batch.connections),
+        order: scenario.batch.order,
         packets: printed(&scenario.batch.packets),
     })
 }

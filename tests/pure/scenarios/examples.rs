@@ -22,7 +22,7 @@ pub fn files() -> Vec<PathBuf> {
     let entries = folder.read_dir().expect("the folder of examples");
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("a file").path()).collect();
     files.sort();
-    assert!(files.len() >= 6, "only {files:?}");
+    assert!(files.len() >= 7, "only {files:?}");
     files
 }
 
@@ -58,7 +58,7 @@ fn told(scenario: &Scenario) -> Result<String, Box<dyn Error>> {
         let (Some(opinion), Some(calico)) = (said.opinion, &calico) else {
             continue;
         };
-        let connections = Connections::new(&batch.connections);
+        let connections = Connections::new(&expected.connections(batch, place));
         let (_, steps) = machines[0].trace(&connections, packet);
         for one in Reason::new(Layout::Seed, &calico.judge, opinion, &firewall, &steps).decisions {
             writeln!(text, "      {}", one.words)?;

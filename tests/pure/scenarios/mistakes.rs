@@ -183,7 +183,11 @@ fn mistakes_are_told_with_their_place() {
             "completed rules that are not there",
             with("rules: [1]", "rules: [7]"),
         ),
-        ("a connection that is none", with("replied", "answered")),
+        ("a connection that is none", with("replied", "closed")),
+        (
+            "an order that is none",
+            with("packets:", "order: behind\npackets:"),
+        ),
         (
             "a connection of two families",
             with("> 10.65.0.2:22 replied", "> [fd00::1]:22 replied"),

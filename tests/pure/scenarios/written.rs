@@ -1,7 +1,7 @@
 //! What is written is read back.
 
 use calidiff::node::{Interface, Node, ReversePath, Route, RouteKind};
-use calidiff::packet::{Batch, Connection, Family, InterfaceName, Packet};
+use calidiff::packet::{Batch, Connection, Family, InterfaceName, Order, Packet};
 use calidiff::scenario::{Completion, Scenario, text};
 use calidiff::xtables::set::Set;
 use calidiff::xtables::{Firewall, Ruleset, TableName, ipset, save};
@@ -131,7 +131,9 @@ fn batch() -> impl Strategy<Value = Batch> {
     ];
     let packets = vec(select(packets.to_vec()), 0..5);
     let connections = subsequence(connections.to_vec(), 0..=connections.len());
-    (packets, connections).prop_map(|(packets, connections)| Batch {
+    let order = select(vec![Order::Apart, Order::InSequence]);
+    (packets, connections, order).prop_map(|(packets, connections, order)| Batch {
+        order,
         connections: connections
             .into_iter()
             .map(|text| text.parse::<Connection>().expect("a connection"))
