@@ -83,6 +83,16 @@ impl Arm for KernelArm {
         Ok(())
     }
 
+    fn fire_first(&mut self, batch: &Batch, answers: &mut Vec<Answer>) -> Result<(), Failure> {
+        answers.clear();
+        let broken = self.broken();
+        self.room
+            .fire_first(batch, &mut self.journeys)
+            .map_err(broken)?;
+        answers.extend(self.journeys.drain(..).map(Answer::one));
+        Ok(())
+    }
+
     fn trace(
         &mut self,
         packet: &Packet,

@@ -53,6 +53,14 @@ pub trait Arm {
     /// [`Failure::Broken`] where the arm itself fails; then `answers` means nothing.
     fn fire(&mut self, batch: &Batch, answers: &mut Vec<Answer>) -> Result<(), Failure>;
 
+    /// Judges the first part of a sequence, whose connections stay, through other rules too, for the batch that is
+    /// judged next. That begins with them, and not with its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Arm::fire`].
+    fn fire_first(&mut self, batch: &Batch, answers: &mut Vec<Answer>) -> Result<(), Failure>;
+
     /// Judges one packet again, rule by rule.
     ///
     /// # Errors

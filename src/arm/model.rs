@@ -14,6 +14,8 @@ use crate::xtables::{Backend, Firewall, RuleId};
 pub struct ModelArm {
     backend: Backend,
     machine: Option<Machine>,
+    /// What the first part of a sequence has left.
+    left: Option<Sequence>,
 }
 
 impl ModelArm {
@@ -23,6 +25,7 @@ impl ModelArm {
         Self {
             backend,
             machine: None,
+            left: None,
         }
     }
 
@@ -55,6 +58,13 @@ impl Arm for ModelArm {
     }
 
     fn fire(&mut self, batch: &Batch, answers: &mut Vec<Answer>) -> Result<(), Failure> {
+        self.fire_first(batch, answers)?;
+        self.left = None;
+        Ok(())
+    }
+
+    fn fire_first(&mut self, batch: &Batch, answers: &mut Vec<Answer>) -> Result<(), Failure> {
+        let left = self.left.take();
         let machine = self.machine()?;
         let packets = batch.packets.iter();
         answers.clear();
@@ -64,8 +74,9 @@ impl Arm for ModelArm {
                 answers.extend(packets.map(|packet| machine.judge(&connections, packet)));
             }
             Order::InSequence => {
-                let mut sequence = Sequence::new(&batch.connections);
+                let mut sequence = left.unwrap_or_else(|| Sequence::new(&batch.connections));
                 answers.extend(packets.map(|packet| machine.follow(&mut sequence, packet)));
+                self.left = Some(sequence);
             }
         }
         Ok(())

@@ -371,6 +371,7 @@ interfaces:
             resources: Some(read("resources.yaml", resources)?),
             completed: Vec::new(),
             batch: crate::packet::Batch::default(),
+            changed: None,
         };
         Ok(Plan::new(Layout::Seed, &scenario)?)
     }

@@ -183,6 +183,7 @@ fn plan(subject: &Subject, resources: &Resources, layout: Layout) -> Result<Plan
         resources: Some(resources.clone()),
         completed: Vec::new(),
         batch: Batch::default(),
+        changed: None,
     };
     Plan::new(layout, &scenario)
 }

@@ -128,6 +128,7 @@ pub fn make_small(
     let scenario = Scenario {
         why: None,
         completed: Vec::new(),
+        changed: None,
         ..scenario.clone()
     };
     if !class.needs_a_kernel() {
@@ -294,6 +295,10 @@ mod tests {
                 }
             }
             Ok(())
+        }
+
+        fn fire_first(&mut self, batch: &Batch, answers: &mut Vec<Answer>) -> Result<(), Failure> {
+            self.model.fire_first(batch, answers)
         }
 
         fn trace(

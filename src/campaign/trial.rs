@@ -29,6 +29,8 @@ pub struct Expected {
     pub without: [Vec<Option<Answer>>; 2],
     /// Of a sequence, the connections that there were when each packet came.
     pub known: Vec<Vec<Connection>>,
+    /// What a sequence leaves in the end.
+    pub left: Sequence,
 }
 
 impl Expected {
@@ -36,7 +38,7 @@ impl Expected {
     #[must_use]
     pub fn of(bench: &mut Bench<'_>, backends: &[Backend], batch: &Batch) -> Self {
         if batch.order == Order::InSequence {
-            return Self::of_sequence(bench, backends, batch);
+            return Self::behind(bench, backends, batch, Sequence::new(&batch.connections));
         }
         let mut expected = Self::default();
         let connections = Connections::new(&batch.connections);
@@ -69,9 +71,13 @@ impl Expected {
 
     /// The same of packets each of which meets what those before it have left. Where the readings part on that,
     /// nobody can say what the intent is to know, and the rest is not judged.
-    fn of_sequence(bench: &mut Bench<'_>, backends: &[Backend], batch: &Batch) -> Self {
+    fn behind(
+        bench: &mut Bench<'_>,
+        backends: &[Backend],
+        batch: &Batch,
+        mut sequence: Sequence,
+    ) -> Self {
         let mut expected = Self::default();
-        let mut sequence = Sequence::new(&batch.connections);
         for packet in &batch.packets {
             expected.known.push(sequence.connections().to_vec());
             if let Some(calico) = &mut bench.calico {
@@ -101,6 +107,7 @@ impl Expected {
             }
             sequence = next.unwrap_or_default();
         }
+        expected.left = sequence;
         expected
     }
 
@@ -168,7 +175,7 @@ pub struct Panel {
 }
 
 /// What a panel says of a plan and a batch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Trial {
     /// What intent and model say.
     pub expected: Expected,
@@ -227,11 +234,7 @@ impl Panel {
     ///
     /// Where an arm is broken: never a verdict.
     pub fn judge(&mut self, plan: &mut Plan, batch: &Batch) -> Result<Trial, Failure> {
-        let mut trial = Trial {
-            expected: Expected::default(),
-            kernels: [None, None],
-            loading: Vec::new(),
-        };
+        let mut trial = Trial::default();
         if let Ok(mut bench) = plan.bench() {
             trial.expected = Expected::of(&mut bench, &self.backends, batch);
         }
@@ -239,22 +242,57 @@ impl Panel {
             trial
                 .loading
                 .extend(differing_refusals(plan, *backend, arm.as_mut())?);
-            match arm.program(&plan.node, &plan.firewall) {
-                Ok(()) => {
-                    let mut answers = Vec::new();
-                    arm.fire(batch, &mut answers)?;
-                    trial.kernels[backend.place()] = Some(answers);
-                }
-                Err(Failure::Refused(why)) => trial.loading.push(Loading {
-                    backend: *backend,
-                    family: None,
-                    model: None,
-                    kernel: Some(why),
-                }),
-                Err(broken) => return Err(broken),
+            if trial.program(plan, *backend, arm.as_mut())? {
+                let mut answers = Vec::new();
+                arm.fire(batch, &mut answers)?;
+                trial.kernels[backend.place()] = Some(answers);
             }
         }
         Ok(trial)
+    }
+
+    /// Puts a sequence before everybody whose second part comes where another plan is programmed. What a part's
+    /// packets leave, the kernels keep themselves.
+    ///
+    /// # Errors
+    ///
+    /// As [`Panel::judge`].
+    pub fn judge_changed(
+        &mut self,
+        mut parts: [(&mut Plan, &Batch); 2],
+    ) -> Result<[Trial; 2], Failure> {
+        let mut trials = [Trial::default(), Trial::default()];
+        let mut left = None;
+        for ((plan, batch), trial) in parts
+            .iter_mut()
+            .map(|(plan, batch)| (&mut **plan, *batch))
+            .zip(&mut trials)
+        {
+            let start = left
+                .take()
+                .unwrap_or_else(|| Sequence::new(&batch.connections));
+            if let Ok(mut bench) = plan.bench() {
+                trial.expected = Expected::behind(&mut bench, &self.backends, batch, start);
+            }
+            left = Some(trial.expected.left.clone());
+        }
+        for (backend, arm) in &mut self.kernels {
+            for (place, (plan, batch)) in parts.iter_mut().enumerate() {
+                let trial = &mut trials[place];
+                let refused = differing_refusals(plan, *backend, arm.as_mut())?;
+                trial.loading.extend(refused);
+                if !trial.program(plan, *backend, arm.as_mut())? {
+                    break;
+                }
+                let mut answers = Vec::new();
+                match place {
+                    0 => arm.fire_first(batch, &mut answers)?,
+                    _ => arm.fire(batch, &mut answers)?,
+                }
+                trial.kernels[backend.place()] = Some(answers);
+            }
+        }
+        Ok(trials)
     }
 
     /// One packet's way through a kernel, rule by rule.
@@ -336,6 +374,28 @@ impl fmt::Display for Loading {
 }
 
 impl Trial {
+    /// Programs a plan; where its rules are refused, that is noted.
+    fn program(
+        &mut self,
+        plan: &Plan,
+        backend: Backend,
+        arm: &mut dyn Arm,
+    ) -> Result<bool, Failure> {
+        match arm.program(&plan.node, &plan.firewall) {
+            Ok(()) => Ok(true),
+            Err(Failure::Refused(why)) => {
+                self.loading.push(Loading {
+                    backend,
+                    family: None,
+                    model: None,
+                    kernel: Some(why),
+                });
+                Ok(false)
+            }
+            Err(broken) => Err(broken),
+        }
+    }
+
     /// What everybody says of one packet.
     #[must_use]
     pub fn said<'a>(&'a self, node: &'a Node, packet: usize) -> Said<'a> {

@@ -9,7 +9,7 @@ use super::status::{Ending, Status};
 use super::{machine, scenarios, terminal};
 use crate::arm;
 use crate::campaign::trial::Panel;
-use crate::report::replay::replay;
+use crate::report::replay::{replay, replay_changed};
 use crate::xtables::Backend;
 
 /// Judges every file again.
@@ -28,13 +28,27 @@ pub fn run(options: &Replay) -> Result<Status, Ending> {
         if let Entry::Vacant(vacant) = ledgers.entry(layout) {
             vacant.insert(scenarios::ledger(options.ledger.as_deref(), layout)?);
         }
-        planned.push((read, plan));
+        let behind = read.scenario.behind_change(&[]);
+        let behind = behind.map(|scenario| {
+            let read = scenarios::Read {
+                scenario,
+                layout: read.layout,
+            };
+            scenarios::plan(&path, &read).map(|plan| (plan, read.scenario))
+        });
+        planned.push((read, plan, behind.transpose()?));
     }
     let mut panel = panel(&options.arms)?;
     let mut replayed = Vec::new();
-    for (read, mut plan) in planned {
-        let ledger = &ledgers[&read.layout];
-        replayed.push(replay(&mut panel, &mut plan, &read.scenario, ledger)?);
+    for (read, mut plan, behind) in planned {
+        let (ledger, scenario) = (&ledgers[&read.layout], &read.scenario);
+        replayed.push(match behind {
+            None => replay(&mut panel, &mut plan, scenario, ledger)?,
+            Some((mut other, behind)) => {
+                let behind = (&mut other, &behind);
+                replay_changed(&mut panel, &mut plan, scenario, behind, ledger)?
+            }
+        });
     }
     if options.json {
         let json = serde_json::to_string_pretty(&replayed).map_err(|why| {

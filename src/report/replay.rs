@@ -24,6 +24,9 @@ pub struct Replayed {
     pub loading: Vec<String>,
     /// Its packets, in order.
     pub packets: Vec<Told>,
+    /// Those that come behind a change of the resources.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<Told>,
 }
 
 /// One packet judged again.
@@ -66,6 +69,31 @@ pub fn replay(
     Ok(tell(&trial, plan, scenario, ledger))
 }
 
+/// Judges a scenario again, and what comes behind its change; `behind` is that by itself, and its plan.
+///
+/// # Errors
+///
+/// Where an arm is broken.
+pub fn replay_changed(
+    panel: &mut Panel,
+    plan: &mut Plan,
+    scenario: &Scenario,
+    behind: (&mut Plan, &Scenario),
+    ledger: &Ledger,
+) -> Result<Replayed, Failure> {
+    let (plan_behind, scenario_behind) = behind;
+    let parts = [
+        (&mut *plan, &scenario.batch),
+        (&mut *plan_behind, &scenario_behind.batch),
+    ];
+    let [first, second] = panel.judge_changed(parts)?;
+    let mut told = tell(&first, plan, scenario, ledger);
+    let changed = tell(&second, plan_behind, scenario_behind, ledger);
+    told.loading.extend(changed.loading);
+    told.changed = changed.packets;
+    Ok(told)
+}
+
 /// What was said of a scenario in a trial of its packets.
 #[must_use]
 pub fn tell(trial: &Trial, plan: &mut Plan, scenario: &Scenario, ledger: &Ledger) -> Replayed {
@@ -103,6 +131,7 @@ pub fn tell(trial: &Trial, plan: &mut Plan, scenario: &Scenario, ledger: &Ledger
     Replayed {
         scenario: scenario.name.clone(),
         packets: told.collect(),
+        changed: Vec::new(),
         loading: trial.loading.iter().map(ToString::to_string).collect(),
     }
 }
@@ -114,6 +143,7 @@ impl Replayed {
         let mut divergences = self
             .packets
             .iter()
+            .chain(&self.changed)
             .filter_map(|one| one.divergence.as_ref());
         !self.loading.is_empty() || divergences.any(|one| !one.known)
     }
@@ -123,6 +153,7 @@ impl Replayed {
     pub fn news(mut self) -> Self {
         let is_new = |told: &Told| told.divergence.as_ref().is_some_and(|one| !one.known);
         self.packets.retain(is_new);
+        self.changed.retain(is_new);
         self
     }
 
@@ -136,7 +167,10 @@ impl Replayed {
         for loading in &self.loading {
             let _ = writeln!(text, "  {differs}{loading}{differs:#}");
         }
-        for told in &self.packets {
+        for (place, told) in self.packets.iter().chain(&self.changed).enumerate() {
+            if place == self.packets.len() {
+                let _ = writeln!(text, "\nthe resources change");
+            }
             let _ = writeln!(text, "\n{}", told.packet);
             for (who, lines) in &told.said {
                 said(&mut text, who, lines);

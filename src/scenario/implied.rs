@@ -102,6 +102,7 @@ pub fn scenario(resources: Resources, node_name: &str) -> Scenario {
         resources: Some(resources),
         completed: Vec::new(),
         batch: Batch::default(),
+        changed: None,
     }
 }
 

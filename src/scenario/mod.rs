@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calico::Resources;
 use crate::node::Node;
-use crate::packet::{Batch, Family};
+use crate::packet::{Batch, Connection, Family, Order, Packet};
 use crate::xtables::{Firewall, RuleId, TableName};
 
 /// One whole case.
@@ -33,9 +33,36 @@ pub struct Scenario {
     pub completed: Vec<Completion>,
     /// The packets, and the connections that exist when they are sent.
     pub batch: Batch,
+    /// What changes behind the packets, and what comes then.
+    pub changed: Option<Changed>,
+}
+
+/// Other resources in the place of those before, while the connections stay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// All that there are from now on.
+    pub resources: Resources,
+    /// What is sent then, one packet behind the other.
+    pub packets: Vec<Packet>,
 }
 
 impl Scenario {
+    /// The scenario that it is behind its change, with the connections that there are then.
+    #[must_use]
+    pub fn behind_change(&self, connections: &[Connection]) -> Option<Self> {
+        let changed = self.changed.as_ref()?;
+        Some(Self {
+            resources: Some(changed.resources.clone()),
+            batch: Batch {
+                connections: connections.to_vec(),
+                packets: changed.packets.clone(),
+                order: Order::InSequence,
+            },
+            changed: None,
+            ..self.clone()
+        })
+    }
+
     /// Why a rule that the scenario's source does not have stands here; `None` for one that it has.
     #[must_use]
     pub fn completion(&self, id: &RuleId) -> Option<&Completion> {

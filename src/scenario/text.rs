@@ -15,6 +15,10 @@
 //! order: in-sequence                   # each leaves its connection for those behind it; absent: apart
 //! packets:
 //!   - in=eth0 tcp 10.0.0.9:40000 > 10.0.0.1:22
+//! changed:                             # and what comes where the resources are others
+//!   resources: [ … ]
+//!   packets:
+//!     - from=node tcp 10.0.0.1:22 > 10.0.0.9:40000 flags=SYN,ACK
 //! ```
 //!
 //! What can't be (a packet by an interface that the node lacks, rules of Calico's own beside its
@@ -35,13 +39,14 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use super::{Completion, Scenario};
+use super::{Changed, Completion, Scenario};
 use crate::calico::Resources;
 use crate::calico::read::{self, Document};
+use crate::calico::write::documents;
 use crate::node::yaml::{WrongYaml, Yaml, place};
 use crate::node::{self, Node};
 use crate::packet::text::NotAPacket;
-use crate::packet::{Batch, Family, Order};
+use crate::packet::{Batch, Family, Order, Packet};
 use crate::xtables::set::Set;
 use crate::xtables::{Firewall, ParseError, Ruleset, ipset, save};
 
@@ -200,6 +205,20 @@ struct Fields {
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     packets: Vec<Spanned<String>>,
+    /// What changes behind packets in sequence, and what comes then; the connections stay.
+    changed: Option<ChangedFields>,
+}
+
+/// Other resources in the place of those before, while the connections stay.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "Changed")]
+#[serde(deny_unknown_fields)]
+struct ChangedFields {
+    /// All of Calico's resources that there are from now on: here, or in a file beside.
+    resources: ResourcesSource,
+    /// The packets that come then, one behind the other, each a line.
+    #[schemars(with = "Vec<String>")]
+    packets: Vec<Spanned<String>>,
 }
 
 /// The JSON Schema of scenario files (draft 2020-12), for editors.
@@ -278,7 +297,7 @@ pub fn read(
     let node = yaml.offset(fields.node.referenced);
     node::text::check(&fields.node.value, &yaml.up_to_end_of(node))?;
     let reader = Reader { yaml, beside };
-    let resources = reader.resources(&fields.resources)?;
+    let resources = reader.resources(fields.resources.as_ref())?;
     let firewall = Firewall {
         v4: reader.rules(&fields.rules.v4, Family::V4)?,
         v6: reader.rules(&fields.rules.v6, Family::V6)?,
@@ -296,6 +315,7 @@ pub fn read(
     if resources.is_some() {
         reader.check_foreign(&fields, &firewall)?;
     }
+    let changed = reader.changed(&fields, resources.as_ref())?;
     Ok(Scenario {
         name: fields.name.value,
         why: fields.why,
@@ -304,6 +324,7 @@ pub fn read(
         resources,
         completed: fields.completed.into_iter().map(|one| one.value).collect(),
         batch,
+        changed,
     })
 }
 
@@ -316,7 +337,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn resources(
         &self,
-        source: &Option<ResourcesSource>,
+        source: Option<&ResourcesSource>,
     ) -> Result<Option<Resources>, NotAScenario> {
         Ok(match source {
             None => None,
@@ -327,6 +348,41 @@ impl Reader<'_> {
                 Some(read::read(&name.value, &self.text_beside(name)?)?)
             }
         })
+    }
+
+    /// What changes: resources of the same API, behind packets that leave something.
+    fn changed(
+        &self,
+        fields: &Fields,
+        before: Option<&Resources>,
+    ) -> Result<Option<Changed>, NotAScenario> {
+        let Some(changed) = &fields.changed else {
+            return Ok(None);
+        };
+        let Some(mut resources) = self.resources(Some(&changed.resources))? else {
+            return Ok(None);
+        };
+        // Where none are left, nothing says in which version of the API.
+        let is_empty = documents(&resources).is_empty();
+        resources.api = before
+            .filter(|_| is_empty)
+            .map_or(resources.api, |one| one.api);
+        let packets: Vec<Packet> = self.lines(&changed.packets)?;
+        self.check_packets(&changed.packets, &packets, &fields.node.value)?;
+        let problem = match before {
+            None => "there are no `resources` that could change; expected some above",
+            Some(before) if before.api != resources.api => {
+                "these resources are of another version of the API than those above; expected the same"
+            }
+            Some(_) if fields.order == Order::Apart => {
+                "nothing is left behind packets that are apart; expected `order: in-sequence`"
+            }
+            Some(_) => return Ok(Some(Changed { resources, packets })),
+        };
+        match changed.packets.first() {
+            Some(first) => Err(self.wrong(first, problem.to_owned())),
+            None => Err(self.yaml.wrong(0, problem.to_owned()).into()),
+        }
     }
 
     fn rules(&self, source: &Option<Source>, family: Family) -> Result<Ruleset, NotAScenario> {

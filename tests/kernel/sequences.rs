@@ -2,13 +2,21 @@
 //! both backends' kernels see the same.
 
 use std::error::Error;
+use std::path::Path;
 
+use calidiff::arm;
+use calidiff::arm::plan::Plan;
+use calidiff::campaign::trial::Panel;
+use calidiff::diff::judgement;
+use calidiff::diff::meaning::sure;
 use calidiff::diff::{Comparison, compare};
 use calidiff::journey::{Answer, Fate};
 use calidiff::kernel::Room;
 use calidiff::model::{Machine, Sequence};
 use calidiff::node::Node;
 use calidiff::packet::{Batch, Connection, Family, Order, Packet, Progress};
+use calidiff::render::Layout;
+use calidiff::scenario::text::read_file;
 use calidiff::xtables::{Backend, Firewall, save};
 use libtest_mimic::Trial;
 
@@ -27,6 +35,10 @@ pub fn trials() -> Vec<Trial> {
         trial(
             "sequences::connections_outlive_a_change_of_the_rules",
             changed,
+        ),
+        trial(
+            "sequences::an_example_is_judged_through_its_change",
+            example,
         ),
         trial("sequences::one_leaves_nothing_for_another", apart),
         trial("sequences::an_entry_by_hand_is_as_one_that_came", by_hand),
@@ -357,6 +369,41 @@ fn apart() -> Outcome {
         }
         Ok(())
     })
+}
+
+/// The example whose policies change: everybody agrees on each packet, behind both backends.
+fn example() -> Outcome {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios/connection.yaml");
+    let scenario = read_file(&path)?;
+    let behind = scenario.behind_change(&[]).ok_or("nothing changes")?;
+    let mut plan = Plan::new(Layout::Seed, &scenario)?;
+    let mut other = Plan::new(Layout::Seed, &behind)?;
+    let mut panel = Panel::new(&Backend::BOTH, &Backend::BOTH, &arm::make)?;
+    let parts = [(&mut plan, &scenario.batch), (&mut other, &behind.batch)];
+    let trials = panel.judge_changed(parts)?;
+    for (trial, batch) in trials.iter().zip([&scenario.batch, &behind.batch]) {
+        for (place, packet) in batch.packets.iter().enumerate() {
+            let said = trial.said(&scenario.node, place);
+            assert_eq!(said.outcome(), judgement::Outcome::Agree, "{packet}");
+            let asked = said
+                .readings
+                .iter()
+                .flatten()
+                .filter(|one| one.kernel.is_some());
+            assert_eq!(asked.count(), 2);
+        }
+    }
+    let fates = trials[1].kernels[1].iter().flatten().map(sure);
+    let ends: Vec<String> = fates.flatten().map(|end| end.to_string()).collect();
+    assert_eq!(
+        ends,
+        [
+            "sent out of cali-web as 203.0.113.7 > 10.65.0.1",
+            "sent out of eth0 as 10.96.0.1 > 203.0.113.7",
+            "lost",
+        ]
+    );
+    Ok(())
 }
 
 /// Connections that packets made, entered by hand: what comes then is seen as if it had come behind them. But

@@ -79,6 +79,7 @@ impl Dump {
             resources: Some(resources.clone()),
             completed: Vec::new(),
             batch: Batch::default(),
+            changed: None,
         };
         let plan = Plan::new(layout, &scenario)?;
         Ok(Self {

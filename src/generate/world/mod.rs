@@ -105,6 +105,7 @@ impl Cluster {
             resources: Some(resources),
             completed: Vec::new(),
             batch: Batch::default(),
+            changed: None,
         }
     }
 }

@@ -51,6 +51,14 @@ struct Written<'a> {
     order: Order,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     packets: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed: Option<WrittenChange>,
+}
+
+#[derive(Serialize)]
+struct WrittenChange {
+    resources: Vec<Document>,
+    packets: Vec<String>,
 }
 
 fn is_apart(order: &Order) -> bool {
@@ -79,6 +87,10 @@ pub fn write(scenario: &Scenario) -> Result<String, serde_saphyr::ser::Error> {
         connections: printed(&scenario.batch.connections),
         order: scenario.batch.order,
         packets: printed(&scenario.batch.packets),
+        changed: scenario.changed.as_ref().map(|changed| WrittenChange {
+            resources: write::documents(&changed.resources),
+            packets: printed(&changed.packets),
+        }),
     })
 }
 

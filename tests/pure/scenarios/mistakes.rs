@@ -185,6 +185,20 @@ fn mistakes_are_told_with_their_place() {
         ),
         ("a connection that is none", with("replied", "closed")),
         (
+            "a change behind packets that are apart",
+            and("changed:\n  resources: []\n  packets: [from=node tcp 10.0.0.1:1 > 10.0.0.9:2]\n"),
+        ),
+        (
+            "a change to another version of the API",
+            and(
+                "order: in-sequence\nchanged:\n  resources: [{ apiVersion: projectcalico.org/v3, kind: Tier, metadata: { name: a }, spec: {} }]\n  packets: [from=node tcp 10.0.0.1:1 > 10.0.0.9:2]\n",
+            ),
+        ),
+        (
+            "a change with a packet by an interface that is not there",
+            and("changed:\n  resources: []\n  packets: [in=eth9 tcp 10.0.0.9:1 > 10.0.0.1:2]\n"),
+        ),
+        (
             "an order that is none",
             with("packets:", "order: behind\npackets:"),
         ),

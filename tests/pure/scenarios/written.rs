@@ -1,8 +1,9 @@
 //! What is written is read back.
 
+use calidiff::calico::Resources;
 use calidiff::node::{Interface, Node, ReversePath, Route, RouteKind};
 use calidiff::packet::{Batch, Connection, Family, InterfaceName, Order, Packet};
-use calidiff::scenario::{Completion, Scenario, text};
+use calidiff::scenario::{Changed, Completion, Scenario, text};
 use calidiff::xtables::set::Set;
 use calidiff::xtables::{Firewall, Ruleset, TableName, ipset, save};
 use proptest::collection::vec;
@@ -117,6 +118,15 @@ fn completion(firewall: &Firewall) -> Vec<Completion> {
     about.next().into_iter().collect()
 }
 
+/// What could come behind a scenario's packets.
+fn changed(resources: Option<&Resources>, batch: &Batch) -> Option<Changed> {
+    let resources = resources.filter(|_| batch.order == Order::InSequence)?;
+    Some(Changed {
+        resources: resources.clone(),
+        packets: batch.packets.clone(),
+    })
+}
+
 fn batch() -> impl Strategy<Value = Batch> {
     let packets = [
         "in=eth0 tcp 10.0.0.9:40000 > 10.0.0.1:22",
@@ -156,6 +166,7 @@ pub fn scenario() -> impl Strategy<Value = Scenario> {
     )
         .prop_map(
             |((name, why, node), (firewall, resources, completed), batch)| Scenario {
+                changed: changed(resources.as_ref(), &batch),
                 name,
                 why,
                 node,
