@@ -16,6 +16,7 @@ use crate::campaign::trial::Panel;
 use crate::diff::class::Class;
 use crate::diff::ledger::Ledger;
 use crate::generate::world::Dials;
+use crate::render::Layout;
 use crate::report::keep::{info, save, understand, versions};
 use crate::report::run::Report;
 use crate::xtables::Backend;
@@ -24,6 +25,9 @@ use crate::xtables::Backend;
 const CASES: u64 = 2_000;
 /// How many packets a case has, unless said.
 pub(super) const PACKETS: usize = 60;
+/// The same in the modern layout, whose scenarios have more than twice as many rules: packets cost little beside
+/// what loading them does.
+const PACKETS_OF_MODERN: usize = 150;
 
 /// Runs the command.
 ///
@@ -89,7 +93,10 @@ fn options(arguments: &Run) -> Options {
                 rulesets,
                 ..Dials::default()
             }),
-        packets: arguments.packets.unwrap_or(PACKETS),
+        packets: arguments.packets.unwrap_or(match arguments.layout {
+            Layout::Seed => PACKETS,
+            Layout::Modern => PACKETS_OF_MODERN,
+        }),
         kernels,
         backends,
         fail_fast: arguments.fail_fast,
