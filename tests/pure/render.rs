@@ -10,8 +10,8 @@ pub mod worlds;
 
 use calidiff::packet::Family;
 use calidiff::render::table::Rendered;
-use calidiff::xtables::save::{self, Style};
-use calidiff::xtables::{Firewall, Ruleset};
+use calidiff::xtables::save::{self, Style, print_rule};
+use calidiff::xtables::{Firewall, Ruleset, TableName};
 
 /// A firewall with nothing but what is rendered.
 fn alone(rendered: Rendered) -> Firewall {
@@ -23,6 +23,14 @@ fn alone(rendered: Rendered) -> Firewall {
 /// A ruleset as iptables-save prints it.
 fn print(ruleset: &Ruleset) -> String {
     save::print(ruleset, Style::default())
+}
+
+/// The lines of a chain, with their hashes.
+fn lines(firewall: &Firewall, family: Family, table: TableName, chain: &str) -> Vec<String> {
+    let found = firewall.ruleset(family).table(table);
+    let found = found.and_then(|table| table.chain(chain));
+    let rules = found.into_iter().flat_map(|chain| &chain.rules);
+    rules.map(|rule| print_rule(chain, rule, family)).collect()
 }
 
 /// Both families' rulesets.

@@ -151,3 +151,62 @@ fn addresses(world: &World, node: &Node) -> Vec<IpAddr> {
     });
     own.map(|(_, net)| net.addr()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calico::Selector;
+    use crate::calico::world::{Applied, PolicyId, PolicyKind, Stage, Tier};
+
+    fn policy(name: &str, staged: bool) -> Policy {
+        Policy {
+            name: name.to_owned(),
+            governs_ingress: true,
+            governs_egress: true,
+            ingress: Vec::new(),
+            egress: Vec::new(),
+            stage: Stage::Normal,
+            id: PolicyId {
+                kind: PolicyKind::GlobalNetworkPolicy,
+                namespace: None,
+                name: name.to_owned(),
+            },
+            staged,
+            selector: Selector::all(),
+        }
+    }
+
+    /// No hook leads to the chains of staged ones, whatever table they are offered to.
+    #[test]
+    fn policies_that_apply_are_each_there_once_but_for_staged_ones() {
+        let policies = [("first", false), ("staged", true), ("nobodys", false)];
+        let host = |applied: &[usize]| HostEndpoint {
+            name: "host".to_owned(),
+            of: HostInterface::All,
+            expected_addresses: Vec::new(),
+            policies: applied
+                .iter()
+                .map(|policy| Applied {
+                    tier: 0,
+                    policy: *policy,
+                })
+                .collect(),
+            profiles: Vec::new(),
+            dscp: None,
+        };
+        let world = World {
+            tiers: vec![Tier {
+                name: "default".to_owned(),
+                default_action: crate::calico::world::DefaultAction::Deny,
+                policies: policies.map(|(name, staged)| policy(name, staged)).into(),
+            }],
+            hosts: vec![host(&[0, 1]), host(&[1, 0])],
+            ..World::default()
+        };
+        let names: Vec<&str> = super::policies(&world)
+            .into_iter()
+            .map(|policy| policy.name.as_str())
+            .collect();
+        assert_eq!(names, ["first"]);
+    }
+}

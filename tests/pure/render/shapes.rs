@@ -7,21 +7,12 @@ use calidiff::calico::world::{HostInterface, Stage, World};
 use calidiff::packet::Family;
 use calidiff::render::Unrendered;
 use calidiff::render::seed::{draft, render};
-use calidiff::xtables::save::print_rule;
-use calidiff::xtables::{Firewall, TableName};
+use calidiff::xtables::TableName;
 
 use super::worlds::{
     self, address, applied, crowded, every_rule, host, interface, net, node, policy, tier,
 };
-use super::{alone, both, in_folder};
-
-/// The lines of a chain, with their hashes.
-fn lines(firewall: &Firewall, family: Family, table: TableName, chain: &str) -> Vec<String> {
-    let found = firewall.ruleset(family).table(table);
-    let found = found.and_then(|table| table.chain(chain));
-    let rules = found.into_iter().flat_map(|chain| &chain.rules);
-    rules.map(|rule| print_rule(chain, rule, family)).collect()
-}
+use super::{alone, both, in_folder, lines};
 
 #[test]
 fn each_shape_of_rule_is_rendered() -> Result<(), Unrendered> {
