@@ -324,7 +324,8 @@ impl<W: Witness> Run<'_, W> {
     pub(super) fn reroute(&mut self, packet: &mut Traveller<'_>) -> bool {
         let ground = self.parts.ground;
         // `strict` in net/ipv6/netfilter.c, `ip6_route_me_harder`: the interface stays, for a group whether
-        // or not there is an address to speak from.
+        // or not there is an address to speak from. `lo`, by which goes what was for the node, is the only
+        // one without a route to all groups (net/ipv6/addrconf.c, `addrconf_add_dev`).
         let near =
             packet.family == Family::V6 && addresses::sort(packet.destination) == Sort::LinkLocal;
         let stays =
@@ -354,6 +355,7 @@ impl<W: Witness> Run<'_, W> {
             Family::V4 => self.departure_from(packet.family, source, packet.destination),
             Family::V6 if stays => packet
                 .leaves_by
+                .filter(|by| *by != InterfaceName::LOOPBACK)
                 .map(|by| Departure::to_many(by, Family::V6, packet.destination)),
             // It is the socket that takes `::` for the node, and asks but once (`rawv6_sendmsg`).
             Family::V6 => {

@@ -177,18 +177,32 @@ fn cut_short_of_connections() -> Result<Vec<Shot>, Box<dyn Error>> {
     Ok(shots)
 }
 
-const ROUTED_AGAIN: &[Rules] = &[Rules::v4(
-    "routed again",
-    "*mangle
+const ROUTED_AGAIN: &[Rules] = &[
+    Rules::v4(
+        "routed again",
+        "*mangle
 -A OUTPUT -j MARK --set-mark 0x5
 COMMIT
 ",
-)
-.v6("*mangle
+    )
+    .v6("*mangle
 -A OUTPUT -j MARK --set-mark 0x5
 COMMIT
 ")
-.on(WITH_A_WAY_OUT)];
+    .on(WITH_A_WAY_OUT),
+    Rules::v4("translated to a group", "")
+        .v6("*nat
+-A OUTPUT -j DNAT --to-destination ff02::1
+COMMIT
+")
+        .on(WITH_A_WAY_OUT),
+    Rules::v4("translated to the link", "")
+        .v6("*nat
+-A OUTPUT -j DNAT --to-destination fe80::9
+COMMIT
+")
+        .on(WITH_A_WAY_OUT),
+];
 
 /// A way to everywhere, groups among it.
 const WITH_A_WAY_OUT: &str = "

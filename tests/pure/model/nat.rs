@@ -28,6 +28,21 @@ fn filter_output_sees_the_interface_from_before_the_translation() {
     );
 }
 
+// net/ipv6/netfilter.c, `ip6_route_me_harder`: to a group goes by the interface that it had, and `lo` has no route
+// to any.
+#[test]
+fn what_is_translated_to_a_group_keeps_its_interface_or_is_lost() {
+    let case = Case::v6("*nat\n-A OUTPUT -j DNAT --to-destination ff02::1\nCOMMIT\n");
+    for (destination, expected) in [
+        ("2001:db8:7::9", "sent eth0 0x0"),
+        ("fd00:65::2", "sent cali1 0x0"),
+        ("2001:db8:7::1", "dropped OUTPUT entry 0x0"),
+    ] {
+        let packet = format!("from=node udp [2001:db8:7::1]:1 > [{destination}]:2");
+        assert_eq!(case.end(&packet), expected, "{destination}");
+    }
+}
+
 #[test]
 fn masquerade_takes_another_interfaces_address_where_its_own_has_none() {
     let case = Case::v4("*nat\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n");
