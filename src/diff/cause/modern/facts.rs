@@ -283,6 +283,26 @@ impl Unmeant<'_> {
         policies.any(|policy| policy.stage == stage)
     }
 
+    /// Whether Felix accepts it in mangle for its connection, so that others' rules behind are not asked, and
+    /// others' rules or a base policy have the last word in filter.
+    pub(in crate::diff::cause) fn is_spared_others_in_mangle(&self) -> bool {
+        let accepted = self.matched_in(TableName::Mangle, |step| {
+            let rule = self.rule_of(step);
+            let mut asked = rule.into_iter().flat_map(|rule| &rule.matches);
+            step.chain == "cali-PREROUTING"
+                && step.did == "ACCEPT"
+                && asked.any(|one| matches!(one, Match::Conntrack(_)))
+        });
+        let ruleset = self.firewall.ruleset(self.packet.family());
+        let mangle = ruleset.table(TableName::Mangle);
+        let chain = mangle.and_then(|table| table.chain(Hook::Prerouting.chain()));
+        let last = chain.and_then(|chain| chain.rules.last());
+        let decided = self.deciding(TableName::Filter);
+        accepted
+            && last.is_some_and(|rule| rule.target != Target::Jump("cali-PREROUTING".to_owned()))
+            && decided.is_some_and(|step| !is_felixs(&step.chain))
+    }
+
     /// Whether Felix says nothing about it at a hook, so that others' rules or the base policy decide.
     pub(in crate::diff::cause) fn is_left_to_others(&self, hook: Hook) -> bool {
         let decided = self.deciding(TableName::Filter);

@@ -405,6 +405,17 @@ pub(super) const CAUSES: &[Cause] = &[
         }),
     },
     Cause {
+        id: "accepted-in-mangle-before-the-others",
+        why: "cali-PREROUTING of mangle accepts whatever belongs to a connection before it looks whether any \
+              endpoint has preDNAT policies, and other programs' rules behind it in that table are not asked: a mark \
+              that they would set is not there when their rules in filter ask for it. Where there is no host endpoint \
+              I9 leaves a packet to the node's other rules, all of them: the intent is right. \
+              iptablesMangleAllowAction, which would spare them, is by its words about what policy accepts.",
+        covers: Covers::Unmeant(|found| {
+            found.opinion.verdict == Verdict::Defer && found.is_spared_others_in_mangle()
+        }),
+    },
+    Cause {
         id: "outgoing-nat-to-a-pool-of-services",
         why: "Pools whose addresses are for services alone are left out of the set that outgoing NAT spares (since \
               3.31). I17 says an address in no pool, and makes no difference between pools: the page is silent \
