@@ -3,6 +3,7 @@
 use miette::miette;
 
 use super::args::Explain;
+use super::scenarios::Read;
 use super::status::{Ending, Status};
 use super::{ground, machine, resources, terminal};
 use crate::arm::plan::Plan;
@@ -30,11 +31,35 @@ pub fn run(options: &Explain) -> Result<Status, Ending> {
         let subject = subject(options)?;
         return explain(options, &subject, None, &packet, &connections);
     };
+    let is_whole = packet.is_none();
     let batch = batch(read.scenario.batch.clone(), packet, connections)?;
-    let mut plan = ground::plan(&options.ground, &read)?;
+    let (mut status, left) = explain_all(options, &read, &batch)?;
+    let behind = read.scenario.behind_change(&left).filter(|_| is_whole);
+    if let Some(scenario) = behind {
+        terminal::print("\n\nthe resources change\n\n\n");
+        let layout = read.layout;
+        let read = Read { scenario, layout };
+        let (behind, _) = explain_all(options, &read, &read.scenario.batch)?;
+        status = if behind == Status::Agreed {
+            status
+        } else {
+            behind
+        };
+    }
+    Ok(status)
+}
+
+/// Explains every packet of a batch at a scenario's rules; gives the connections that they leave, too.
+fn explain_all(
+    options: &Explain,
+    read: &Read,
+    batch: &Batch,
+) -> Result<(Status, Vec<Connection>), Ending> {
+    let mut plan = ground::plan(&options.ground, read)?;
     let subject = ground::planned(&read.scenario, &plan);
     let mut status = Status::Agreed;
-    let known = plan.machine(Backend::Legacy).known(&batch);
+    let mut known = plan.machine(Backend::Legacy).known(batch);
+    let left = known.pop().unwrap_or_default();
     for (place, (packet, known)) in batch.packets.iter().zip(known).enumerate() {
         if place > 0 {
             terminal::print("\n\n");
@@ -45,7 +70,7 @@ pub fn run(options: &Explain) -> Result<Status, Ending> {
             other => status = other,
         }
     }
-    Ok(status)
+    Ok((status, left))
 }
 
 fn no_packet() -> miette::Report {

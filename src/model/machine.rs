@@ -64,17 +64,17 @@ impl Machine {
         answer
     }
 
-    /// The connections that there are when each packet of a batch comes.
+    /// The connections that there are when each packet of a batch comes, and last those that are left in the end.
     pub fn known(&mut self, batch: &Batch) -> Vec<Vec<Connection>> {
         let mut sequence = Sequence::new(&batch.connections);
-        let packets = batch.packets.iter().map(|packet| {
-            let known = sequence.connections().to_vec();
+        let mut known = vec![sequence.connections().to_vec()];
+        for packet in &batch.packets {
             if batch.order == Order::InSequence {
                 self.follow(&mut sequence, packet);
             }
-            known
-        });
-        packets.collect()
+            known.push(sequence.connections().to_vec());
+        }
+        known
     }
 
     /// Judges a packet, and writes down which rules it reached. Where several journeys are possible, the

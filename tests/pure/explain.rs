@@ -7,7 +7,8 @@ fn explain(name: &str, arguments: &[&str]) {
     explain_and_end(name, arguments, 0);
 }
 
-fn explain_and_end(name: &str, arguments: &[&str], status: i32) {
+/// What is said of a packet, where it ends so.
+fn said(arguments: &[&str], status: i32) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_calidiff"))
         .args(["explain", "--layout", "seed"])
         .args(arguments)
@@ -15,12 +16,17 @@ fn explain_and_end(name: &str, arguments: &[&str], status: i32) {
         .expect("calidiff can be started");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(status), "{errors}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn explain_and_end(name: &str, arguments: &[&str], status: i32) {
+    let said = said(arguments, status);
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(concat!(env!("CARGO_MANIFEST_DIR"), "/snapshots/explain"));
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.set_info(&arguments);
-    settings.bind(|| insta::assert_snapshot!(name, String::from_utf8_lossy(&output.stdout)));
+    settings.bind(|| insta::assert_snapshot!(name, said));
 }
 
 #[test]
@@ -120,6 +126,30 @@ fn what_felix_lets_through_against_what_is_meant() {
     let packet = "in=cali-web proto=4 10.65.0.1 > 203.0.113.7";
     let arguments = ["tests/scenarios/nat.yaml", "--packet", packet];
     explain_and_end("reason-against-the-rules", &arguments, 1);
+}
+
+#[test]
+fn a_sequence_through_a_change_of_the_policies() {
+    let said = said(&["tests/scenarios/connection.yaml"], 0);
+    let decides = |line: &&str| line.starts_with("  I") || *line == "the resources change";
+    let decided: Vec<&str> = said.lines().filter(decides).collect();
+    let web = "at the workload `k8s/shop.web/eth0`";
+    assert_eq!(
+        decided,
+        [
+            "  I5.invalid: connection tracking",
+            &format!("  I3.policy-allows: ingress rule 1 of policy `web` in tier `default`, {web}"),
+            "  I5.reply: connection tracking",
+            "  I5.original: connection tracking",
+            "  I5.related: connection tracking",
+            "  I5.invalid: connection tracking",
+            &format!("  I3.tier-default: no ingress rule of tier `default` matches, {web}"),
+            "the resources change",
+            "  I5.original: connection tracking",
+            "  I5.reply: connection tracking",
+            &format!("  I3.policy-denies: ingress rule 1 of policy `web` in tier `default`, {web}"),
+        ]
+    );
 }
 
 #[test]
