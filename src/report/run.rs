@@ -121,6 +121,16 @@ impl Report<'_> {
             grouped(counts.diverged()),
             grouped(counts.unjudged.values().sum()),
         )?;
+        let sequences = counts.sequences;
+        if sequences.rows > 0 {
+            writeln!(
+                out,
+                "           {} of them in {} sequences, of which {} began under other policies",
+                grouped(sequences.packets),
+                grouped(sequences.rows),
+                grouped(sequences.changed),
+            )?;
+        }
         for (why, count) in &counts.unjudged {
             writeln!(out, "           not judged: {why} ({})", grouped(*count))?;
         }
@@ -346,6 +356,11 @@ impl Report<'_> {
             "rulesets": counts.rulesets.len(),
             "rules": counts.rules,
             "packets": counts.packets,
+            "sequences": {
+                "rows": counts.sequences.rows,
+                "changed": counts.sequences.changed,
+                "packets": counts.sequences.packets,
+            },
             "agreed": counts.agreed,
             "diverged": counts.diverged(),
             "parted": counts.parted,

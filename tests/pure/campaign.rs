@@ -72,6 +72,10 @@ fn is_known_and_mixed(layout: Layout, cases: u64, unsaid: &[Clause]) -> Outcome 
     let known = |class: &Class| ledger.has(class);
     let options = options(layout, cases);
     let outcome = run(&options, &known, &Blind)?;
+    // The seed's scenarios are as they were before there were any.
+    let (sequences, modern) = (outcome.counts.sequences, layout == Layout::Modern);
+    assert_eq!(sequences.rows > 2 * cases, modern, "{sequences:?}");
+    assert_eq!(sequences.changed > cases / 8, modern, "{sequences:?}");
     let versions = [];
     let report = Report {
         options: &options,

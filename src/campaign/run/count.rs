@@ -12,7 +12,7 @@ use crate::diff::judgement::Outcome;
 use crate::diff::shape::Shape;
 use crate::generate::world::Feature;
 use crate::intent::{Clause, Verdict};
-use crate::packet::Family;
+use crate::packet::{Batch, Family, Order};
 use crate::xtables::Backend;
 
 /// Where in a campaign a packet is.
@@ -53,6 +53,33 @@ pub struct Use {
     pub hits: u64,
 }
 
+/// Packets that came one behind the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sequences {
+    /// How many rows of them there were.
+    pub rows: u64,
+    /// How many of the rows go on from connections that began under other policies.
+    pub changed: u64,
+    /// How many packets.
+    pub packets: u64,
+}
+
+impl Sequences {
+    fn count(&mut self, salvo: &Batch) {
+        if salvo.order == Order::InSequence {
+            self.rows += 1;
+            self.changed += u64::from(!salvo.connections.is_empty());
+            self.packets += salvo.packets.len() as u64;
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.changed += other.changed;
+        self.packets += other.packets;
+    }
+}
+
 /// Everything that is counted.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
@@ -64,6 +91,8 @@ pub struct Counts {
     pub rules: u64,
     /// Packets, each before all judges.
     pub packets: u64,
+    /// Those of them that came one behind the other.
+    pub sequences: Sequences,
     /// Packets on which all agree.
     pub agreed: u64,
     /// Packets that somebody could not judge, by reason.
@@ -107,6 +136,7 @@ impl Counts {
             entry.1 = entry.1.min(case.number);
         }
         for salvo in 0..case.salvos.len() {
+            self.sequences.count(&case.salvos[salvo]);
             for packet in 0..case.salvos[salvo].packets.len() {
                 self.count_packet(
                     case,
@@ -197,6 +227,7 @@ impl Counts {
         self.rules += other.rules;
         self.packets += other.packets;
         self.agreed += other.agreed;
+        self.sequences.add(other.sequences);
         self.parted += other.parted;
         add_all(&mut self.unjudged, other.unjudged);
         add_all(&mut self.verdicts, other.verdicts);
