@@ -38,6 +38,16 @@ impl Connections {
         Self { by_tuple }
     }
 
+    /// Whether answers to this key would belong to another connection, where nothing can give way: of protocols
+    /// without ports a connection like that is not entered, and its packet comes to nothing
+    /// (`__nf_conntrack_confirm`).
+    pub(super) fn has_answers_to(&self, key: &Tuple) -> bool {
+        let gives_way =
+            key.protocol.has_ports() || matches!(key.protocol, Protocol::ICMP | Protocol::ICMP6);
+        let answers = key.inverse().filter(|_| !gives_way);
+        answers.is_some_and(|answers| self.by_tuple.contains_key(&answers))
+    }
+
     fn find(&self, tuple: &Tuple) -> Option<(&Connection, Direction)> {
         let (connection, direction) = self.by_tuple.get(tuple)?;
         Some((connection, *direction))

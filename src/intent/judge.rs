@@ -10,7 +10,7 @@ use super::evaluation::Rulebook;
 use super::hearing::{Case, Hearing};
 use super::host::{Early, Failsafe, Host, no_endpoint};
 use super::matching::Seen;
-use super::opinion::{By, Decision, Exit, Heading, Opinion, Said, Verdict};
+use super::opinion::{By, Decision, Exit, Heading, Opinion, Said, Source, Verdict};
 use super::owner::{Owner, Owners};
 use super::translation::{Others, Translations, source_of_connection};
 use super::workload::{ToNode, Workload, Wraps, needs_no_address};
@@ -18,7 +18,7 @@ use crate::calico::World;
 use crate::calico::configuration::modern::{AllowAction, ServiceLoops};
 use crate::node::Node;
 use crate::node::routing::{NoWay, Routing, Way};
-use crate::packet::{Defect, Family, Fragment, InterfaceName, Origin, Packet, Transport};
+use crate::packet::{Defect, Family, Fragment, InterfaceName, Origin, Packet, Transport, Tuple};
 
 /// The oracle for one world on one node.
 ///
@@ -183,7 +183,11 @@ impl<'a> Judge<'a> {
     fn to_node(&self, from: Owner, case: &Case<'_>, mut hearing: Hearing) -> Opinion {
         let exit = Exit {
             way: Way::Local,
-            source: source_of_connection(case.packet, &case.state, &Others::NONE),
+            source: Source::Exactly(source_of_connection(
+                case.packet,
+                &case.state,
+                &Others::NONE,
+            )),
             destination: case.destination.address,
         };
         let said = match (
@@ -219,8 +223,9 @@ impl<'a> Judge<'a> {
         known: (&Connections, &Others),
         mut hearing: Hearing,
     ) -> Opinion {
-        let (_, others) = known;
-        let leaving = match self.own_way(packet, packet.destination, others) {
+        let (connections, others) = known;
+        let leaving = match self.routing.sent(packet.source, packet.destination) {
+            Way::Nowhere(NoWay::Source) => self.owners.of(leaves_by(Way::Local)),
             Way::Nowhere(why) => return hearing.unrouted(why),
             way => self.owners.of(leaves_by(way)),
         };
@@ -234,7 +239,12 @@ impl<'a> Judge<'a> {
             State::New => others,
             _ => &Others::NONE,
         };
-        let way = self.own_way(packet, case.destination.address, others);
+        let way = self.own_way(
+            packet,
+            case.destination.address,
+            &case.state,
+            (connections, others),
+        );
         if let Some(why) = no_way_on(way, packet) {
             return hearing.unrouted(why);
         }
@@ -251,7 +261,7 @@ impl<'a> Judge<'a> {
         };
         let exit = Exit {
             way,
-            source: source_of_connection(packet, &case.state, case.others),
+            source: Source::Exactly(source_of_connection(packet, &case.state, case.others)),
             destination: case.destination.address,
         };
         let comes_back = way == Way::Local && matches!(to, Owner::Host(..));
@@ -261,12 +271,27 @@ impl<'a> Judge<'a> {
         self.comes_back(to, case, (said, exit), hearing)
     }
 
-    /// Where a packet of the node's own goes. What it sends to itself is refused by its source as it comes back
-    /// alone, and by then others may have given it another.
-    fn own_way(&self, packet: &Packet, destination: IpAddr, others: &Others) -> Way {
-        match (self.routing.sent(packet.source, destination), others.source) {
-            (Way::Nowhere(NoWay::Source), Some(source)) => self.routing.sent(source, destination),
-            (way, _) => way,
+    /// Where a packet of the node's own goes. What it sends to itself is refused by its source only as it comes
+    /// back, and by then it may have been given another.
+    fn own_way(
+        &self,
+        packet: &Packet,
+        destination: IpAddr,
+        state: &State,
+        (known, others): (&Connections, &Others),
+    ) -> Way {
+        let source = source_of_connection(packet, state, others);
+        let way = self.routing.sent(source, destination);
+        let key = Tuple {
+            source,
+            destination,
+            ..packet.tuple()
+        };
+        // It is entered before it comes back.
+        let is_entered = way == Way::Local && *state == State::New;
+        match is_entered && known.has_answers_to(&key) {
+            true => Way::Nowhere(NoWay::Answers),
+            false => way,
         }
     }
 
@@ -473,12 +498,12 @@ impl<'a> Judge<'a> {
         };
         let way = match packet.origin {
             Origin::Arrives(by) => self.routing.arriving(by, packet, destination),
-            Origin::Node => self.own_way(packet, destination, others),
+            Origin::Node => self.own_way(packet, destination, &state, (connections, others)),
         };
         let comes_out = !matches!(way, Way::Nowhere(_));
         comes_out.then_some(Exit {
             way,
-            source: source_of_connection(packet, &state, others),
+            source: Source::Exactly(source_of_connection(packet, &state, others)),
             destination,
         })
     }

@@ -198,7 +198,7 @@ impl Translations {
         clauses: &mut Clauses,
     ) -> Source {
         if !matches!(state, State::New) {
-            return source_of_connection(packet, state, others);
+            return Source::Exactly(source_of_connection(packet, state, others));
         }
         if let Some(floating) = destination.floating
             && from == Some(floating.workload)
@@ -215,13 +215,13 @@ impl Translations {
             let given = self.given.filter(|given| Family::of(*given) == family);
             return given.map_or(Source::OfNode, Source::Exactly);
         }
-        source_of_connection(packet, state, others)
+        Source::Exactly(source_of_connection(packet, state, others))
     }
 }
 
 /// The source address with which a packet comes out that is not forwarded, or begins nothing.
 /// Others may give it one where it begins a connection.
-pub(super) fn source_of_connection(packet: &Packet, state: &State, others: &Others) -> Source {
+pub(super) fn source_of_connection(packet: &Packet, state: &State, others: &Others) -> IpAddr {
     let kept = match state {
         State::Unanswered(connection) => kept_source(connection, Direction::Original),
         State::Established(connection, direction) | State::Related(connection, direction) => {
@@ -230,7 +230,7 @@ pub(super) fn source_of_connection(packet: &Packet, state: &State, others: &Othe
         State::New => others.source,
         State::Invalid | State::Untracked => None,
     };
-    Source::Exactly(kept.unwrap_or(packet.source))
+    kept.unwrap_or(packet.source)
 }
 
 fn kept(connection: &Connection, direction: Direction, packet: &Packet) -> Destination {

@@ -60,6 +60,18 @@ impl Connections {
     }
 }
 
+/// Whether a connection that would be entered has a key that is another's, and no port that could give way: then its
+/// packet is dropped where connections are entered, behind everything that looks (`__nf_conntrack_confirm`).
+pub(super) fn is_in_the_way(connections: &Connections, tracking: &Tracking) -> bool {
+    let new = tracking.link().filter(|link| {
+        let entry = &link.entry;
+        link.kind == Kind::New && link.direction == Direction::Original && !entry.confirmed
+    });
+    new.is_some_and(|link| {
+        connections.has(&link.entry.original) || connections.has(&link.entry.reply)
+    })
+}
+
 /// A connection as one packet sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {

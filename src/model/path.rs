@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use super::addresses::{self, Sort};
 use super::answer;
 use super::bits;
-use super::conntrack::{Kind, Tracking};
+use super::conntrack::{self, Kind, Tracking};
 use super::input::{self, Input, MTU};
 use super::routing::Target;
 use super::run::{Log, Passage, Run};
@@ -292,6 +292,9 @@ impl<W: Witness> Run<'_, W> {
     /// The second half of the way from the node to itself. The packet keeps its mark, its connection
     /// (which leaving has entered in the table) and its route.
     fn come_back(&mut self, packet: &mut Traveller<'_>, log: &mut Log) -> Result<Fate, Unjudged> {
+        if conntrack::is_in_the_way(self.parts.connections, &packet.tracking) {
+            return Ok(self.lost(packet.family, log));
+        }
         if let Tracking::Linked(link) = &mut packet.tracking {
             link.entry.confirmed |= link.kind == Kind::New && link.direction == Direction::Original;
         }

@@ -4,10 +4,10 @@
 //! (net/netfilter/nf_conntrack_core.c, `nf_conntrack_in`); the connection that it begins is entered where it
 //! leaves POSTROUTING or INPUT (`nf_confirm`), and so only if no table takes it away before.
 
-use super::conntrack::{Connections, Kind, Link, Segment, Tracking, segment};
+use super::conntrack::{Connections, Kind, Link, Segment, Tracking, is_in_the_way, segment};
 use crate::journey::{Answer, Fate, Unjudged};
 use crate::mark::Mark;
-use crate::packet::{Connection, Direction, Packet, Progress, Protocol, Transport, Tuple};
+use crate::packet::{Connection, Direction, Packet, Progress, Protocol, Transport};
 
 /// The connections that exist while packets come one behind the other.
 #[derive(Clone, Debug, Default)]
@@ -63,7 +63,7 @@ impl Sequence {
 
     /// Takes in what a packet leaves.
     pub(super) fn leave(&mut self, packet: &Packet, answer: &Answer, tracking: &Tracking) {
-        match trace(&self.connections, packet, answer, tracking) {
+        match trace((&self.connections, &self.table), packet, answer, tracking) {
             Ok(None) => {}
             Ok(Some(connection)) => {
                 let original = connection.original;
@@ -81,7 +81,7 @@ impl Sequence {
 
 /// The connection that a packet leaves behind, new or changed; an error says what nobody can tell of it.
 fn trace(
-    connections: &[Connection],
+    (connections, table): (&[Connection], &Connections),
     packet: &Packet,
     answer: &Answer,
     tracking: &Tracking,
@@ -111,13 +111,7 @@ fn trace(
     if !only.open.is_empty() {
         return Err("by which port its connection goes");
     }
-    // A key of it is another's, and it has no port that could give way: it is dropped where it would be
-    // entered (`__nf_conntrack_confirm`), behind everything that looks.
-    let is_taken = |key: &Tuple| {
-        let mut known = connections.iter();
-        known.any(|one| [one.original, one.reply].contains(key))
-    };
-    if is_taken(&link.entry.original) || is_taken(&link.entry.reply) {
+    if is_in_the_way(table, tracking) {
         return Ok(None);
     }
     begin(packet, link).map(Some)

@@ -48,6 +48,9 @@ pub enum NoWay {
     /// It has no hops left.
     #[error("it has no hops left")]
     Hops,
+    /// What would answer it belongs to another connection.
+    #[error("its answers would be another connection's")]
+    Answers,
 }
 
 /// A node's routing, ready to be asked.
@@ -367,9 +370,6 @@ impl Table {
         if self.is_own(address) || is_shared || to.is_unspecified() {
             return Way::Local;
         }
-        if to.is_unicast_link_local() {
-            return Way::Nowhere(NoWay::Destination);
-        }
         if to.is_multicast() {
             return self.group.map_or(Way::Nowhere(NoWay::Route), Way::Out);
         }
@@ -578,5 +578,8 @@ routes:
         assert_eq!(sent("11.0.0.1"), Way::Nowhere(NoWay::Route));
         assert_eq!(sent("fd00::1"), Way::Local);
         assert_eq!(sent("fd00::2"), out("eth0"));
+        // No interface has a link-local address: nothing leads there, unless a default route does.
+        assert_eq!(sent("fe80::1"), Way::Nowhere(NoWay::Route));
+        assert_eq!(sent("2001:db8::1"), out("eth0"));
     }
 }

@@ -312,6 +312,20 @@ fn taken() -> Outcome {
         let (ends, known) = pair.fire(&sequence(&lines)?)?;
         assert_eq!(marks(&ends), [0x1, 0x1, 0x21, 0x21]);
         assert_eq!(known.connections().len(), 1);
+        // Over lo that shows: there connections are entered before the second half of the way.
+        let rule =
+            "-A POSTROUTING -s 10.0.0.1/32 -d 127.0.0.5/32 -o lo -j SNAT --to-source 127.0.0.9\n";
+        let rules = V4.replace("COMMIT\n*filter", &format!("{rule}COMMIT\n*filter"));
+        pair.reload(&firewall(&rules, V6)?)?;
+        let lines = [
+            "from=node proto=253 10.0.0.1 > 127.0.0.5",
+            "from=node proto=253 127.0.0.5 > 10.0.0.1",
+            "from=node proto=253 127.0.0.5 > 127.0.0.9",
+        ];
+        let (ends, known) = pair.fire(&sequence(&lines)?)?;
+        let arrived: Vec<bool> = ends.iter().map(|(fate, _)| *fate == Fate::Local).collect();
+        assert_eq!(arrived, [true, false, true]);
+        assert_eq!(known.connections().len(), 1);
         Ok(())
     })
 }

@@ -130,6 +130,39 @@ fn what_routing_ends_calico_has_no_opinion_on() {
     assert_eq!(stand.says(FAR_TO_NODE), "defer I9.no-endpoint");
 }
 
+/// Routing asks no socket for its source: `lo` does, when it brings the packet back with whichever it then has.
+#[test]
+fn a_source_that_a_connection_gives_is_the_one_that_comes_back() {
+    let mut stand = Stand::new();
+    let packet = "from=node tcp [ff02::5a]:12 > [::1]:80";
+    assert_eq!(stand.says(packet), "defer unrouted");
+    stand.connection("tcp [ff02::5a]:12 > [::1]:80 answers=(tcp [::1]:80 > [::1]:12) replied");
+    let again = format!("{packet} flags=ACK");
+    assert_ne!(stand.says(&again), "defer unrouted");
+    let exit = stand.opinion(&again).exit.expect("it comes back");
+    assert_eq!(exit.way, calidiff::node::routing::Way::Local);
+}
+
+#[test]
+fn whose_answers_are_anothers_comes_to_nothing_where_no_port_gives_way() {
+    let mut stand = Stand::new();
+    let packet = |protocol: &str| format!("from=node {protocol} 127.0.0.5 > 192.168.1.1");
+    assert_ne!(stand.says(&packet("proto=253")), "defer unrouted");
+    stand.connection(
+        "proto=253 192.168.1.1 > 127.0.0.5 answers=(proto=253 127.0.0.5 > 127.0.0.9) replied",
+    );
+    assert_eq!(
+        stand.words(&packet("proto=253")),
+        ["unrouted: its answers would be another connection's"]
+    );
+    assert_ne!(stand.says(&packet("proto=252")), "defer unrouted");
+    let with_ports = "from=node udp 127.0.0.5:1 > 192.168.1.1:2";
+    stand.connection(
+        "udp 192.168.1.1:2 > 127.0.0.5:1 answers=(udp 127.0.0.5:1 > 127.0.0.9:2) replied",
+    );
+    assert_ne!(stand.says(with_ports), "defer unrouted");
+}
+
 #[test]
 fn what_is_not_tracked_is_not_put_together() {
     let stand = Stand::new();
