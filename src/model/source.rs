@@ -6,12 +6,14 @@ use super::routing::{Address, Ground, Link};
 use crate::packet::{Family, InterfaceName};
 
 /// What `ipv6_addr_scope` keeps of a scope (include/net/ipv6.h, `IPV6_ADDR_SCOPE_MASK`): of those that
-/// reach further than a site, nothing.
+/// reach further than a site, nothing. That an address is compatible with IPv4's (`IPV6_ADDR_COMPATv4`) is
+/// a bit of the same mask, and counts as a scope of its own.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Near {
     Node,
     Link,
     Site,
+    Compatible,
 }
 
 impl Near {
@@ -21,6 +23,9 @@ impl Near {
             1 => Some(Self::Node),
             LINK_SCOPE => Some(Self::Link),
             5 => Some(Self::Site),
+            _ if addresses::sort(address) == Sort::Global && address >> 32 == 0 => {
+                Some(Self::Compatible)
+            }
             _ => None,
         }
     }

@@ -296,9 +296,11 @@ interfaces:
 - {name: eth0, addresses: ['fec0::7/64', 'fe80::1/64', '2001:db8:7::1/64', 'fe80::2/64']}
 - {name: eth1, addresses: ['fe80::3/64']}
 - {name: eth2, addresses: ['fd00:2::1/64']}
+- {name: eth3, addresses: ['::a00:1/120', 'fd00:3::1/64']}
 routes:
 - {destination: 'fd00:99::/32', to: !unicast {interface: eth1}}
 - {destination: 'fd00:98::/32', to: !unicast {interface: eth2}}
+- {destination: 'fd00:97::/32', to: !unicast {interface: eth3}}
 ";
 
 /// Packets to addresses of every scope, from each interface and from the node.
@@ -307,11 +309,15 @@ fn of_each_scope() -> Result<Vec<Shot>, Box<dyn Error>> {
         ("in=eth0", "2001:db8:7::9"),
         ("in=eth1", "fd00:99::9"),
         ("in=eth2", "fd00:98::9"),
+        ("in=eth3", "fd00:97::9"),
         ("from=node", "2001:db8:7::1"),
     ];
     let tos = [
         "::",
         "::1",
+        "::2",
+        "::a00:9",
+        "::ffff:a00:9",
         "2001:db8:7::9",
         "fd00:99::1",
         "fd00:98::1",

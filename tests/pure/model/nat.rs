@@ -43,6 +43,16 @@ fn what_is_translated_to_a_group_keeps_its_interface_or_is_lost() {
     }
 }
 
+// net/netfilter/nf_nat_redirect.c, `nf_nat_redirect_ipv6_usable`: what is compatible with IPv4 asks for an address
+// of the kind, of which the interface has none.
+#[test]
+fn redirect_of_an_address_compatible_with_ipv4_wants_one_like_it() {
+    let case = Case::v6("*nat\n-A PREROUTING -p udp -j REDIRECT --to-ports 53\nCOMMIT\n");
+    let end = |to: &str| case.end(&format!("in=eth0 udp [fd00:99::9]:1 > [{to}]:80"));
+    assert_eq!(end("::2"), "dropped PREROUTING entry 0x0");
+    assert_eq!(end("2001:db8:9::2"), "local 0x0");
+}
+
 #[test]
 fn masquerade_takes_another_interfaces_address_where_its_own_has_none() {
     let case = Case::v4("*nat\n-A POSTROUTING -j MASQUERADE\nCOMMIT\n");
