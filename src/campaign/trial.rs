@@ -1,13 +1,14 @@
 //! One plan before all judges: intent and both readings of the rules first, which need no kernel, then the
 //! kernels.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::arm::plan::{Bench, Plan, refusal};
 use crate::arm::{Arm, Failure, Judge};
 use crate::diff::class::{Class, Evidence};
 use crate::diff::judgement::{Division, Outcome, Reading, Said};
-use crate::intent::{self, Opinion, Verdict};
+use crate::intent::{self, Clause, Opinion, Verdict};
 use crate::journey::{Answer, Step, Unjudged};
 use crate::model::{Connections, Sequence};
 use crate::node::Node;
@@ -17,6 +18,18 @@ use crate::xtables::Backend;
 
 use super::MakeArm;
 use super::finding::Divergence;
+
+/// A packet as it is to the rest of the node where the intent defers: what a `doNotTrack` policy allows is
+/// untracked (I12), and so nobody behind it translates it or knows its connection.
+fn as_left<'a>(packet: &'a Packet, opinion: &Opinion) -> Cow<'a, Packet> {
+    match opinion.clauses.has(Clause::I12Allows) {
+        true => Cow::Owned(Packet {
+            untracked: true,
+            ..packet.clone()
+        }),
+        false => Cow::Borrowed(packet),
+    }
+}
 
 /// What intent and model say of a batch.
 #[derive(Clone, Debug, Default)]
@@ -61,7 +74,7 @@ impl Expected {
                 let packets = batch.packets.iter().zip(&expected.opinions);
                 let answers = packets.map(|(packet, opinion)| {
                     let asked = opinion.verdict == Verdict::Defer;
-                    asked.then(|| without.judge(&connections, packet))
+                    asked.then(|| without.judge(&connections, &as_left(packet, opinion)))
                 });
                 expected.without[place] = answers.collect();
             }
@@ -90,10 +103,12 @@ impl Expected {
                 let place = backend.place();
                 let mut after = sequence.clone();
                 if let Some(calico) = &mut bench.calico {
-                    let asked = expected.opinions.last();
-                    let asked = asked.is_some_and(|opinion| opinion.verdict == Verdict::Defer);
+                    let opinion = expected.opinions.last();
+                    let asked = opinion.filter(|opinion| opinion.verdict == Verdict::Defer);
                     let without = &mut calico.without[place];
-                    let answer = asked.then(|| without.judge(sequence.table(), packet));
+                    let answer = asked.map(|opinion| {
+                        without.judge(sequence.table(), &as_left(packet, opinion))
+                    });
                     expected.without[place].push(answer);
                 }
                 let answer = bench.machines[place].follow(&mut after, packet);

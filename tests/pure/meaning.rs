@@ -24,7 +24,7 @@ use calidiff::generate::random::Stream;
 use calidiff::packet::Batch;
 use calidiff::render::Layout;
 use calidiff::report::keep::{info, save, understand};
-use calidiff::scenario::Scenario;
+use calidiff::scenario::{Scenario, text};
 use calidiff::xtables::{Backend, Firewall};
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -121,5 +121,47 @@ fn the_seeds_nodes_do_what_their_policies_mean_but_for_what_is_known() -> Outcom
     for id in FOUND {
         assert!(known.contains_key(id), "{id} is no longer found");
     }
+    Ok(())
+}
+
+/// What a `doNotTrack` policy allows is untracked for whoever comes behind Calico: nobody translates it, though its
+/// connection is there, and so nobody sends it another way.
+#[test]
+fn what_do_not_track_leaves_to_the_rest_is_untracked_there() -> Outcome {
+    let scenario = text::read(
+        "untracked.yaml",
+        "
+name: untracked
+node:
+  name: node
+  interfaces:
+  - {name: eth0}
+  routes:
+  - {destination: 0.0.0.0/0, to: {unicast: {interface: eth0}}}
+resources:
+- apiVersion: projectcalico.org/v3
+  kind: FelixConfiguration
+  metadata: {name: default}
+  spec: {iptablesFilterAllowAction: Return}
+- apiVersion: projectcalico.org/v3
+  kind: GlobalNetworkPolicy
+  metadata: {name: policy-1}
+  spec: {selector: all(), applyOnForward: true, doNotTrack: true, egress: [{action: Allow}]}
+- apiVersion: projectcalico.org/v3
+  kind: HostEndpoint
+  metadata: {name: host-9}
+  spec: {node: node, interfaceName: eth0}
+connections:
+- tcp 127.0.0.2:5474 > 203.0.113.201:8080 answers=(tcp 10.65.0.65:8080 > 127.0.0.2:5474) replied
+packets:
+- from=node tcp 127.0.0.2:5474 > 203.0.113.201:8080
+",
+        &|name| Err(std::io::Error::other(name.to_owned())),
+    )?;
+    let mut panel = Panel::new(&Backend::BOTH, &[], &arm::make)?;
+    let mut plan = Plan::new(Layout::Modern, &scenario)?;
+    let trial = panel.judge(&mut plan, &scenario.batch)?;
+    let outcome = trial.outcome(&scenario.node, 0);
+    assert!(matches!(outcome, Judged::Agree), "{outcome:?}");
     Ok(())
 }

@@ -388,7 +388,7 @@ pub(super) const CAUSES: &[Cause] = &[
         covers: Covers::Unmeant(|found| {
             found.opinion.clauses.has(Clause::I12Allows)
                 && found.visits(TableName::Filter, "cali-to-hep-forward")
-                && (found.is_lost() || found.told().filter_allow == AllowAction::Return)
+                && found.is_lost()
         }),
     },
     Cause {
