@@ -8,8 +8,9 @@ use smallvec::SmallVec;
 
 use super::party::{Party, pick_of};
 use super::{Traffic, of_protocol};
+use crate::calico::resources::Api;
 use crate::calico::rule::{IcmpMessage, PortNumbers, Ports as RulePorts};
-use crate::calico::world::HostInterface;
+use crate::calico::world::{HostInterface, ServiceEndpoint};
 use crate::calico::{Rule, Side, World};
 use crate::generate::bits::Bits;
 use crate::generate::draft::Draft;
@@ -97,6 +98,11 @@ impl<'a> Aim<'a> {
             false => &self.rule.destination,
         }
     }
+
+    /// Whether it is asked about what leaves by a host endpoint.
+    fn is_of_who_leaves(self) -> bool {
+        !self.ingress && matches!(self.at, At::Interface(_))
+    }
 }
 
 /// Every rule of every policy and profile that an endpoint of the node has, and of each every place where
@@ -178,7 +184,11 @@ impl Traffic<'_> {
             // What is tracked would be INVALID, and that is dropped before any policy is asked.
             return self.finish_as(bits, packet, Standing::Untracked);
         }
-        self.finish(bits, packet)
+        let draft = self.finish(bits, packet)?;
+        match self.api == Api::V3 && aim.is_of_who_leaves() && bits.chance(1, 3) {
+            true => Some(self.as_translated(bits, draft)),
+            false => Some(draft),
+        }
     }
 
     fn family_of(&self, bits: &mut impl Bits, rule: &Rule) -> Family {
@@ -193,7 +203,9 @@ impl Traffic<'_> {
                 Protocol::ICMP6 => Some(Family::V6),
                 _ => None,
             });
-        let said = rule.family.or(by_nets).or(by_protocol);
+        let by_service = self.behind(&rule.destination).next();
+        let by_service = by_service.map(|one| Family::of(one.address));
+        let said = rule.family.or(by_nets).or(by_protocol).or(by_service);
         said.or_else(|| bits.pick(&self.families).copied())
             .unwrap_or(Family::V4)
     }
@@ -281,6 +293,12 @@ impl Traffic<'_> {
         if let Some(member) = pick_of(bits, family, members) {
             return Some(member);
         }
+        let behind = self.behind(side).map(|one| one.address);
+        if side.service.is_some()
+            && let Some(address) = pick_of(bits, family, behind)
+        {
+            return Some(address);
+        }
         // Of one there is nothing to choose.
         let net = match side.nets.as_slice() {
             [] => None,
@@ -294,6 +312,13 @@ impl Traffic<'_> {
                 self.address_of(bits, party, family)
             }
         }
+    }
+
+    /// Those behind the service that one end of a rule names.
+    fn behind(&self, side: &Side) -> impl Iterator<Item = &ServiceEndpoint> {
+        let service = side.service.as_ref();
+        let behind = service.and_then(|one| self.world.services.get(one));
+        behind.into_iter().flatten()
     }
 
     /// The addresses of those who call a port of theirs as one end of a rule names one.
@@ -311,7 +336,7 @@ impl Traffic<'_> {
     }
 
     /// An address in a prefix: an end, the middle, or one that is known.
-    fn inside(&self, bits: &mut impl Bits, net: IpNet) -> IpAddr {
+    pub(super) fn inside(&self, bits: &mut impl Bits, net: IpNet) -> IpAddr {
         let family = Family::of(net.addr());
         let (first, last) = (number(net.network()), number(net.broadcast()));
         match bits.below(4) {
@@ -346,9 +371,16 @@ impl Traffic<'_> {
             source: self.port_for(bits, &rule.source, source),
             destination: self.port_for(bits, &rule.destination, destination),
         };
-        let protocol = match rule.protocol {
-            Some(protocol) => protocol.protocol(),
-            None => {
+        let mut behind = self.behind(&rule.destination);
+        let served = behind.find(|one| one.address == destination);
+        let ports = Ports {
+            destination: served.map_or(ports.destination, |one| one.port),
+            ..ports
+        };
+        let protocol = match (rule.protocol, served) {
+            (Some(protocol), _) => protocol.protocol(),
+            (None, Some(served)) => served.protocol,
+            (None, None) => {
                 let excluded = rule.not_protocol.map(|protocol| protocol.protocol());
                 let usual = [Protocol::TCP, Protocol::UDP, Protocol::TCP, Protocol::GRE];
                 let mut open = usual.into_iter().cycle().skip(bits.below(usual.len()));

@@ -6,11 +6,14 @@ use super::party::{Party, pick_of};
 use super::{Traffic, of_protocol};
 use crate::generate::bits::Bits;
 use crate::generate::draft::Draft;
-use crate::generate::ground::around;
+use crate::generate::ground::{Way, around};
 use crate::generate::question::{Question, conditions};
-use crate::generate::standing::Standing;
-use crate::packet::{Family, Origin, Packet, Ports, Protocol, Transport};
+use crate::generate::standing::{Shot, Standing};
+use crate::packet::{Connection, Family, Origin, Packet, Ports, Progress, Protocol, Transport};
 use crate::xtables::{TableName, Target};
+
+/// How often an address is looked for.
+const TRIES: usize = 8;
 
 impl Traffic<'_> {
     pub(super) fn special_of_v3(&self, bits: &mut impl Bits, family: Family) -> Option<Draft> {
@@ -33,6 +36,11 @@ impl Traffic<'_> {
             false => told.failsafe_outbound(),
         };
         let open = *bits.pick(&open)?;
+        // Who is of another family is not told from anybody by a prefix.
+        let by_net = open.net.map(|net| Family::of(net.addr()));
+        let family = by_net
+            .filter(|one| self.families.contains(one))
+            .unwrap_or(family);
         let port = open.port.wrapping_add(bits.one([0, 0, 0, 1, u16::MAX]));
         let elsewhere = self.party(bits)?;
         let (from, to) = match inbound {
@@ -43,7 +51,7 @@ impl Traffic<'_> {
         let mut destination = self.address_of(bits, to, family)?;
         let net = open.net.filter(|net| Family::of(net.addr()) == family);
         if let Some(net) = net
-            && bits.chance(1, 2)
+            && bits.chance(3, 4)
         {
             let near = around(net.network(), net.broadcast());
             let far = if inbound {
@@ -51,7 +59,10 @@ impl Traffic<'_> {
             } else {
                 &mut destination
             };
-            *far = *bits.pick(&near)?;
+            *far = match bits.chance(1, 2) {
+                true => self.inside(bits, net),
+                false => *bits.pick(&near)?,
+            };
         }
         let other = self.port(bits, family);
         let answers = bits.chance(1, 3);
@@ -67,10 +78,60 @@ impl Traffic<'_> {
             true => bits.one([Standing::New, Standing::Untracked, Standing::Reply]),
             false => bits.one([Standing::New, Standing::New, Standing::Untracked]),
         };
-        self.finish_as(bits, packet, standing)
+        let draft = self.finish_as(bits, packet, standing)?;
+        match !inbound && bits.chance(1, 2) {
+            true => Some(self.as_translated(bits, draft)),
+            false => Some(draft),
+        }
     }
 
-    /// VXLAN, `WireGuard`, and their neighbours: of other nodes, of strangers, of workloads, of the node.
+    /// A packet that would begin a connection, as the first of one whose destination somebody has translated
+    /// to where it goes: connection tracking alone remembers that, and no rule of nat is asked. What leaves by a
+    /// host endpoint's interface so is asked about in mangle, by its real destination.
+    pub(super) fn as_translated(&self, bits: &mut impl Bits, draft: Draft) -> Draft {
+        let plain = draft.shot.packet.fragment.is_none() && draft.shot.packet.defect.is_none();
+        if draft.standing != Standing::New || !plain {
+            return draft;
+        }
+        let packet = &draft.shot.packet;
+        let seen = self.another_address(bits, packet.family(), packet.destination);
+        let (Some(seen), Some(reply)) = (seen, packet.tuple().inverse()) else {
+            return draft;
+        };
+        let packet = Packet {
+            destination: seen,
+            ..packet.clone()
+        };
+        let connection = Connection {
+            original: packet.tuple(),
+            reply,
+            progress: Progress::Unreplied,
+        };
+        Draft {
+            base: packet.clone(),
+            standing: Standing::Unreplied,
+            shot: Shot {
+                packet,
+                connections: vec![connection],
+            },
+        }
+    }
+
+    /// Somebody's address to which there is a way, and not this one.
+    fn another_address(
+        &self,
+        bits: &mut impl Bits,
+        family: Family,
+        taken: IpAddr,
+    ) -> Option<IpAddr> {
+        let mut tries = (0..TRIES).filter_map(|_| self.stranger(bits, family));
+        tries.find(|one| {
+            let somebodys = !one.is_multicast() && !one.is_loopback() && !one.is_unspecified();
+            somebodys && *one != taken && self.ground.way(*one) != Way::Nowhere
+        })
+    }
+
+    /// VXLAN, `WireGuard`, IP in IP, and their neighbours: of other nodes, of strangers, of workloads, of the node.
     fn tunnelled(&self, bits: &mut impl Bits, family: Family) -> Option<Draft> {
         let told = &self.world.configuration.modern;
         let wireguard = match family {
@@ -107,7 +168,8 @@ impl Traffic<'_> {
             source: self.port(bits, family),
             destination: port,
         };
-        let protocol = bits.one([Protocol::UDP, Protocol::UDP, Protocol::UDP, Protocol::TCP]);
+        let udp = Protocol::UDP;
+        let protocol = bits.one([udp, udp, udp, Protocol::TCP, Protocol::IPIP]);
         let transport = of_protocol(bits, family, protocol, ports);
         self.finish(bits, Packet::new(origin, source, destination, transport))
     }

@@ -21,6 +21,20 @@ const VXLAN_V6: Ipv6Addr = Ipv6Addr::new(0xfd65, 0, 0, 0, 0, 0, 0, 0x66);
 const WIREGUARD_V4: Ipv4Addr = Ipv4Addr::new(10, 65, 0, 67);
 const WIREGUARD_V6: Ipv6Addr = Ipv6Addr::new(0xfd65, 0, 0, 0, 0, 0, 0, 0x67);
 
+/// The node's address on its third network, a neighbour there, and how long the prefix is.
+const THIRD: [(IpAddr, IpAddr, u8); 2] = [
+    (
+        IpAddr::V4(Ipv4Addr::new(172, 20, 0, 7)),
+        IpAddr::V4(Ipv4Addr::new(172, 20, 0, 9)),
+        24,
+    ),
+    (
+        IpAddr::V6(Ipv6Addr::new(0xfd20, 0, 0, 0, 0, 0, 0, 7)),
+        IpAddr::V6(Ipv6Addr::new(0xfd20, 0, 0, 0, 0, 0, 0, 9)),
+        64,
+    ),
+];
+
 /// The addresses of services: two of the cluster's, one outside.
 pub(super) const SERVICES_V4: [Ipv4Addr; 3] = [
     Ipv4Addr::new(10, 96, 0, 10),
@@ -95,6 +109,9 @@ impl<B: Bits> Maker<'_, B> {
             let own = self.has(Feature::V6).then_some(WIREGUARD_V6.into());
             self.tunnel(&mut site, &wireguard.interface_v6, own);
         }
+        if self.at_times(Feature::Wildcard, 1, 2) {
+            self.nobodys_network(&mut site);
+        }
         if self.has(Feature::Ipvs) {
             self.ipvs(&mut site);
         }
@@ -116,6 +133,33 @@ impl<B: Bits> Maker<'_, B> {
             let addresses = own.into_iter().map(IpNet::from);
             self.uplink(site, name, addresses.collect());
         }
+    }
+
+    /// A network by whose interface no host endpoint is called, but that of all others. Its name begins as
+    /// those of others do that may have theirs, so that it is sought in one branch of the tree with them.
+    fn nobodys_network(&mut self, site: &mut Site) {
+        let names = ["eth2", "vlan7", "wlan0"].into_iter().filter(|name| {
+            let begins = |one: &&InterfaceName| one.as_str().starts_with(&name[..1]);
+            site.uplinks.iter().filter(begins).count() > 1
+        });
+        let names: Vec<&str> = names.collect();
+        let name = self.bits.pick(&names).copied().unwrap_or("eth2");
+        let Ok(name) = name.parse::<InterfaceName>() else {
+            return;
+        };
+        let v6 = self.has(Feature::V6);
+        let all = THIRD.into_iter().filter(|(own, _, _)| v6 || own.is_ipv4());
+        let mut addresses = Vec::new();
+        for (own, neighbour, length) in all {
+            site.meet(neighbour);
+            addresses.extend(IpNet::new(own, length));
+        }
+        site.node.interfaces.push(Interface {
+            name,
+            addresses,
+            reverse_path: ReversePath::Off,
+            route_localnet: false,
+        });
     }
 
     /// The interface that bears services' addresses.
