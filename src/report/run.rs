@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use super::check::{grouped, share};
 use crate::arm::plan::era_of;
-use crate::campaign::run::count::Weight;
-use crate::campaign::run::{Counts, Options, Outcome, Until};
+use crate::campaign::run::count::{Use, Weight};
+use crate::campaign::run::{Counts, Options, Outcome, Until, unhit};
 use crate::diff::class::Class;
+use crate::diff::shape::Shape;
 use crate::intent::Clause;
 use crate::xtables::Backend;
 
@@ -42,9 +43,22 @@ impl Report<'_> {
         classes.filter(|class| !(self.known)(class))
     }
 
-    /// What is wrong with the campaign itself: one outcome has nearly all.
+    /// What is wrong with the campaign itself: one outcome has nearly all, or what is said to be never hit is.
     #[must_use]
     pub fn defects(&self) -> Vec<String> {
+        let mut defects = self.one_sided();
+        let shapes = self.counts().shapes.iter();
+        let hit = shapes.filter(|(shape, used)| used.hits > 0 && self.never(shape).is_some());
+        defects.extend(hit.map(|(shape, _)| format!("hit, though said to be never: {shape}")));
+        defects
+    }
+
+    /// Why no rule of a shape is ever hit, where that is known.
+    fn never(&self, shape: &Shape) -> Option<&'static str> {
+        unhit::why(self.options.layout, shape)
+    }
+
+    fn one_sided(&self) -> Vec<String> {
         let counts = self.counts();
         let verdicts = counts.verdicts.iter();
         let verdicts = verdicts.map(|(verdict, count)| (format!("the verdict {verdict}"), *count));
@@ -231,29 +245,45 @@ impl Report<'_> {
     fn write_shapes(&self, out: &mut String, all: bool) -> std::fmt::Result {
         let shapes = &self.counts().shapes;
         let unhit = shapes.values().filter(|used| used.hits == 0).count();
+        let explained = shapes.keys().filter(|one| self.never(one).is_some());
+        let none_can = match explained.count() {
+            0 => String::new(),
+            count => format!(", {count} that none can hit"),
+        };
         let least = shapes.values().map(|used| used.rendered).min().unwrap_or(0);
         writeln!(
             out,
-            "rules      {} shapes, each rendered {} times or more; {} of them hit by packets",
+            "rules      {} shapes, each rendered {} times or more; {} of them hit by packets{none_can}",
             shapes.len(),
             grouped(least),
             shapes.len() - unhit
         )?;
         for (shape, used) in shapes.iter().filter(|(_, used)| all || used.hits == 0) {
-            let hits = match used.hits {
-                0 => "never hit".to_owned(),
-                hits => format!("hit {} times", grouped(hits)),
-            };
-            writeln!(out, "  {shape}: {} rules, {hits}", grouped(used.rendered))?;
+            let (rules, hits) = (grouped(used.rendered), self.hits(shape, *used));
+            writeln!(out, "  {shape}: {rules} rules, {hits}")?;
         }
         Ok(())
     }
 
+    fn hits(&self, shape: &Shape, used: Use) -> String {
+        match (used.hits, self.never(shape)) {
+            (0, None) => "never hit".to_owned(),
+            (0, Some(why)) => format!("never hit: {why}"),
+            (hits, _) => format!("hit {} times", grouped(hits)),
+        }
+    }
+
     fn write_features(&self, out: &mut String) -> std::fmt::Result {
         let counts = self.counts();
-        writeln!(out, "features   in how many cases each was on")?;
+        writeln!(out, "features   in how many cases each was on / off")?;
         let features = counts.features.iter();
-        let cells = features.map(|(feature, on)| (feature.to_string(), grouped(*on)));
+        let cells = features.map(|(feature, on)| {
+            let off = counts.cases - on;
+            (
+                feature.to_string(),
+                format!("{} / {}", grouped(*on), grouped(off)),
+            )
+        });
         write_columns(out, cells)
     }
 
@@ -319,7 +349,12 @@ impl Report<'_> {
             })
         });
         let shapes = counts.shapes.iter().map(|(shape, used)| {
-            json!({ "shape": shape.as_str(), "rendered": used.rendered, "hits": used.hits })
+            json!({
+                "shape": shape.as_str(),
+                "rendered": used.rendered,
+                "hits": used.hits,
+                "never": self.never(shape),
+            })
         });
         let classes = counts.classes.iter().map(|(class, found)| {
             json!({

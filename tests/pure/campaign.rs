@@ -1,12 +1,13 @@
 //! Campaigns by intent and model: what they find is known, what they ask is mixed, and the same seed gives the
 //! same report, in one piece or in shares.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::Path;
 
 use calidiff::arm::plan::era_of;
 use calidiff::campaign::Blind;
-use calidiff::campaign::run::{Counts, Options, Shard, Until, run};
+use calidiff::campaign::run::{Counts, Options, Shard, Until, run, unhit};
 use calidiff::diff::class::Class;
 use calidiff::diff::ledger::{Ledger, folder};
 use calidiff::generate::world::Dials;
@@ -99,6 +100,41 @@ fn is_known_and_mixed(layout: Layout, cases: u64, unsaid: &[Clause]) -> Outcome 
         "never decided or took part: {decided:?}"
     );
     assert!(counts.features.values().all(|cases| *cases > 0));
+    let met = counts.shapes.keys();
+    let met: BTreeSet<&str> = met.filter_map(|one| unhit::why(layout, one)).collect();
+    assert_eq!(met, unhit::reasons(layout), "no rule is of what these say");
+    Ok(())
+}
+
+/// Each feature is told with the cases that have it and those that have not, and each shape that none can hit with
+/// the reason.
+#[test]
+fn a_report_tells_both_sides_of_each_feature_and_why_shapes_are_never_hit() -> Outcome {
+    let options = options(Layout::Modern, 40);
+    let outcome = run(&options, &|_| true, &Blind)?;
+    let report = Report {
+        options: &options,
+        outcome: &outcome,
+        known: &|_| true,
+        versions: &[],
+    };
+    let text = report.text(false);
+    let counts = &outcome.counts;
+    for (feature, on) in &counts.features {
+        let off = counts.cases - on;
+        let told = format!("{feature:<28} {:>18}", format!("{on} / {off}"));
+        assert!(text.contains(&told), "{told}\n{text}");
+    }
+    for (shape, used) in &counts.shapes {
+        let why = unhit::why(Layout::Modern, shape);
+        assert!(why.is_none() || used.hits == 0, "{shape}");
+        let reason = why.map_or(String::new(), |why| format!(": {why}"));
+        let begins = format!("  {shape}: ");
+        let told = text.lines().find(|line| line.starts_with(&begins));
+        let ends = format!(" rules, never hit{reason}");
+        let is_told = told.is_some_and(|line| line.ends_with(&ends));
+        assert_eq!(is_told, used.hits == 0, "{shape}\n{text}");
+    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Generated scenarios: that the API takes them, and reads what is written of them; what they reach.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 
 use calidiff::arm::plan::Plan;
@@ -9,7 +10,7 @@ use calidiff::generate::bits::{Given, Seeded};
 use calidiff::generate::traffic::Traffic;
 use calidiff::generate::world::{Cluster, Dials, Feature, scenario};
 use calidiff::node;
-use calidiff::packet::Family;
+use calidiff::packet::{Family, Progress, Protocol};
 use calidiff::render::{Layout, modern, seed};
 use calidiff::scenario::Scenario;
 use calidiff::xtables::{ipset, save};
@@ -315,6 +316,32 @@ fn every_shape_of_policy_and_rule_is_made() {
     let never = rendered.iter().filter(|(_, count)| *count == 0);
     let never: Vec<_> = never.map(|(words, _)| words).collect();
     assert!(never.is_empty(), "never rendered: {never:?}");
+}
+
+/// What leaves by a host endpoint's interface comes with a translated destination, too, and of many protocols: Felix
+/// asks about that in another table.
+#[test]
+fn first_packets_of_translated_connections_are_of_many_protocols() -> Outcome {
+    let mut protocols = BTreeSet::new();
+    for seed in 0..CLUSTERS / 4 {
+        let made = of_v3(seed);
+        let plan = Plan::new(Layout::Modern, &made)?;
+        let calico = plan.calico.as_ref().ok_or("no Calico")?;
+        let traffic = Traffic::new(&calico.world, Api::V3, &plan.node, &plan.firewall);
+        let shots = traffic.shots(&mut Seeded::new(seed), 60).into_iter();
+        let begins_translated = shots.filter(|shot| {
+            shot.connections.iter().any(|one| {
+                one.progress == Progress::Unreplied
+                    && one.original == shot.packet.tuple()
+                    && one.original.destination != one.reply.source
+            })
+        });
+        protocols.extend(begins_translated.map(|shot| shot.packet.protocol()));
+    }
+    for protocol in [Protocol::TCP, Protocol::UDP, Protocol::SCTP] {
+        assert!(protocols.contains(&protocol), "{protocol}: {protocols:?}");
+    }
+    Ok(())
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A campaign: many scenarios, each made from the seed and its number alone, before all judges.
 //!
-//! * [`case`]: one of them; [`count`]: what is counted;
+//! * [`case`]: one of them; [`count`]: what is counted, [`unhit`]: what never is, and why;
 //! * `fleet`: the kernels of one worker.
 //!
 //! A worker takes a handful of cases at a time: intent and model judge them all first, then every
@@ -11,6 +11,7 @@ pub mod case;
 pub mod count;
 #[cfg(target_os = "linux")]
 mod fleet;
+pub mod unhit;
 
 use std::num::NonZeroU64;
 use std::ops::Range;
