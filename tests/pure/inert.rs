@@ -23,13 +23,13 @@ const PACKETS: usize = 600;
 /// In every so manyth case packets are aimed at every rule besides.
 const AIMED: u64 = 8;
 
-fn campaign() -> Options {
+fn campaign(layout: Layout) -> Options {
     Options {
         seed: 11,
         until: Until::Cases(CASES),
         shard: Shard::WHOLE,
         jobs: 1,
-        layout: Layout::Seed,
+        layout,
         dials: Dials::default(),
         packets: PACKETS,
         backends: Backend::BOTH.to_vec(),
@@ -40,7 +40,17 @@ fn campaign() -> Options {
 
 #[test]
 fn what_is_shown_to_change_nothing_changes_nothing() -> Result<(), Box<dyn Error>> {
-    let campaign = campaign();
+    nothing_inert_changes(Layout::Seed)
+}
+
+#[test]
+fn what_is_shown_to_change_nothing_in_the_modern_layout_changes_nothing()
+-> Result<(), Box<dyn Error>> {
+    nothing_inert_changes(Layout::Modern)
+}
+
+fn nothing_inert_changes(layout: Layout) -> Result<(), Box<dyn Error>> {
+    let campaign = campaign(layout);
     let (mut inert, mut others, mut judged) = (0, 0, 0_usize);
     for number in 0..CASES {
         let case = campaign.case(number)?;

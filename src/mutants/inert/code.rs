@@ -14,11 +14,11 @@ use crate::node::Node;
 use crate::packet::{Family, InterfaceName};
 use crate::xtables::matches::{
     AddressTypes, AddrtypeTest, Conntrack, IcmpTest, MaskedMark, Match, Not, PortRange, PortSide,
-    SetSide, SetTest, States,
+    SetSide, SetTest, StatefulKind, States,
 };
 use crate::xtables::ruleset::{AddressMask, InterfacePattern};
 use crate::xtables::set::{Dimension, Method, Part, Set};
-use crate::xtables::target::Xmark;
+use crate::xtables::target::{TrafficClass, Xmark};
 use crate::xtables::{Firewall, Policy, Rule, TableName, Target};
 
 /// A field of a packet whose values are followed.
@@ -90,6 +90,9 @@ pub(super) enum Test {
     Mark(MaskedMark, bool),
     /// What is not followed: the same name has the same answer. And the answer that is wanted.
     Atom(String, bool),
+    /// A limit, by a name that no other limit has: it answers as many packets before have used it up, and what
+    /// it answers one packet that asks once is one thing.
+    Limit(String),
     /// What hangs on more than the packet: no proof goes past it.
     Chance,
 }
@@ -115,8 +118,10 @@ pub(super) enum Action {
     Mark(Xmark),
     /// Keeps connection tracking away.
     Notrack,
-    /// What is not followed.
-    Opaque,
+    /// Writes a traffic class that no rule asks for.
+    Class(TrafficClass),
+    /// What is not followed: what it is.
+    Opaque(String),
 }
 
 impl Action {
@@ -135,7 +140,8 @@ impl Action {
             Self::Goto(chain) => format!("goto {chain}"),
             Self::Mark(_) => "MARK".to_owned(),
             Self::Notrack => "NOTRACK".to_owned(),
-            Self::Opaque => "another target".to_owned(),
+            Self::Class(_) => "DSCP".to_owned(),
+            Self::Opaque(_) => "another target".to_owned(),
         }
     }
 }
@@ -163,18 +169,22 @@ pub(super) struct Code {
 impl Code {
     /// The rules of a family, on a node.
     pub(super) fn new(node: &Node, firewall: &Firewall, family: Family) -> Self {
+        let ruleset = firewall.ruleset(family);
         let reader = Reader {
             node,
             sets: &firewall.sets,
             family,
+            asks_class: ruleset.rules().any(|(_, rule)| asks_class(rule)),
         };
-        let tables = firewall.ruleset(family).tables.iter();
+        let tables = ruleset.tables.iter();
         let chains = tables.flat_map(|table| {
             table.chains.iter().map(|chain| {
                 let steps = chain.rules.iter().filter_map(|rule| reader.step(rule));
+                let mut steps: Vec<Step> = steps.collect();
+                name_limits(&chain.name, &mut steps);
                 let read = Chain {
                     policy: chain.policy,
-                    steps: steps.collect(),
+                    steps,
                 };
                 ((table.name, chain.name.clone()), read)
             })
@@ -182,6 +192,20 @@ impl Code {
         Self {
             chains: chains.collect(),
         }
+    }
+
+    /// The same, and nobody writes traffic classes.
+    pub(super) fn without_classes(&self) -> Self {
+        let mut plain = self.clone();
+        for chain in plain.chains.values_mut() {
+            for step in &mut chain.steps {
+                if let Action::Class(_) = step.action {
+                    step.action = Action::Pass;
+                }
+            }
+            chain.steps.retain(Step::may_do_something);
+        }
+        plain
     }
 
     /// Whether a chain leads to itself: no tool loads that.
@@ -224,10 +248,29 @@ impl Code {
     }
 }
 
+impl Step {
+    /// The limits that it asks.
+    pub(super) fn limits(&self) -> impl Iterator<Item = &str> {
+        self.tests.iter().filter_map(|test| match test {
+            Test::Limit(name) => Some(name.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Whether it can change anything: by what it does, or in asking.
+    fn may_do_something(&self) -> bool {
+        let mut tests = self.tests.iter();
+        self.action != Action::Pass
+            || tests.any(|test| matches!(test, Test::Header { .. } | Test::Chance))
+    }
+}
+
 struct Reader<'a> {
     node: &'a Node,
     sets: &'a [Set],
     family: Family,
+    /// Whether some rule may ask for a packet's traffic class.
+    asks_class: bool,
 }
 
 impl Reader<'_> {
@@ -238,9 +281,11 @@ impl Reader<'_> {
         for one in &rule.matches {
             self.test(one, rule.out_interface.as_ref(), &mut tests);
         }
-        let action = action(&rule.target);
-        let may_end = |test: &Test| matches!(test, Test::Header { .. } | Test::Chance);
-        (action != Action::Pass || tests.iter().any(may_end)).then_some(Step { tests, action })
+        let action = match &rule.target {
+            Target::TrafficClass(class) if !self.asks_class => Action::Class(*class),
+            target => action(target),
+        };
+        Some(Step { tests, action }).filter(Step::may_do_something)
     }
 
     fn header(&self, rule: &Rule, tests: &mut Vec<Test>) {
@@ -316,11 +361,12 @@ impl Reader<'_> {
                     PortSide::Either => atom(&(side, &asked.value), asked.negated),
                 });
             }
-            Match::Tcp(test) if test.flags.is_none() && test.option.is_none() => {
+            Match::Tcp(test) if test.option.is_none() => {
                 let short = Ranges::new(vec![(1, 5)]);
                 let none = Ranges::one(0);
                 tests.push(Test::Header { none, short });
                 self.both_ports(test.source, test.destination, tests);
+                tests.extend(test.flags.map(|flags| atom(&("flags", flags), false)));
             }
             Match::Udp(test) => {
                 tests.push(header(3));
@@ -332,6 +378,12 @@ impl Reader<'_> {
             }
             Match::Set(test) => tests.push(self.set(test)),
             Match::Addrtype(test) => self.types(test, leaves_by, tests),
+            // Neither ends a packet (xt_limit.c; xt_connlimit.c but where memory is short).
+            Match::Stateful(test)
+                if matches!(test.kind, StatefulKind::Limit | StatefulKind::Connlimit) =>
+            {
+                tests.push(Test::Limit(format!("{test:?}")));
+            }
             Match::Pkttype(_)
             | Match::Iprange(_)
             | Match::Rpfilter(_)
@@ -468,6 +520,28 @@ impl Reader<'_> {
     }
 }
 
+/// Each limit is another one, though it asks for the same.
+fn name_limits(chain: &str, steps: &mut [Step]) {
+    let mut known: BTreeMap<String, usize> = BTreeMap::new();
+    for test in steps.iter_mut().flat_map(|step| &mut step.tests) {
+        if let Test::Limit(name) = test {
+            let number = known.entry(name.clone()).or_default();
+            *number += 1;
+            *name = format!("{chain} {name} {number}");
+        }
+    }
+}
+
+/// Whether a rule may ask for a packet's traffic class.
+fn asks_class(rule: &Rule) -> bool {
+    rule.matches.iter().any(|one| {
+        matches!(
+            one,
+            Match::Dscp(_) | Match::Tos(_) | Match::String(_) | Match::Opaque { .. }
+        )
+    })
+}
+
 /// The names of a node's interfaces, `lo` among them.
 pub(super) fn interfaces(node: &Node) -> impl Iterator<Item = &str> {
     let names = node.interfaces.iter().map(|one| one.name.as_str());
@@ -552,6 +626,6 @@ fn action(target: &Target) -> Action {
         | Target::Snat(_)
         | Target::Masquerade(_)
         | Target::Redirect(_) => Action::Ends(format!("{target:?}")),
-        _ => Action::Opaque,
+        other => Action::Opaque(format!("{other:?}")),
     }
 }

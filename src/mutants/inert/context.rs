@@ -194,7 +194,12 @@ impl Follower<'_> {
         for (place, step) in code.steps(self.table, name, 0).iter().enumerate() {
             let (mut fits, mut rest) = (Vec::new(), Vec::new());
             for state in &here {
-                let Some(outcomes) = state.facts.ask(step, &state.marks, None) else {
+                // What a limit says once it need not say again.
+                let outcomes = match step.limits().next() {
+                    None => state.facts.ask(step, &state.marks, None),
+                    Some(_) => None,
+                };
+                let Some(outcomes) = outcomes else {
                     fits.push(state.clone());
                     rest.push(state.clone());
                     continue;
@@ -214,7 +219,7 @@ impl Follower<'_> {
                 next,
             };
             match &step.action {
-                Action::Pass => rest.extend(fits),
+                Action::Pass | Action::Class(_) => rest.extend(fits),
                 Action::Accept | Action::Ends(_) => self.accepted.extend(fits),
                 Action::Drop => {}
                 Action::Return => returned.extend(fits),
@@ -236,7 +241,7 @@ impl Follower<'_> {
                     let facts = state.facts.with(Field::State, Ranges::one(UNTRACKED))?;
                     Some(State { facts, ..state })
                 })),
-                Action::Opaque => rest.extend(fits.into_iter().map(|state| State {
+                Action::Opaque(_) => rest.extend(fits.into_iter().map(|state| State {
                     marks: unknown(),
                     ..state
                 })),

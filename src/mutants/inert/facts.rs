@@ -146,17 +146,20 @@ impl Facts {
                     out.extend(broken.map(|broken| (broken, Reply::Drop)));
                     facts.beyond(Field::Header, &none.or(short))
                 }
-                Test::Atom(name, wanted) => {
-                    let [met, missed] = facts.suppose(name, *wanted);
-                    out.extend(missed.map(|missed| (missed, Reply::No)));
-                    met
-                }
+                Test::Atom(name, wanted) => facts.ask_atom(name, *wanted, &mut out),
+                Test::Limit(name) => facts.ask_atom(name, true, &mut out),
                 Test::Mark(mark, wanted) => facts.ask_mark(*mark, *wanted, marks, &mut out),
                 Test::Chance => return None,
             };
         }
         out.extend(open.map(|facts| (facts, Reply::Yes)));
         Some(out)
+    }
+
+    fn ask_atom(&self, name: &str, wanted: bool, out: &mut Vec<(Self, Reply)>) -> Option<Self> {
+        let [met, missed] = self.suppose(name, wanted);
+        out.extend(missed.map(|missed| (missed, Reply::No)));
+        met
     }
 
     /// With an atom's answer as it is wanted, and otherwise.

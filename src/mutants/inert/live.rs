@@ -95,7 +95,7 @@ impl<'a> Live<'a> {
             .flat_map(|(_, chain)| &chain.steps);
         steps.fold(0, |bits, step| match &step.action {
             Action::Mark(mark) => bits | mark.mask | mark.value,
-            Action::Opaque => u32::MAX,
+            Action::Opaque(_) => u32::MAX,
             _ => bits,
         })
     }
@@ -105,14 +105,14 @@ impl<'a> Live<'a> {
         let steps = self.code.steps(table, chain, next);
         steps.iter().rev().fold(returned, |behind, step| {
             let then = match &step.action {
-                Action::Pass | Action::Notrack => behind,
+                Action::Pass | Action::Notrack | Action::Class(_) => behind,
                 Action::Accept | Action::Ends(_) => end,
                 Action::Drop => 0,
                 Action::Return => returned,
                 Action::Jump(called) => self.rest(table, called, 0, behind, end),
                 Action::Goto(called) => self.rest(table, called, 0, returned, end),
                 Action::Mark(mark) => behind & !mark.mask,
-                Action::Opaque => u32::MAX,
+                Action::Opaque(_) => u32::MAX,
             };
             let otherwise = if is_sure(step) { 0 } else { behind };
             then | otherwise | asked(step)

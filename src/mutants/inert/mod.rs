@@ -10,7 +10,8 @@
 //! * `pair`: two firewalls side by side.
 //!
 //! Where more is known than is shown here, nothing is claimed: what is not shown to be inert counts.
-//! What the shown rests on, beside the rules: the node's interfaces, and that no route hangs on a mark.
+//! What the shown rests on, beside the rules: the node's interfaces, and that no route hangs on a mark or on a
+//! traffic class.
 
 mod code;
 mod context;
@@ -34,6 +35,8 @@ use crate::xtables::{Firewall, TableName};
 pub enum Inert {
     /// It changes what is logged, and nothing else.
     Logged,
+    /// It changes the traffic class with which packets go on, and nobody asks for that.
+    Classed,
     /// No packet comes to the chains that it changes.
     Unreached(TableName, String),
     /// What comes there does the same by the same rules: nothing meets what differs.
@@ -45,6 +48,8 @@ pub enum Inert {
         /// The one that does with it.
         faulty: String,
     },
+    /// Whatever limits answer a packet, it fares alike: other packets use them up, and that is all.
+    Spent,
 }
 
 impl Inert {
@@ -53,9 +58,11 @@ impl Inert {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Logged => "what is logged alone",
+            Self::Classed => "a traffic class that no rule asks for",
             Self::Unreached(..) => "chains that no packet reaches",
             Self::Unmet => "what no packet meets",
             Self::Alike { .. } => "another rule that decides alike",
+            Self::Spent => "who uses up a limit, whatever that answers",
         }
     }
 }
@@ -64,6 +71,9 @@ impl fmt::Display for Inert {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Logged => f.write_str("it changes what is logged alone"),
+            Self::Classed => {
+                f.write_str("it changes a traffic class alone, and no rule asks for one")
+            }
             Self::Unreached(table, chain) => {
                 write!(f, "no rule leads to {chain} in table {table}")
             }
@@ -71,6 +81,7 @@ impl fmt::Display for Inert {
             Self::Alike { usually, faulty } => {
                 write!(f, "{faulty} comes to the same as {usually}")
             }
+            Self::Spent => f.write_str("whatever limits answer, what asks them fares alike"),
         }
     }
 }
@@ -113,6 +124,9 @@ fn inert(node: &Node, code: &Code, other: &Code, contexts: &Contexts) -> Option<
     if differing.peek().is_none() {
         return Some(Inert::Logged);
     }
+    if code.without_classes() == other.without_classes() {
+        return Some(Inert::Classed);
+    }
     if other.has_loop() {
         return None;
     }
@@ -129,11 +143,18 @@ fn inert(node: &Node, code: &Code, other: &Code, contexts: &Contexts) -> Option<
             false => Inert::Unmet,
         };
         for way in ways {
-            if let Some([usually, faulty]) = pair.compare(&name.1, way)?.parted {
+            let compared = pair.compare(&name.1, way)?;
+            if let Some([usually, faulty]) = compared.parted {
                 found = found.max(Inert::Alike { usually, faulty });
+            }
+            if compared.spends {
+                found = found.max(Inert::Spent);
             }
         }
         reason = reason.max(Some(found));
     }
     reason
 }
+
+#[cfg(test)]
+mod tests;

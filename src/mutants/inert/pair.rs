@@ -27,6 +27,8 @@ pub(super) struct Pair<'a> {
 pub(super) struct Found {
     /// Where they did not do the same and came to the same: by what rule each, the first such.
     pub(super) parted: Option<[String; 2]>,
+    /// Whether one asks limits that the other does not ask.
+    pub(super) spends: bool,
 }
 
 /// One firewall's side.
@@ -38,6 +40,8 @@ struct Side {
     end: Option<End>,
     /// The last rule that it matched.
     last: String,
+    /// The limits that it has asked.
+    limits: BTreeSet<String>,
 }
 
 /// How a table, or the chain that is looked at, is left.
@@ -80,6 +84,7 @@ impl Pair<'_> {
             let one = self.follow(chain, way, state, false);
             let one = one.or_else(|| self.follow(chain, way, state, true))?;
             found.parted = found.parted.or(one.parted);
+            found.spends |= one.spends;
         }
         Some(found)
     }
@@ -121,6 +126,7 @@ impl Pair<'_> {
             untracked: false,
             end: None,
             last: "nothing".to_owned(),
+            limits: BTreeSet::new(),
         };
         let both = Both {
             facts: state.facts.clone(),
@@ -207,6 +213,8 @@ impl Walk<'_, '_> {
                 let (hook, table) = (self.place.hook, self.place.table);
                 a.behind(hook, table) | b.behind(hook, table)
             }
+            // What asks a limit again is not told the same.
+            (None, None) if one.limits != other.limits => return false,
             (None, None) if self.same_rest(one, other) => self.live(&one.frames, &other.frames),
             _ => return false,
         };
@@ -247,6 +255,7 @@ impl Walk<'_, '_> {
 
     fn note(&mut self, both: &Both) {
         let [one, other] = &both.sides;
+        self.found.spends |= one.limits != other.limits;
         if one.last != other.last {
             let names = [one.last.clone(), other.last.clone()];
             self.found.parted.get_or_insert(names);
@@ -283,6 +292,7 @@ impl Walk<'_, '_> {
         let [a, b] = &both.sides;
         calls
             && one == other
+            && one.limits().next().is_none()
             && a.untracked == b.untracked
             && self.same_marks(both, self.live(&a.frames, &b.frames))
     }
@@ -357,7 +367,7 @@ impl Walk<'_, '_> {
                         Action::Mark(mark) => effects.bits |= mark.mask | mark.value,
                         Action::Notrack => effects.untracks = true,
                         Action::Jump(called) | Action::Goto(called) => open.push(called.clone()),
-                        Action::Opaque => effects.bits = u32::MAX,
+                        Action::Opaque(_) => effects.bits = u32::MAX,
                         _ => {}
                     }
                 }
@@ -369,6 +379,11 @@ impl Walk<'_, '_> {
     /// One side goes on by a step.
     fn step(&mut self, both: Both, which: usize) -> Option<()> {
         let step = self.next(&both, which)?.clone();
+        let mut limits = both.sides[which].limits.clone();
+        // Asked again, a limit need not answer the same.
+        if !step.limits().all(|limit| limits.insert(limit.to_owned())) {
+            return None;
+        }
         let state = untracked(&both.sides[which]);
         let outcomes = both
             .facts
@@ -379,6 +394,7 @@ impl Walk<'_, '_> {
                 ..both.clone()
             };
             let side = &mut both.sides[which];
+            side.limits.clone_from(&limits);
             if let Some(frame) = side.frames.last_mut() {
                 if reply == Reply::Yes {
                     side.last = format!("{} ({})", frame.chain, step.action.name());
@@ -387,7 +403,7 @@ impl Walk<'_, '_> {
             }
             match (reply, &step.action) {
                 (Reply::Drop, _) => side.end = Some(End::Drop),
-                (Reply::No, _) | (Reply::Yes, Action::Pass) => {}
+                (Reply::No, _) | (Reply::Yes, Action::Pass | Action::Class(_)) => {}
                 (Reply::Yes, Action::Accept) => side.end = Some(End::Accept),
                 (Reply::Yes, Action::Drop) => side.end = Some(End::Drop),
                 (Reply::Yes, Action::Ends(how)) => side.end = Some(End::Other(how.clone())),
@@ -399,7 +415,7 @@ impl Walk<'_, '_> {
                 }
                 (Reply::Yes, Action::Mark(mark)) => side.marks = write(&side.marks, *mark),
                 (Reply::Yes, Action::Notrack) => side.untracked = true,
-                (Reply::Yes, Action::Opaque) => return None,
+                (Reply::Yes, Action::Opaque(_)) => return None,
             }
             self.open.push(both);
         }
