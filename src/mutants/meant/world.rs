@@ -9,7 +9,8 @@ use ipnet::IpNet;
 
 use super::rule::{faults, resize};
 use crate::calico::World;
-use crate::calico::configuration::{EndpointToHost, InterfacePrefix};
+use crate::calico::configuration::modern::Failsafe;
+use crate::calico::configuration::{Configuration, EndpointToHost, InterfacePrefix};
 use crate::calico::world::{Applied, HostEndpoint, Stage, WorkloadEndpoint};
 use crate::mutants::change::next;
 
@@ -179,14 +180,35 @@ impl WorldFault {
             Self::ToHostReturn => told.endpoint_to_host = EndpointToHost::Return,
             Self::ToHostAccept => told.endpoint_to_host = EndpointToHost::Accept,
             Self::FlipV6 => told.ipv6 = !told.ipv6,
-            Self::LoseFailsafesIn => told.failsafe_inbound.clear(),
-            Self::LoseFailsafeIn => lose_last(&mut told.failsafe_inbound),
-            Self::NextFailsafeIn => next_port(told.failsafe_inbound.last_mut()),
-            Self::LoseFailsafesOut => told.failsafe_outbound.clear(),
-            Self::LoseFailsafeOut => lose_last(&mut told.failsafe_outbound),
-            Self::NextFailsafeOut => next_port(told.failsafe_outbound.last_mut()),
+            Self::LoseFailsafesIn => {
+                told.failsafe_inbound.clear();
+                inbound(told).clear();
+            }
+            Self::LoseFailsafeIn => {
+                lose_last(&mut told.failsafe_inbound);
+                lose_last(inbound(told));
+            }
+            Self::NextFailsafeIn => {
+                next_port(told.failsafe_inbound.last_mut());
+                next_port(port_of(inbound(told).last_mut()));
+            }
+            Self::LoseFailsafesOut => {
+                told.failsafe_outbound.clear();
+                outbound(told).clear();
+            }
+            Self::LoseFailsafeOut => {
+                lose_last(&mut told.failsafe_outbound);
+                lose_last(outbound(told));
+            }
+            Self::NextFailsafeOut => {
+                next_port(told.failsafe_outbound.last_mut());
+                next_port(port_of(outbound(told).last_mut()));
+            }
             Self::SwapFailsafes => {
                 std::mem::swap(&mut told.failsafe_inbound, &mut told.failsafe_outbound);
+                let inbound = inbound(told).clone();
+                let outbound = std::mem::replace(outbound(told), inbound);
+                told.modern.failsafe_inbound = Some(outbound);
             }
             // Of its words the intent knows this one.
             Self::LoseClusterType => {
@@ -196,6 +218,21 @@ impl WorldFault {
             }
         }
     }
+}
+
+/// The failsafe ports in the words of API v3, which the intent of its era reads.
+fn inbound(told: &mut Configuration) -> &mut Vec<Failsafe> {
+    let told = &mut told.modern.failsafe_inbound;
+    told.get_or_insert_with(Failsafe::inbound)
+}
+
+fn outbound(told: &mut Configuration) -> &mut Vec<Failsafe> {
+    let told = &mut told.modern.failsafe_outbound;
+    told.get_or_insert_with(Failsafe::outbound)
+}
+
+fn port_of(failsafe: Option<&mut Failsafe>) -> Option<&mut u16> {
+    failsafe.map(|failsafe| &mut failsafe.port)
 }
 
 fn each(world: &mut World, change: impl FnMut(&mut WorkloadEndpoint)) {
