@@ -6,17 +6,20 @@
 //! * `special`: what Calico treats in its own way: failsafe ports, floating addresses, encapsulation,
 //!   OpenStack's services, neighbour discovery, foreign sources;
 //! * `modern`: what besides is treated so since API v3: tunnels, services, sources that are allowed, what
-//!   leaves the cluster.
+//!   leaves the cluster;
+//! * `rendered`: packets that meet a rule as it is rendered, for that era's many tables.
 //!
 //! A share comes from [`super::random`], which knows the programmed rules alone.
 
 mod aimed;
 mod modern;
 mod party;
+mod rendered;
 mod special;
 
 use self::aimed::Aim;
 use self::party::Party;
+use self::rendered::Targets;
 use super::bits::Bits;
 use super::draft::Draft;
 use super::edges::transport_of;
@@ -60,6 +63,8 @@ pub struct Traffic<'a> {
     /// The rules that endpoints of the node are asked, each with the places.
     aims: Vec<Vec<Aim<'a>>>,
     families: Vec<Family>,
+    /// The rules as they are rendered, for the API of v3: what its policies ask for leads to few of them.
+    targets: Option<Targets>,
 }
 
 impl<'a> Traffic<'a> {
@@ -71,14 +76,16 @@ impl<'a> Traffic<'a> {
         let v6 = node
             .addresses()
             .any(|(name, net)| name != InterfaceName::LOOPBACK && net.addr().is_ipv6());
+        // IPv6 is not governed differently: it need not come as often.
+        let families = match v6 {
+            true => vec![Family::V4, Family::V4, Family::V6],
+            false => vec![Family::V4],
+        };
         Self {
             parties: party::parties(world, node),
             aims: aimed::aims(world, node),
-            // IPv6 is not governed differently: it need not come as often.
-            families: match v6 {
-                true => vec![Family::V4, Family::V4, Family::V6],
-                false => vec![Family::V4],
-            },
+            targets: (api == Api::V3).then(|| Targets::of(firewall, &families)),
+            families,
             world,
             api,
             ground,
@@ -113,6 +120,7 @@ impl<'a> Traffic<'a> {
                 Api::V3 if bits.chance(3, 5) => self.special_of_v3(bits, family),
                 _ => self.special(bits, family),
             },
+            12 | 13 => self.at_rendered(bits),
             _ => None,
         };
         let drafted = drafted.or_else(|| self.plain(bits, family));
