@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
+use super::tell::Tell;
 use crate::arm::plan::Plan;
 use crate::campaign::finding::Divergence;
 use crate::campaign::run::{Broken, Case, Options, Place};
@@ -13,7 +14,7 @@ use crate::campaign::trial::classify;
 use crate::diff::class::Class;
 use crate::diff::judgement::{Outcome, Reading, Said};
 use crate::intent::{self, Opinion};
-use crate::journey::Answer;
+use crate::journey::{Answer, Asked};
 use crate::model::{Connections, Machine, Visited};
 use crate::packet::{Order, Packet};
 use crate::xtables::{Backend, RuleId};
@@ -27,10 +28,19 @@ pub(super) struct Ground {
     pub(super) case: Case,
     /// Of each packet of each batch.
     usual: Vec<Vec<Usual>>,
-    /// The packets that come to each rule, by their places among all, in order; none twice.
-    visitors: FxHashMap<RuleId, Vec<usize>>,
+    /// Who comes to each rule, in order; nobody twice with the same outcome in a row.
+    visitors: FxHashMap<RuleId, Vec<Visitor>>,
     /// How long it took to make and to judge.
     pub(super) took: Duration,
+}
+
+/// A packet that comes to a rule.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Visitor {
+    /// Its place among all packets.
+    place: usize,
+    /// Which of the rule's questions it fails; `None` where it matches.
+    failed: Option<Asked>,
 }
 
 /// What else is known of one packet where nothing is planted.
@@ -63,6 +73,24 @@ pub(super) enum Fares {
     Mended(Class),
     /// In a divergence of this class that was not there before.
     Diverges(Class),
+}
+
+/// A plan with a fault, made when it is first asked for: most faults show in no packet of a case, and some in
+/// many.
+pub(super) struct Faulty<'a> {
+    make: &'a dyn Fn() -> Option<Plan>,
+    made: Option<Option<Plan>>,
+}
+
+impl<'a> Faulty<'a> {
+    pub(super) fn new(make: &'a dyn Fn() -> Option<Plan>) -> Self {
+        Self { make, made: None }
+    }
+
+    /// The plan; `None` where the tools refuse it.
+    fn get(&mut self) -> Option<&mut Plan> {
+        self.made.get_or_insert_with(self.make).as_mut()
+    }
 }
 
 impl Subject<'_> {
@@ -112,16 +140,25 @@ impl Ground {
         })
     }
 
-    /// The packets that come to one of some rules, in order. To whom a fault changes nothing but these rules,
-    /// no others can fare otherwise.
-    pub(super) fn visitors<'i>(
-        &self,
-        rules: impl Iterator<Item = &'i RuleId>,
-    ) -> impl Iterator<Item = Subject<'_>> {
-        let visitors = rules.filter_map(|rule| self.visitors.get(rule));
-        let places: BTreeSet<usize> = visitors.flatten().copied().collect();
+    /// Whether anybody comes to one of some rules.
+    pub(super) fn has_visitors(&self, rules: &[(RuleId, Tell)]) -> bool {
+        rules
+            .iter()
+            .any(|(rule, _)| self.visitors.contains_key(rule))
+    }
+
+    /// The packets to which something may show at one of some rules, in order. To whom a fault changes nothing
+    /// but these rules, no others can fare otherwise.
+    pub(super) fn visitors(&self, rules: &[(RuleId, Tell)]) -> Vec<Subject<'_>> {
+        let mut places = BTreeSet::new();
+        for (rule, tell) in rules {
+            let visitors = self.visitors.get(rule).into_iter().flatten();
+            let told = visitors.filter(|visitor| tell.is_of(visitor.failed));
+            places.extend(told.map(|visitor| visitor.place));
+        }
         let packets = self.packets().enumerate();
-        packets.filter_map(move |(place, subject)| places.contains(&place).then_some(subject))
+        let told = packets.filter(|(place, _)| places.contains(place));
+        told.map(|(_, subject)| subject).collect()
     }
 
     /// The classes of the divergences that are there without a fault.
@@ -130,14 +167,14 @@ impl Ground {
         usual.filter_map(|usual| usual.class.as_ref())
     }
 
-    /// What is said of a packet with a fault, held against what is said without. `plan` makes the plan with
-    /// the fault, for the class.
+    /// What is said of a packet with a fault, held against what is said without. The plan with the fault is for
+    /// the class.
     pub(super) fn fares(
         &self,
         subject: Subject<'_>,
         opinion: &Opinion,
         model: &Answer,
-        plan: impl FnOnce() -> Option<Plan>,
+        plan: &mut Faulty<'_>,
     ) -> Fares {
         if opinion == subject.opinion && model == subject.model {
             return Fares::Usually;
@@ -160,12 +197,12 @@ impl Ground {
             }
             Outcome::Unjudged(_) => return Fares::Unseen,
         };
-        let Some(mut plan) = plan() else {
+        let Some(plan) = plan.get() else {
             return Fares::Unseen;
         };
         let batch = &self.case.salvos[subject.place.salvo];
         let connections = Divergence::connections_of(batch, subject.packet);
-        let class = classify(&mut plan, subject.packet, &connections, said, &division);
+        let class = classify(plan, subject.packet, &connections, said, &division);
         match usual == Some(&class) {
             true => Fares::Unseen,
             false => Fares::Diverges(class),
@@ -188,8 +225,8 @@ impl Ground {
 }
 
 /// Who comes to each rule.
-fn visitors(case: &mut Case) -> FxHashMap<RuleId, Vec<usize>> {
-    let mut by_rule: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+fn visitors(case: &mut Case) -> FxHashMap<RuleId, Vec<Visitor>> {
+    let mut by_rule: BTreeMap<u32, Vec<Visitor>> = BTreeMap::new();
     let machine = case.plan.machine(BACKEND);
     let mut visited = Visited::default();
     let salvos = case.salvos.iter().flat_map(|salvo| {
@@ -201,14 +238,19 @@ fn visitors(case: &mut Case) -> FxHashMap<RuleId, Vec<usize>> {
         visited.visits.clear();
         machine.visit(&connections, packet, &mut visited);
         for visit in &visited.visits {
-            let places = by_rule.entry(visit.rule).or_default();
-            if places.last() != Some(&place) {
-                places.push(place);
+            let visitors = by_rule.entry(visit.rule).or_default();
+            let visitor = Visitor {
+                place,
+                failed: visit.failed,
+            };
+            if visitors.last() != Some(&visitor) {
+                visitors.push(visitor);
             }
         }
     }
     let by_rule = by_rule.into_iter();
-    let known = by_rule.filter_map(|(rule, places)| Some((machine.rule_id(rule)?.clone(), places)));
+    let known =
+        by_rule.filter_map(|(rule, visitors)| Some((machine.rule_id(rule)?.clone(), visitors)));
     known.collect()
 }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::accepted::Accepted;
-use super::ground::{BACKEND, Fares, Ground, Subject};
+use super::ground::{BACKEND, Fares, Faulty, Ground, Subject};
 use super::meant::Misunderstanding;
 use super::proof::{self, Shown};
 use super::site::Rules;
@@ -90,7 +90,7 @@ pub enum By {
 pub struct Seen {
     /// In how many cases it was planted where packets come.
     pub planted: u64,
-    /// How many packets come there.
+    /// How many packets come there to whom it may show.
     pub packets: u64,
     /// On how many packets somebody said something else, and nobody differed who had not.
     pub unseen: u64,
@@ -338,9 +338,14 @@ impl Trail {
         let start = Instant::now();
         let by = match &self.mutant {
             Mutant::Rendered(site, fault) => {
-                let entries = rules.entries(site, *fault);
-                let mut packets = ground.visitors(entries.iter()).peekable();
-                let planted = packets.peek().and_then(|_| rules.plant(site, *fault));
+                let tells = rules.tells(site, *fault);
+                let packets = ground.visitors(&tells);
+                // Whether the tools take it shows wherever it is planted.
+                let is_first = self.seen.planted == 0 && ground.has_visitors(&tells);
+                let planted = match is_first || !packets.is_empty() {
+                    true => rules.plant(site, *fault),
+                    false => None,
+                };
                 planted.and_then(|(firewall, _)| {
                     self.seen.of_rendered(ground, &firewall, packets, known)
                 })
@@ -366,7 +371,7 @@ impl Seen {
         &mut self,
         ground: &'g Ground,
         firewall: &Firewall,
-        packets: impl Iterator<Item = Subject<'g>>,
+        packets: Vec<Subject<'g>>,
         known: &dyn Fn(&Class) -> bool,
     ) -> Option<By> {
         self.plant(ground);
@@ -378,9 +383,7 @@ impl Seen {
         let connections = ground.connections();
         for subject in packets {
             let model = machine.judge(&connections[subject.place.salvo], subject.packet);
-            let fares = ground.fares(subject, subject.opinion, &model, || {
-                plan.with_firewall(firewall.clone()).ok()
-            });
+            let fares = ground.fares(subject, subject.opinion, &model, &mut faulty);
             let same = matches!(fares, Fares::Usually) || sure(&model) == sure(subject.model);
             let differ =
                 subject.differs() || matches!(&fares, Fares::Diverges(class) if known(class));
@@ -412,9 +415,7 @@ impl Seen {
             let salvo = subject.place.salvo;
             let others = translator.others(&judge, subject.packet, &connections[salvo]);
             let opinion = judge.judge_beside(subject.packet, &known_to_intent[salvo], &others);
-            // It is the intent alone that is told something else.
-            let plan = || Some(ground.case.plan.clone());
-            let fares = ground.fares(subject, &opinion, subject.model, plan);
+            let fares = ground.fares(subject, &opinion, subject.model, &mut same);
             if let Some(class) = self.count(subject.place, fares, known) {
                 return Some(By::Divergence(subject.place, class));
             }
@@ -451,3 +452,8 @@ impl Seen {
         }
     }
 }
+        let faulty = || plan.with_firewall(firewall.clone()).ok();
+        let mut faulty = Faulty::new(&faulty);
+        // It is the intent alone that is told something else.
+        let same = || Some(ground.case.plan.clone());
+        let mut same = Faulty::new(&same);

@@ -5,7 +5,7 @@
 //! verdict is for the harness to find out.
 //!
 //! * [`Fault`]: the kinds of fault in rules, chains and sets; `change`: what each does;
-//! * [`Site`]: the kinds of rules that one is planted at;
+//! * [`Site`]: the kinds of rules that one is planted at; `tell`: to which packets it may show there;
 //! * [`meant`]: the kinds of fault in what is meant;
 //! * [`hunt`]: the campaign set on all of them; `ground`: a case of it; `accepted`: the known divergences,
 //!   which must show as before;
@@ -20,6 +20,7 @@ pub mod inert;
 pub mod meant;
 pub mod proof;
 mod site;
+mod tell;
 
 use std::fmt;
 

@@ -6,6 +6,7 @@ use std::fmt;
 use super::Fault;
 use super::change::{self, chain_names};
 use super::faults::Wants;
+use super::tell::Tell;
 use crate::diff::chains::is_of_policy;
 use crate::diff::shape::{Shape, is_calicos};
 use crate::generate::question::conditions;
@@ -108,17 +109,68 @@ impl<'a> Rules<'a> {
         change::rule::variants(fault, rule, &names)
     }
 
-    /// The rules to which packets come that a fault at a site may concern: those of the site; where it changes
-    /// chains, their first rules.
-    pub(super) fn entries(&self, site: &Site, fault: Fault) -> Vec<RuleId> {
+    /// Where a fault at a site shows, if it does: at which rules, and to which of the packets that come there.
+    pub(super) fn tells(&self, site: &Site, fault: Fault) -> Vec<(RuleId, Tell)> {
         let rules = self.by_shape.get(&site.rules).into_iter().flatten();
         match fault.wants() {
-            Wants::Rule | Wants::Set => rules.map(|(id, _)| id.clone()).collect(),
-            Wants::Chain => {
-                let firsts = self.places(site, fault).into_iter();
-                firsts.map(|(id, _)| RuleId { index: 0, ..id }).collect()
+            Wants::Rule => rules
+                .filter_map(|(id, rule)| {
+                    let changed = self.variant(site, fault, id, rule)?;
+                    Some((id.clone(), Tell::of(rule, &changed)))
+                })
+                .collect(),
+            Wants::Set => {
+                let asked = rules.flat_map(|(_, rule)| sets(rule));
+                let asked = asked.filter(|(part, _)| *part == site.part);
+                let names: BTreeSet<&str> = asked.map(|(_, name)| name).collect();
+                self.askers(&names)
             }
+            Wants::Chain => self.tells_of_chains(site, fault),
         }
+    }
+
+    /// Every rule that asks for one of some sets, whatever its site.
+    fn askers(&self, names: &BTreeSet<&str>) -> Vec<(RuleId, Tell)> {
+        let rules = self.by_shape.values().flatten();
+        let asking = rules.filter_map(|(id, rule)| {
+            let name = change::set::asked(rule).find(|name| names.contains(name))?;
+            Some((id.clone(), Tell::of_set(rule, name)))
+        });
+        asking.collect()
+    }
+
+    fn tells_of_chains(&self, site: &Site, fault: Fault) -> Vec<(RuleId, Tell)> {
+        let chains = self.places(site, fault).into_iter();
+        let tells = chains.flat_map(|(first, places)| {
+            let at = |index| RuleId {
+                index,
+                ..first.clone()
+            };
+            let matched = |index| {
+                let id = at(index);
+                let rule = self.firewall.rule(&id)?;
+                Some((id, Tell::MATCHED.unless_by_chance(rule)))
+            };
+            let tells: Vec<(RuleId, Tell)> = match fault {
+                Fault::LoseRule | Fault::LosePortSplit | Fault::ReverseTargets => {
+                    places.into_iter().filter_map(matched).collect()
+                }
+                // Neither shows to who matches neither.
+                Fault::SwapWithNext => {
+                    let pairs = places.into_iter().flat_map(|place| [place, place + 1]);
+                    pairs.filter_map(matched).collect()
+                }
+                _ => vec![(at(0), Tell::Any)],
+            };
+            tells
+        });
+        tells.collect()
+    }
+
+    /// What a rule of a site becomes by a fault.
+    fn variant(&self, site: &Site, fault: Fault, id: &RuleId, rule: &Rule) -> Option<Rule> {
+        let mut variants = self.variants(fault, id, rule).into_iter();
+        variants.find(|changed| part(id, rule, changed) == site.part)
     }
 
     /// The firewall with a fault at every rule of a site, and which rules those are; `None` where it
@@ -131,9 +183,9 @@ impl<'a> Rules<'a> {
         match fault.wants() {
             Wants::Rule => {
                 for (id, rule) in rules? {
-                    let mut variants = self.variants(fault, id, rule).into_iter();
-                    let fitting = variants.find(|changed| part(id, rule, changed) == site.part);
-                    let Some(changed) = fitting else { continue };
+                    let Some(changed) = self.variant(site, fault, id, rule) else {
+                        continue;
+                    };
                     let mutated = mutated.get_or_insert_with(&mut firewall);
                     *change::rule_mut(mutated, id)? = changed;
                     planted.push(id.clone());
