@@ -322,22 +322,27 @@ left is a HOLE, and the status 1.
 
 Examples:
   calidiff mutants
-      every mutant; those that are not noticed, and those that change nothing, by reason
-  calidiff mutants --limit 100 --cases 500 --json > mutants.json")]
+      480 mutants of the modern layout; those that are not noticed, and those that change nothing, by reason
+  calidiff mutants --layout seed
+      every mutant of the seed layout
+  calidiff mutants --limit 100 --cases 500 --json > mutants.json
+      a few, in a few scenarios, for machines")]
 pub struct Mutants {
     /// What all choices are drawn from: the same seed makes the same scenarios and mutants
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
-    /// How many scenarios each mutant is looked for in, at the most
-    #[arg(long, value_name = "N", default_value_t = 48_000, value_parser = clap::value_parser!(u64).range(1..))]
-    pub cases: u64,
+    /// How many scenarios each mutant is looked for in, at the most; unless said 48,000 of the seed layout, and
+    /// 6,000 of the modern one
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub cases: Option<u64>,
     /// How many packets each scenario is given
     #[arg(long, value_name = "N")]
     pub packets: Option<usize>,
     /// From how many scenarios' rules the mutants are made
     #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..))]
     pub sample: u64,
-    /// How many mutants to take at the most, spread over all
+    /// How many mutants to take at the most, spread over all; unless said all of the seed layout, and 480 of
+    /// the modern one, which has thousands
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
     /// How many workers; one a core unless said

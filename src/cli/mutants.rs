@@ -10,6 +10,7 @@ use super::{scenarios, terminal};
 use crate::campaign::run::{Options, Shard, Until};
 use crate::generate::world::Dials;
 use crate::mutants::hunt::Hunt;
+use crate::render::Layout;
 use crate::report::mutants::Report;
 use crate::xtables::Backend;
 
@@ -22,7 +23,7 @@ pub fn run(arguments: &Mutants) -> Result<Status, Ending> {
     let ledger = scenarios::ledger(arguments.ledger.as_deref(), arguments.layout)?;
     end_on_interrupt();
     let hunt = hunt(arguments);
-    let watch = Hunting::new(arguments.cases);
+    let watch = Hunting::default();
     let bag = hunt.run(&ledger, &watch).map_err(ending)?;
     watch.finish();
     let report = Report {
@@ -42,11 +43,13 @@ pub fn run(arguments: &Mutants) -> Result<Status, Ending> {
 }
 
 fn hunt(arguments: &Mutants) -> Hunt {
+    let usual = Usual::of(arguments.layout);
+    let cases = arguments.cases.unwrap_or(usual.cases);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Hunt {
         campaign: Options {
             seed: arguments.seed,
-            until: Until::Cases(arguments.cases),
+            until: Until::Cases(cases),
             shard: Shard::WHOLE,
             jobs: arguments.jobs.map_or(cores, usize::from),
             layout: arguments.layout,
@@ -60,8 +63,34 @@ fn hunt(arguments: &Mutants) -> Hunt {
             kernels: Vec::new(),
             fail_fast: false,
         },
-        cases: arguments.cases,
+        cases,
         sample: arguments.sample,
-        limit: arguments.limit,
+        limit: arguments.limit.or(usual.limit),
+        until_shown: usual.until_shown,
+    }
+}
+
+/// What holds where nobody says otherwise.
+struct Usual {
+    cases: u64,
+    limit: Option<usize>,
+    until_shown: Option<u64>,
+}
+
+impl Usual {
+    /// The modern layout has more than twice as many kinds of rules, and longer rulesets.
+    fn of(layout: Layout) -> Self {
+        match layout {
+            Layout::Seed => Self {
+                cases: 48_000,
+                limit: None,
+                until_shown: None,
+            },
+            Layout::Modern => Self {
+                cases: 6_000,
+                limit: Some(480),
+                until_shown: Some(500),
+            },
+        }
     }
 }

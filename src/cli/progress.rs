@@ -13,7 +13,7 @@ use crate::campaign::Watch;
 use crate::campaign::run::{self, Counts, Until};
 use crate::diff::class::Class;
 use crate::intent::Verdict;
-use crate::mutants::hunt;
+use crate::mutants::hunt::{self, Stage};
 
 /// Whether somebody has asked for an end.
 static STOP: AtomicBool = AtomicBool::new(false);
@@ -218,31 +218,66 @@ impl run::Watch for Campaign<'_> {
 /// Watches a hunt for mutants and shows it.
 pub struct Hunting {
     bar: ProgressBar,
+    shown: bool,
+    last: Mutex<Option<(Stage, Instant)>>,
 }
 
-impl Hunting {
-    /// Watches a hunt of so many cases at the most.
-    #[must_use]
-    pub fn new(cases: u64) -> Self {
-        let bar = ProgressBar::with_draw_target(Some(cases), ProgressDrawTarget::stderr_with_hz(4));
-        let template = "{bar:16} {human_pos} of {human_len} cases, {eta} left; {msg}";
+impl Default for Hunting {
+    fn default() -> Self {
+        let shown = io::stderr().is_terminal();
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(4));
+        let template = "{bar:16} {human_pos} of {human_len}, {eta} left; {msg}";
         let bar = match ProgressStyle::with_template(template) {
             Ok(style) => bar.with_style(style),
             Err(_) => bar,
         };
-        Self { bar }
+        Self {
+            bar,
+            shown,
+            last: Mutex::new(None),
+        }
     }
+}
 
+impl Hunting {
     /// Takes the bar away.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }
 
+fn of_hunt(progress: &hunt::Progress) -> String {
+    let hunt::Progress { done, of, .. } = progress;
+    let at_large = progress.at_large;
+    match progress.stage {
+        Stage::Making => format!("{done} of {of} cases' rules: {at_large} mutants"),
+        Stage::Hunting => format!("{done} of {of} cases: {at_large} mutants at large"),
+        Stage::Asking => format!("{done} of {of} mutants held against the known divergences"),
+        Stage::Proving => {
+            format!("{done} of {of} cases' rules: which of {at_large} mutants change nothing")
+        }
+    }
+}
+
 impl hunt::Watch for Hunting {
-    fn done(&self, cases: u64, at_large: usize) {
-        self.bar.set_position(cases);
-        self.bar.set_message(format!("{at_large} mutants at large"));
+    fn done(&self, progress: hunt::Progress) {
+        let Ok(mut last) = self.last.lock() else {
+            return;
+        };
+        let stage = progress.stage;
+        let is_new = last.is_none_or(|(before, _)| before != stage);
+        if self.shown {
+            if is_new {
+                self.bar.reset();
+                self.bar.set_length(progress.of);
+                *last = Some((stage, Instant::now()));
+            }
+            self.bar.set_position(progress.done);
+            self.bar.set_message(of_hunt(&progress));
+        } else if is_new || last.is_none_or(|(_, at)| at.elapsed() >= SILENCE) {
+            *last = Some((stage, Instant::now()));
+            eprintln!("{}", of_hunt(&progress));
+        }
     }
 
     fn stop(&self) -> bool {

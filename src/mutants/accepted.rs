@@ -36,9 +36,14 @@ impl Accepted {
             .collect()
     }
 
+    /// The rules that show it, for [`Self::misses`].
+    pub(super) fn rules(&self) -> Rules<'_> {
+        Rules::of(&self.plan.firewall)
+    }
+
     /// The class that is gone with a fault; `None` where it still shows, or there is nothing to plant in.
-    pub(super) fn misses(&self, site: &Site, fault: Fault) -> Option<&str> {
-        let (firewall, _) = Rules::of(&self.plan.firewall).plant(site, fault)?;
+    pub(super) fn misses(&self, rules: &Rules<'_>, site: &Site, fault: Fault) -> Option<&str> {
+        let (firewall, _) = rules.plant(site, fault)?;
         let shown = match self.plan.with_firewall(firewall) {
             Ok(plan) => self.is_shown(plan),
             Err(_) => false,

@@ -37,12 +37,40 @@ pub struct Hunt {
     pub sample: u64,
     /// How many mutants are taken at the most, spread evenly over all.
     pub limit: Option<usize>,
+    /// After how many cases those that are shown to change nothing are looked for no longer; else in all cases.
+    pub until_shown: Option<u64>,
+}
+
+/// What a hunt is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Mutants are made from the rules of cases; counted are the cases.
+    Making,
+    /// Mutants are looked for in cases; counted are the cases.
+    Hunting,
+    /// The ledger's tests look at those that no case noticed; counted are the mutants.
+    Asking,
+    /// It is shown which change nothing; counted are the cases.
+    Proving,
+}
+
+/// How far a hunt has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// What it is at.
+    pub stage: Stage,
+    /// How much of that is done.
+    pub done: u64,
+    /// How much there is to do.
+    pub of: u64,
+    /// How many mutants nobody has noticed, of those that there are by now.
+    pub at_large: usize,
 }
 
 /// Watches a hunt. Called between handfuls of cases.
 pub trait Watch {
-    /// So many cases are done, and so many mutants are still at large.
-    fn done(&self, cases: u64, at_large: usize);
+    /// It has come so far.
+    fn done(&self, progress: Progress);
 
     /// Whether to end now.
     fn stop(&self) -> bool;
@@ -129,7 +157,11 @@ pub struct Bag {
 /// # Errors
 ///
 /// [`Broken`] where a case can't be made.
-pub fn enumerate(campaign: &Options, sample: u64) -> Result<Vec<Mutant>, Broken> {
+pub fn enumerate(
+    campaign: &Options,
+    sample: u64,
+    watch: &dyn Watch,
+) -> Result<Vec<Mutant>, Broken> {
     let mut rendered: BTreeSet<(Site, Fault)> = BTreeSet::new();
     let mut meant = BTreeSet::new();
     let mut open = Misunderstanding::all();
@@ -151,6 +183,12 @@ pub fn enumerate(campaign: &Options, sample: u64) -> Result<Vec<Mutant>, Broken>
             open = rest;
             meant.extend::<Vec<Misunderstanding>>(found);
         }
+        watch.done(Progress {
+            stage: Stage::Making,
+            done: number + 1,
+            of: sample,
+            at_large: rendered.len() + meant.len(),
+        });
     }
     let rendered = rendered.into_iter();
     let rendered = rendered.map(|(site, fault)| Mutant::Rendered(site, fault));
@@ -167,6 +205,10 @@ fn spread(mutants: Vec<Mutant>, limit: Option<usize>) -> Vec<Mutant> {
     chosen.map(|(_, mutant)| mutant).collect()
 }
 
+fn at_large(trails: &[Trail]) -> usize {
+    trails.iter().filter(|trail| trail.is_at_large()).count()
+}
+
 impl Hunt {
     /// Hunts down every mutant. The classes that a ledger accepts are known, and those that the cases show
     /// without a fault.
@@ -176,7 +218,7 @@ impl Hunt {
     /// [`Broken`] where a case can't be made.
     pub fn run(&self, ledger: &Ledger, watch: &dyn Watch) -> Result<Bag, Broken> {
         let start = Instant::now();
-        let mutants = enumerate(&self.campaign, self.sample)?;
+        let mutants = enumerate(&self.campaign, self.sample, watch)?;
         let all = mutants.len();
         let trails = self.hunt(spread(mutants, self.limit), ledger, watch)?;
         Ok(Bag {
@@ -205,8 +247,10 @@ impl Hunt {
             let grounds = self.grounds(cases..last)?;
             shown.extend(grounds.iter().flat_map(Ground::classes).cloned());
             let known = |class: &Class| ledger.has(class) || shown.contains(class);
-            let mut open: Vec<&mut Trail> =
-                trails.iter_mut().filter(|trail| trail.is_open()).collect();
+            let mut open: Vec<&mut Trail> = trails
+                .iter_mut()
+                .filter(|trail| trail.is_at_large())
+                .collect();
             if open.is_empty() {
                 break;
             }
@@ -216,44 +260,57 @@ impl Hunt {
             let rules: Vec<Rules<'_>> = rules.collect();
             self.share(&mut open, &|trail| {
                 let mut cases = grounds.iter().zip(&rules);
-                while let Some((ground, rules)) = cases.next().filter(|_| trail.is_open()) {
+                while let Some((ground, rules)) = cases.next().filter(|_| trail.is_at_large()) {
                     trail.follow(ground, rules, &known);
                 }
             });
+            let shows = |after: u64| (cases..last).contains(&after);
+            if self.until_shown.is_some_and(shows) {
+                self.prove(&mut trails, watch)?;
+            }
             cases = last;
-            watch.done(cases, trails.iter().filter(|trail| trail.is_open()).count());
+            watch.done(Progress {
+                stage: Stage::Hunting,
+                done: cases,
+                of: self.cases,
+                at_large: at_large(&trails),
+            });
         }
-        self.ask_ledger(&mut trails, ledger, cases);
-        self.prove(&mut trails)?;
+        self.ask_ledger(&mut trails, ledger, cases, watch);
+        self.prove(&mut trails, watch)?;
         Ok(trails)
     }
 
     /// Has the ledger's tests look at the mutants that no case noticed.
-    fn ask_ledger(&self, trails: &mut [Trail], ledger: &Ledger, cases: u64) {
+    fn ask_ledger(&self, trails: &mut [Trail], ledger: &Ledger, cases: u64, watch: &dyn Watch) {
         let accepted = Accepted::all(ledger, self.campaign.layout);
-        let mut open: Vec<&mut Trail> = trails.iter_mut().filter(|trail| trail.is_open()).collect();
-        self.share(&mut open, &|trail| {
-            let start = Instant::now();
-            let Mutant::Rendered(site, fault) = &trail.mutant else {
-                return;
-            };
-            let mut gone = accepted.iter().filter_map(|one| one.misses(site, *fault));
-            trail.noticed = gone.next().map(|id| Noticed {
-                cases,
-                packets: trail.seen.packets,
-                by: By::Ledger(id.to_owned()),
+        let each = accepted.iter().map(|one| (one, one.rules()));
+        let each: Vec<(&Accepted, Rules<'_>)> = each.collect();
+        let open = trails.iter_mut().filter(|trail| trail.is_at_large());
+        let mut open: Vec<&mut Trail> = open.collect();
+        let of = open.len() as u64;
+        let mut done = 0;
+        for handful in open.chunks_mut(HANDFUL as usize) {
+            self.share(handful, &|trail| trail.show_to(&each, cases));
+            done += handful.len() as u64;
+            watch.done(Progress {
+                stage: Stage::Asking,
+                done,
+                of,
+                at_large: of as usize,
             });
-            trail.took += start.elapsed();
-        });
+        }
     }
 
     /// Shows of the mutants that were not noticed which change nothing in the cases that they are made from.
-    fn prove(&self, trails: &mut [Trail]) -> Result<(), Broken> {
+    fn prove(&self, trails: &mut [Trail], watch: &dyn Watch) -> Result<(), Broken> {
+        let is_new = |trail: &Trail| trail.is_open() && trail.shown == Shown::default();
+        let new: Vec<bool> = trails.iter().map(is_new).collect();
         for from in (0..self.sample).step_by(HANDFUL as usize) {
             let open: Vec<(usize, &Trail)> = trails
                 .iter()
                 .enumerate()
-                .filter(|(_, trail)| trail.is_open() && trail.shown.open.is_none())
+                .filter(|(place, trail)| new[*place] && trail.shown.open.is_none())
                 .collect();
             let last = self.sample.min(from + HANDFUL);
             let mut cases: Vec<_> = (from..last).map(|number| (number, None)).collect();
@@ -266,6 +323,12 @@ impl Hunt {
                     trails[place].shown.add(number, inert);
                 }
             }
+            watch.done(Progress {
+                stage: Stage::Proving,
+                done: last,
+                of: self.sample,
+                at_large: at_large(trails),
+            });
         }
         Ok(())
     }
@@ -333,6 +396,28 @@ impl Trail {
         self.noticed.is_none()
     }
 
+    /// Whether it is still to be looked for.
+    fn is_at_large(&self) -> bool {
+        self.is_open() && !self.shown.is_inert()
+    }
+
+    /// Has the known divergences look at it after so many cases.
+    fn show_to(&mut self, accepted: &[(&Accepted, Rules<'_>)], cases: u64) {
+        let start = Instant::now();
+        let Mutant::Rendered(site, fault) = &self.mutant else {
+            return;
+        };
+        let mut missed = accepted
+            .iter()
+            .filter_map(|(one, rules)| one.misses(rules, site, *fault));
+        self.noticed = missed.next().map(|id| Noticed {
+            cases,
+            packets: self.seen.packets,
+            by: By::Ledger(id.to_owned()),
+        });
+        self.took += start.elapsed();
+    }
+
     /// Looks for it in one case.
     fn follow(&mut self, ground: &Ground, rules: &Rules<'_>, known: &dyn Fn(&Class) -> bool) {
         let start = Instant::now();
@@ -381,6 +466,8 @@ impl Seen {
             Err(why) => return Some(By::Refusal(reason(&why))),
         };
         let connections = ground.connections();
+        let faulty = || plan.with_firewall(firewall.clone()).ok();
+        let mut faulty = Faulty::new(&faulty);
         for subject in packets {
             let model = machine.judge(&connections[subject.place.salvo], subject.packet);
             let fares = ground.fares(subject, subject.opinion, &model, &mut faulty);
@@ -411,6 +498,9 @@ impl Seen {
         self.plant(ground);
         let mut translator = misled.translator();
         let (known_to_intent, connections) = (ground.known_connections(), ground.connections());
+        // It is the intent alone that is told something else.
+        let same = || Some(ground.case.plan.clone());
+        let mut same = Faulty::new(&same);
         for subject in ground.packets() {
             let salvo = subject.place.salvo;
             let others = translator.others(&judge, subject.packet, &connections[salvo]);
@@ -452,8 +542,3 @@ impl Seen {
         }
     }
 }
-        let faulty = || plan.with_firewall(firewall.clone()).ok();
-        let mut faulty = Faulty::new(&faulty);
-        // It is the intent alone that is told something else.
-        let same = || Some(ground.case.plan.clone());
-        let mut same = Faulty::new(&same);

@@ -9,7 +9,7 @@ use std::path::Path;
 use calidiff::campaign::run::{Options, Shard, Until};
 use calidiff::diff::ledger::Ledger;
 use calidiff::generate::world::Dials;
-use calidiff::mutants::hunt::{Hunt, Trail, Watch, enumerate};
+use calidiff::mutants::hunt::{Hunt, Progress, Trail, Watch, enumerate};
 use calidiff::mutants::{Fault, Mutant};
 use calidiff::render::Layout;
 use calidiff::xtables::Backend;
@@ -24,7 +24,7 @@ const SAMPLE: u64 = 24;
 struct Nobody;
 
 impl Watch for Nobody {
-    fn done(&self, _: u64, _: usize) {}
+    fn done(&self, _: Progress) {}
 
     fn stop(&self) -> bool {
         false
@@ -55,13 +55,14 @@ fn hunt(mutants: Vec<Mutant>) -> Result<Vec<Trail>, Box<dyn Error>> {
         cases: CASES,
         sample: SAMPLE,
         limit: None,
+        until_shown: None,
     };
     Ok(hunt.hunt(mutants, &Ledger::default(), &Nobody)?)
 }
 
 /// The mutants of some words.
 fn named(words: &[&str]) -> Result<Vec<Mutant>, Box<dyn Error>> {
-    let all = enumerate(&campaign(), SAMPLE)?;
+    let all = enumerate(&campaign(), SAMPLE, &Nobody)?;
     let find = |word: &&str| {
         let mut fitting = all.iter().filter(|one| one.to_string() == *word);
         let found = fitting.next().cloned();
@@ -72,7 +73,7 @@ fn named(words: &[&str]) -> Result<Vec<Mutant>, Box<dyn Error>> {
 
 #[test]
 fn mutants_are_many_and_the_same_every_time() -> Outcome {
-    let all = enumerate(&campaign(), SAMPLE)?;
+    let all = enumerate(&campaign(), SAMPLE, &Nobody)?;
     let texts: BTreeSet<String> = all.iter().map(ToString::to_string).collect();
     assert_eq!(texts.len(), all.len(), "two mutants are called the same");
     let rendered = all.iter().filter_map(|one| match one {
@@ -82,7 +83,7 @@ fn mutants_are_many_and_the_same_every_time() -> Outcome {
     let kinds: BTreeSet<Fault> = rendered.clone().collect();
     assert!(rendered.count() >= 150, "{}", all.len());
     assert!(kinds.len() >= 40, "{kinds:?}");
-    assert_eq!(all, enumerate(&campaign(), SAMPLE)?);
+    assert_eq!(all, enumerate(&campaign(), SAMPLE, &Nobody)?);
     Ok(())
 }
 
@@ -149,7 +150,7 @@ fn what_no_clause_reads_is_not_misread() -> Outcome {
 fn the_same_hunt_comes_to_the_same() -> Outcome {
     let words = ["AcceptToDrop at `filter cali-FORWARD: mark -> ACCEPT`"];
     let mutants = named(&words).or_else(|_| {
-        let all = enumerate(&campaign(), SAMPLE)?;
+        let all = enumerate(&campaign(), SAMPLE, &Nobody)?;
         let one = all
             .into_iter()
             .find(|one| one.to_string().starts_with("AcceptToDrop"));
