@@ -106,9 +106,8 @@ impl Expected {
                     let opinion = expected.opinions.last();
                     let asked = opinion.filter(|opinion| opinion.verdict == Verdict::Defer);
                     let without = &mut calico.without[place];
-                    let answer = asked.map(|opinion| {
-                        without.judge(sequence.table(), &as_left(packet, opinion))
-                    });
+                    let answer = asked
+                        .map(|opinion| without.judge(sequence.table(), &as_left(packet, opinion)));
                     expected.without[place].push(answer);
                 }
                 let answer = bench.machines[place].follow(&mut after, packet);

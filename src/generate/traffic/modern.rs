@@ -106,6 +106,7 @@ impl Traffic<'_> {
             original: packet.tuple(),
             reply,
             progress: Progress::Unreplied,
+            settled: false,
         };
         Draft {
             base: packet.clone(),

@@ -8,8 +8,7 @@ use crate::generate::ground::Ground;
 use crate::generate::paths::{AllPaths, conditions_of};
 use crate::generate::question::{Condition, Question, conditions};
 use crate::generate::solve::{Clause, solve};
-use crate::generate::standing::{Shot, Standing};
-use crate::packet::{Connection, Family, Packet, Progress};
+use crate::packet::Family;
 use crate::xtables::matches::States;
 use crate::xtables::{Firewall, RuleId};
 
@@ -68,36 +67,9 @@ impl Traffic<'_> {
         let own = self.ground.firewall.rule(rule).map(conditions);
         let draft = beside(bits, &own.unwrap_or_default(), met, &self.ground);
         match translates {
-            true => self.translated_to(bits, draft),
+            true => Some(self.as_translated(bits, draft)),
             false => Some(draft),
         }
-    }
-
-    /// A packet that a connection translates to this one, where it can begin a connection; else this one.
-    fn translated_to(&self, bits: &mut impl Bits, draft: Draft) -> Option<Draft> {
-        let inside = &draft.shot.packet;
-        let begins = draft.standing == Standing::New && draft.shot.connections.is_empty();
-        let whole = inside.fragment.is_none() && inside.defect.is_none();
-        let Some(answer) = inside.tuple().inverse().filter(|_| begins && whole) else {
-            return Some(draft);
-        };
-        let packet = Packet {
-            destination: self.stranger(bits, inside.family())?,
-            ..inside.clone()
-        };
-        let connection = Connection {
-            original: packet.tuple(),
-            reply: answer,
-            progress: Progress::Unreplied,
-        };
-        Some(Draft {
-            base: packet.clone(),
-            standing: Standing::Unreplied,
-            shot: Shot {
-                packet,
-                connections: vec![connection],
-            },
-        })
     }
 }
 
