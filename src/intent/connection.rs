@@ -200,9 +200,9 @@ fn may_continue(packet: &Packet, connection: &Connection, direction: Direction) 
                 (_, _) if segment == Segment::Rst => true,
                 (Progress::Unreplied, Direction::Original) => segment == Segment::Syn,
                 (Progress::Unreplied, Direction::Reply) => segment != Segment::Fin,
-                (Progress::Answered | Progress::Replied, Direction::Original) => {
-                    segment != Segment::SynAck
-                }
+                // Both may have opened at once.
+                (Progress::Answered, Direction::Original) => true,
+                (Progress::Replied, Direction::Original) => segment != Segment::SynAck,
                 (Progress::Answered | Progress::Replied, Direction::Reply) => {
                     segment != Segment::Syn
                 }

@@ -333,7 +333,13 @@ fn suits(packet: &Traveller<'_>, entry: &Entry, direction: Direction) -> bool {
         Transport::Sctp { chunk, .. } => {
             packet.body.holds(if chunk == 1 { 32 } else { 16 }) && sctp_suits(chunk, entry)
         }
-        Transport::Icmp(icmp) => entry.confirmed || is_query(packet.family, icmp.kind),
+        // Only IPv6 lets a connection be that another than a query began (`nf_conntrack_icmp_packet`,
+        // `nf_conntrack_icmpv6_packet`).
+        Transport::Icmp(_) => {
+            let (kind, ..) = entry.original.icmp_parts();
+            let by_any = packet.family == Family::V6 && entry.confirmed;
+            by_any || is_query(packet.family, kind)
+        }
         Transport::Other(_) => true,
     }
 }
@@ -392,8 +398,9 @@ pub(super) fn segment(flags: TcpFlags) -> Segment {
     }
 }
 
-/// The rows of `tcp_conntracks` for the three states that occur here: no connection, SYN_SENT (no
-/// reply yet) and ESTABLISHED. Windows are not checked: entries are created liberal.
+/// The rows of `tcp_conntracks` for the four states that occur here: no connection, SYN_SENT (no reply yet),
+/// SYN_RECV (not assured yet; there a late SYN and acknowledgement comes of both opening at once) and
+/// ESTABLISHED. Windows are not checked: entries are created liberal, and so is the namespace.
 fn tcp_suits(flags: TcpFlags, entry: &Entry, direction: Direction) -> bool {
     let segment = segment(flags);
     if segment == Segment::None {
@@ -403,7 +410,7 @@ fn tcp_suits(flags: TcpFlags, entry: &Entry, direction: Direction) -> bool {
         (false, ..) => matches!(segment, Segment::Syn | Segment::Ack),
         (true, false, Direction::Original) => matches!(segment, Segment::Syn | Segment::Rst),
         (true, false, Direction::Reply) => segment != Segment::Fin,
-        (true, true, Direction::Original) => segment != Segment::SynAck,
+        (true, true, Direction::Original) => segment != Segment::SynAck || !entry.assured,
         (true, true, Direction::Reply) => segment != Segment::Syn,
     }
 }

@@ -292,7 +292,9 @@ impl<W: Witness> Run<'_, W> {
     /// The second half of the way from the node to itself. The packet keeps its mark, its connection
     /// (which leaving has entered in the table) and its route.
     fn come_back(&mut self, packet: &mut Traveller<'_>, log: &mut Log) -> Result<Fate, Unjudged> {
-        if conntrack::is_in_the_way(self.parts.connections, &packet.tracking) {
+        // A port that chance chooses has given way.
+        let is_settled = log.open.is_empty();
+        if is_settled && conntrack::is_in_the_way(self.parts.connections, &packet.tracking) {
             return Ok(self.lost(packet.family, log));
         }
         if let Tracking::Linked(link) = &mut packet.tracking {

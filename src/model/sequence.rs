@@ -151,9 +151,8 @@ fn advance(progress: Progress, packet: &Packet, direction: Direction) -> Option<
         (Progress::Unreplied, Direction::Original, Segment::Syn) => Some(Progress::Unreplied),
         (Progress::Unreplied, Direction::Reply, Segment::SynAck) => Some(Progress::Answered),
         (Progress::Answered, Direction::Original, Segment::Ack) => Some(Progress::Replied),
-        (Progress::Answered, Direction::Reply, Segment::Ack | Segment::SynAck) => {
-            Some(Progress::Answered)
-        }
+        (Progress::Answered, _, Segment::SynAck)
+        | (Progress::Answered, Direction::Reply, Segment::Ack) => Some(Progress::Answered),
         (Progress::Replied, _, Segment::Ack) => Some(Progress::Replied),
         _ => None,
     }

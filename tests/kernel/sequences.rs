@@ -107,7 +107,7 @@ COMMIT
 
 /// A connection to a service, out of the cluster, to the node, from it, over `lo`; of TCP, UDP, ICMP and a
 /// protocol without ports.
-const FLOWS: [&[&str]; 9] = [
+const FLOWS: [&[&str]; 10] = [
     &[
         "in=cali1 tcp 10.65.0.2:40000 > 192.0.2.1:443",
         "in=cali1 tcp 10.65.0.2:40000 > 192.0.2.1:443",
@@ -151,6 +151,12 @@ const FLOWS: [&[&str]; 9] = [
     &[
         "in=cali1 proto=253 10.65.0.2 > 192.0.2.1",
         "in=eth0 proto=253 192.0.2.1 > 10.0.0.1",
+    ],
+    &[
+        "in=cali1 tcp 10.65.0.2:40000 > 192.0.2.1:443",
+        "in=eth0 tcp 192.0.2.1:443 > 10.0.0.1:40000 flags=SYN,ACK",
+        "in=cali1 tcp 10.65.0.2:40000 > 192.0.2.1:443 flags=SYN,ACK",
+        "in=cali1 tcp 10.65.0.2:40000 > 192.0.2.1:443 flags=ACK",
     ],
     &[
         "in=cali1 tcp [fd65::2]:40000 > [2001:db8::1]:443",
@@ -276,6 +282,7 @@ fn flows() -> Outcome {
                 vec![0x01, 0x22, 0x22],
                 vec![0x01, 0x02, 0x02],
                 vec![0x01, 0x22],
+                vec![0x01, 0x22, 0x22, 0x32],
                 vec![0x01, 0x02, 0x02, 0x04],
             ]
         );
@@ -444,6 +451,14 @@ fn by_hand() -> Outcome {
                 assert_eq!(end, [*expected], "{lines:?}, {count}");
             }
         }
+        // No answer begins a connection of IPv4's, though somebody has entered one.
+        let by_answer = Batch {
+            connections: vec!["icmp 10.65.0.2 > 192.0.2.1 type=14/0 id=1 replied".parse()?],
+            order: Order::Apart,
+            ..sequence(&["in=cali1 icmp 10.65.0.2 > 192.0.2.1 type=14/0 id=1"])?
+        };
+        let (ends, _) = pair.fire(&by_answer)?;
+        assert_eq!(marks(&ends), [0x8]);
         let answered: Connection = "tcp 10.0.0.9:1 > 10.0.0.1:22 answered settled".parse()?;
         assert_eq!(answered.progress, Progress::Answered);
         Ok(())

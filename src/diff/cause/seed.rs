@@ -184,7 +184,6 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     shared::DONOTTRACK_OF_LO,
     shared::OTHERS_SEE_THE_WORKLOAD,
-    shared::TRANSLATED_TO_A_GROUP,
     shared::CUT_SHORT_AND_ASKED_FOR,
     shared::WORKLOAD_WITHOUT_THE_PREFIX,
     shared::CUT_SHORT_AND_TRANSLATED,

@@ -122,29 +122,14 @@ pub(super) const OTHERS_SEE_THE_WORKLOAD: Cause = Cause {
 /// `translated-to-what-no-packet-may-bear`.
 pub(super) const TRANSLATED_TO_A_GROUP: Cause = Cause {
     id: "translated-to-what-no-packet-may-bear",
-    why: "A connection whose other end's address is a group's is answered, and the translation back gives the \
-          answer that group for its source, which the kernel refuses on lo; and an answer from a group's \
-          address gets another by the translation back; and what is translated to a group keeps the interface \
-          that it had (`ip6_route_me_harder`). No such connection comes about by itself. The \
-          kernel is right; the intent does not look at what a translation leaves behind.",
+    why: "What the node sends and somebody translates to a group is routed again: in IPv4 it leaves by the \
+          interface whose address it bears, in IPv6 by the one that it had (`ip_route_me_harder`, \
+          `ip6_route_me_harder`). The kernel is right; the intent looks at the routes alone.",
     covers: Covers::Unmeant(|found| {
-        let from_group = |one: &Connection| {
-            one.reply.source == found.packet.source && one.original.destination != one.reply.source
-        };
-        let refused = found.opinion.exit.is_none() && found.packet.source.is_multicast();
-        if refused && found.connections.iter().any(from_group) {
-            return true;
-        }
         let meant = found.opinion.exit.as_ref().map(|exit| exit.destination);
         let sent_to_group =
             meant.is_some_and(|to| to.is_multicast() && to != found.packet.destination);
-        if sent_to_group && found.packet.origin == Origin::Node {
-            return true;
-        }
-        let group = |one: &Connection| one.original.destination.is_multicast();
-        found.is_lost()
-            && matches!(found.clause(), Clause::I5Original | Clause::I5Reply)
-            && found.connections.iter().any(group)
+        sent_to_group && found.packet.origin == Origin::Node
     }),
 };
 
