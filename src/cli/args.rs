@@ -272,7 +272,7 @@ pub struct Run {
     /// How long, instead: 90s, 10m, 2h
     #[arg(long = "for", value_name = "TIME")]
     pub time: Option<Span>,
-    /// How many packets each scenario is given; 150 unless said, of the seed's layout 60
+    /// How many packets each scenario is given; 200 unless said, of the seed's layout 60
     #[arg(long, value_name = "N")]
     pub packets: Option<usize>,
     /// How many scenarios in a row are made for one cluster, whose policies alone change: 8 unless said
