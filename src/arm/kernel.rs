@@ -33,6 +33,19 @@ impl KernelArm {
         &mut self.room
     }
 
+    fn fire_by(
+        &mut self,
+        fire: fn(&mut Room, &Batch, &mut Vec<Journey>) -> Result<(), KernelError>,
+        batch: &Batch,
+        answers: &mut Vec<Answer>,
+    ) -> Result<(), Failure> {
+        answers.clear();
+        let broken = self.broken();
+        fire(&mut self.room, batch, &mut self.journeys).map_err(broken)?;
+        answers.extend(self.journeys.drain(..).map(Answer::one));
+        Ok(())
+    }
+
     fn broken(&self) -> impl Fn(KernelError) -> Failure + use<> {
         let arm = self.name();
         move |error| Failure::Broken {
@@ -76,21 +89,11 @@ impl Arm for KernelArm {
     }
 
     fn fire(&mut self, batch: &Batch, answers: &mut Vec<Answer>) -> Result<(), Failure> {
-        answers.clear();
-        let broken = self.broken();
-        self.room.fire(batch, &mut self.journeys).map_err(broken)?;
-        answers.extend(self.journeys.drain(..).map(Answer::one));
-        Ok(())
+        self.fire_by(Room::fire, batch, answers)
     }
 
     fn fire_first(&mut self, batch: &Batch, answers: &mut Vec<Answer>) -> Result<(), Failure> {
-        answers.clear();
-        let broken = self.broken();
-        self.room
-            .fire_first(batch, &mut self.journeys)
-            .map_err(broken)?;
-        answers.extend(self.journeys.drain(..).map(Answer::one));
-        Ok(())
+        self.fire_by(Room::fire_first, batch, answers)
     }
 
     fn trace(

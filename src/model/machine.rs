@@ -10,7 +10,7 @@ use super::routing::Ground;
 use super::run::{Parts, Run, blank};
 use super::sequence::Sequence;
 use super::sets::Sets;
-use super::witness::{Nobody, Steps, Trace, Visited, Witness};
+use super::witness::{Nobody, Steps, Tie, Visited, Witness};
 use crate::journey::{Answer, Possible, Step, Unjudged};
 use crate::node::Node;
 use crate::packet::{Batch, Connection, Order, Packet};
@@ -56,11 +56,11 @@ impl Machine {
         if let Some(why) = sequence.lost() {
             return Answer::Unjudged(why.clone());
         }
-        let mut trace = Trace {
+        let mut tie = Tie {
             tracking: Tracking::None,
         };
-        let answer = self.judge_before(sequence.table(), packet, &mut trace);
-        sequence.leave(packet, &answer, &trace.tracking);
+        let answer = self.judge_before(sequence.table(), packet, &mut tie);
+        sequence.leave(packet, &answer, &tie.tracking);
         answer
     }
 

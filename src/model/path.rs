@@ -83,7 +83,7 @@ impl<W: Witness> Run<'_, W> {
             }
         }
         log.journey.fate = fate;
-        self.witness.trace(&traveller.tracking);
+        self.witness.tied(&traveller.tracking);
         Ok(())
     }
 

@@ -63,7 +63,7 @@ impl Sequence {
 
     /// Takes in what a packet leaves.
     pub(super) fn leave(&mut self, packet: &Packet, answer: &Answer, tracking: &Tracking) {
-        match trace((&self.connections, &self.table), packet, answer, tracking) {
+        match left_by((&self.connections, &self.table), packet, answer, tracking) {
             Ok(None) => {}
             Ok(Some(connection)) => {
                 let original = connection.original;
@@ -80,7 +80,7 @@ impl Sequence {
 }
 
 /// The connection that a packet leaves behind, new or changed; an error says what nobody can tell of it.
-fn trace(
+fn left_by(
     (connections, table): (&[Connection], &Connections),
     packet: &Packet,
     answer: &Answer,

@@ -17,7 +17,7 @@ pub(super) trait Witness {
     fn end(&mut self, place: Place<'_>, policy: Option<Policy>, mark: Mark);
 
     /// The packet came to the end of its way, tied to this.
-    fn trace(&mut self, _: &Tracking) {}
+    fn tied(&mut self, _: &Tracking) {}
 }
 
 /// Where a rule is asked.
@@ -45,17 +45,17 @@ impl Witness for Nobody {
 }
 
 /// One who looks at what a packet leaves in the table of connections.
-pub(super) struct Trace {
+pub(super) struct Tie {
     /// What it was tied to in the end.
     pub(super) tracking: Tracking,
 }
 
-impl Witness for Trace {
+impl Witness for Tie {
     fn rule(&mut self, _: Place<'_>, _: u32, _: Option<u32>, _: [Mark; 2]) {}
 
     fn end(&mut self, _: Place<'_>, _: Option<Policy>, _: Mark) {}
 
-    fn trace(&mut self, tracking: &Tracking) {
+    fn tied(&mut self, tracking: &Tracking) {
         self.tracking = *tracking;
     }
 }

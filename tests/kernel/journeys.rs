@@ -11,7 +11,7 @@ use calidiff::kernel::Room;
 use calidiff::mark::Mark;
 use calidiff::node::Node;
 use calidiff::packet::{
-    Batch, Connection, Defect, Family, Fragment, Icmp, InterfaceName, Origin, Packet, Ports,
+    Batch, Connection, Defect, Family, Fragment, Icmp, InterfaceName, Order, Origin, Packet, Ports,
     Progress, Tcp, TcpFlags, Transport, Tuple,
 };
 use calidiff::xtables::Backend;
@@ -143,7 +143,7 @@ fn fire(room: &mut Room, packets: Vec<Packet>) -> Result<Vec<Journey>, Box<dyn E
     let mut journeys = Vec::new();
     room.fire(
         &Batch {
-            order: calidiff::packet::Order::Apart,
+            order: Order::Apart,
             connections: vec![],
             packets,
         },
@@ -546,7 +546,7 @@ fn connections() -> Outcome {
                 quoted: None,
             });
             let batch = Batch {
-                order: calidiff::packet::Order::Apart,
+                order: Order::Apart,
                 connections: vec![
                     connection(original, Progress::Replied),
                     connection(udp_tuple, Progress::Unreplied),
@@ -593,7 +593,7 @@ fn translated_connections() -> Outcome {
                 ports: ports(8080, 5000),
             };
             let batch = Batch {
-                order: calidiff::packet::Order::Apart,
+                order: Order::Apart,
                 connections: vec![Connection {
                     original,
                     reply,

@@ -8,7 +8,7 @@ use std::process::Command;
 use calidiff::kernel::{Namespace, Programmer, Room, Texts, Tools, in_rooms};
 use calidiff::mark::Mark;
 use calidiff::node::Node;
-use calidiff::packet::{Batch, Family};
+use calidiff::packet::{Batch, Family, Order};
 use calidiff::verdict::NotProgrammed;
 use calidiff::xtables::{Backend, Firewall, save};
 use libtest_mimic::Trial;
@@ -494,7 +494,7 @@ fn each_case_is_judged_once() -> Result<(), Box<dyn Error>> {
         r#"{"name": "n", "interfaces": [{"name": "eth0", "addresses": ["10.0.0.1/24"]}], "routes": []}"#,
     )?;
     let batch = Batch {
-        order: calidiff::packet::Order::Apart,
+        order: Order::Apart,
         connections: Vec::new(),
         packets: vec!["in=eth0 udp 10.0.0.2:1 > 10.0.0.1:2".parse()?],
     };

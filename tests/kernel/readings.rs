@@ -18,7 +18,7 @@ use calidiff::kernel::Namespace;
 use calidiff::mark::Mark;
 use calidiff::model::{Parting, parting};
 use calidiff::node::Node;
-use calidiff::packet::{Batch, Family, Packet};
+use calidiff::packet::{Batch, Family, Order, Packet};
 use calidiff::report;
 use calidiff::xtables::{Backend, Firewall, save};
 use libtest_mimic::Trial;
@@ -221,7 +221,7 @@ impl Arms {
     /// readings part, with the number of packets.
     fn fire(&mut self, packets: &[Packet]) -> Result<BTreeMap<Parting, usize>, Box<dyn Error>> {
         let batch = Batch {
-            order: calidiff::packet::Order::Apart,
+            order: Order::Apart,
             connections: Vec::new(),
             packets: packets.to_vec(),
         };

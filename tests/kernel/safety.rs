@@ -13,7 +13,7 @@ use std::{env, fs, thread};
 
 use calidiff::kernel::{Namespace, Programmer, Room, Texts, Tools};
 use calidiff::node::Node;
-use calidiff::packet::{Batch, Family};
+use calidiff::packet::{Batch, Family, Order};
 use calidiff::xtables::Backend;
 use calidiff::xtables::{Firewall, ipset, save};
 use libtest_mimic::Trial;
@@ -93,7 +93,7 @@ fn work(first: usize, rounds: usize) -> Result<String, Box<dyn Error>> {
         ], "routes": [{"destination": "10.65.0.2/32", "to": {"unicast": {"interface": "cali1"}}}]}"#,
     )?;
     let batch = Batch {
-        order: calidiff::packet::Order::Apart,
+        order: Order::Apart,
         connections: Vec::new(),
         packets: [
             "in=eth0 tcp 10.0.0.9:40000 > 10.65.0.2:80",

@@ -12,11 +12,11 @@ use crate::diff::judgement::{Division, Said};
 use crate::generate::batch::Batches;
 use crate::generate::bits::{Bits, Seeded};
 use crate::generate::flow::{Flow, may_begin};
-use crate::generate::ground::Ground;
 use crate::generate::standing::Shot;
 use crate::generate::traffic::Traffic;
 use crate::generate::world::{Cluster, Dials, Features};
 use crate::journey::Answer;
+use crate::model::Machine;
 use crate::node::Node;
 use crate::packet::{Batch, Family, Order, Origin, Packet};
 use crate::render::Layout;
@@ -83,9 +83,10 @@ impl Case {
 
     /// Lets flows begin under the rules of a plan, and go on under this case's.
     fn add_change(&mut self, bits: &mut impl Bits, mut before: Plan, layout: Layout) {
-        let flows = flows(bits, &mut before, layout);
+        let begins = traffic(&before, layout).map(|traffic| firsts(bits, &traffic));
+        let begun = flows(before.machine(Backend::Legacy), &begins.unwrap_or_default());
         let machine = self.plan.machine(Backend::Legacy);
-        for mut flow in flows.into_iter().filter(Flow::is_open) {
+        for mut flow in begun.into_iter().filter(Flow::is_open) {
             let connections = flow.left.connections().to_vec();
             let packets = flow.go_on_elsewhere(bits, machine);
             self.salvos.push(Batch {
@@ -110,10 +111,14 @@ impl Case {
     ) -> Result<Self, Unplanned> {
         let scenario = cluster.scenario(bits);
         let mut plan = Plan::new(layout, &scenario)?;
-        let mut salvos = salvos(bits, &plan, layout, packets);
-        if layout.api() == Api::V3 {
-            salvos.extend(sequences(bits, &mut plan, layout));
+        let (mut all, mut begins) = (Vec::new(), Vec::new());
+        if let Some(traffic) = traffic(&plan, layout) {
+            all = salvos(bits, &traffic, packets);
+            if layout.api() == Api::V3 {
+                begins = firsts(bits, &traffic);
+            }
         }
+        all.extend(sequences(bits, plan.machine(Backend::Legacy), &begins));
         let rules = |family| save::print(plan.firewall.ruleset(family), save::Style::default());
         Ok(Self {
             number: 0,
@@ -126,7 +131,7 @@ impl Case {
             ],
             plan,
             scenario,
-            salvos,
+            salvos: all,
             expected: Vec::new(),
             kernels: [None, None],
             loading: Vec::new(),
@@ -207,66 +212,63 @@ const FIRST_TRIES: usize = 6;
 /// In one of so many cases flows go on that began under the rules of the case before.
 const CHANGES: u64 = 8;
 
-/// Flows under a plan's rules, each by itself.
-fn sequences(bits: &mut impl Bits, plan: &mut Plan, layout: Layout) -> Vec<Batch> {
-    let flows = flows(bits, plan, layout);
-    let machine = plan.machine(Backend::Legacy);
-    let packets = flows.into_iter().map(|mut flow| {
-        flow.go_on(bits, machine);
-        flow.packets
-    });
-    let sequences = packets
-        .map(|packets| Batch {
-            connections: Vec::new(),
-            packets,
-            order: Order::InSequence,
-        })
-        .collect();
-    machine.forget_hits();
-    sequences
+/// The makers of packets for a plan; none where Calico does not run.
+fn traffic(plan: &Plan, layout: Layout) -> Option<Traffic<'_>> {
+    let calico = plan.calico.as_ref()?;
+    let (node, firewall) = (&plan.node, &plan.firewall);
+    Some(Traffic::new(&calico.world, layout.api(), node, firewall))
 }
 
-/// The beginnings of some flows.
-fn flows(bits: &mut impl Bits, plan: &mut Plan, layout: Layout) -> Vec<Flow> {
-    let Some(calico) = &plan.calico else {
-        return Vec::new();
-    };
-    let traffic = Traffic::new(&calico.world, layout.api(), &plan.node, &plan.firewall);
-    let shots = traffic.shots(bits, FLOWS * FIRST_TRIES);
-    let first = |shot: Shot| {
-        let alone = shot.connections.is_empty() && is_sendable(&plan.node, &shot.packet);
-        (alone && may_begin(&shot.packet)).then_some(shot.packet)
-    };
-    let firsts: Vec<Packet> = shots.into_iter().filter_map(first).collect();
-    let machine = plan.machine(Backend::Legacy);
+/// Packets each by itself, in batches that don't disturb each other.
+fn salvos(bits: &mut impl Bits, traffic: &Traffic<'_>, packets: usize) -> Vec<Batch> {
+    let ground = traffic.ground();
+    let shots = traffic.shots(bits, packets);
+    let sendable = |shot: &Shot| is_sendable(ground.node, &shot.packet);
+    let shots = shots.into_iter().filter(sendable);
+    Batches::new(ground, shots, SIZE)
+        .map(|salvo| salvo.batch)
+        .collect()
+}
+
+/// Packets with which flows may begin.
+fn firsts(bits: &mut impl Bits, traffic: &Traffic<'_>) -> Vec<Packet> {
+    let node = traffic.ground().node;
+    let shots = traffic.shots(bits, FLOWS * FIRST_TRIES).into_iter();
+    let alone = shots.filter(|shot| shot.connections.is_empty());
+    let packets = alone.map(|shot| shot.packet);
+    packets
+        .filter(|packet| is_sendable(node, packet) && may_begin(packet))
+        .collect()
+}
+
+/// The beginnings of some flows, of several tries each.
+fn flows(machine: &mut Machine, firsts: &[Packet]) -> Vec<Flow> {
     let tries = firsts.chunks(FIRST_TRIES).take(FLOWS);
     let flows = tries.filter_map(|tries| {
-        let mut flow = None;
+        let mut begun = None;
         for packet in tries {
-            let begun = Flow::begin(machine, packet.clone());
-            let is_open = begun.is_open();
-            flow = Some(begun);
-            if is_open {
+            let flow = begun.insert(Flow::begin(machine, packet.clone()));
+            if flow.is_open() {
                 break;
             }
         }
-        flow
+        begun
     });
-    let flows = flows.collect();
-    machine.forget_hits();
-    flows
+    flows.collect()
 }
 
-fn salvos(bits: &mut impl Bits, plan: &Plan, layout: Layout, packets: usize) -> Vec<Batch> {
-    let Some(calico) = &plan.calico else {
-        return Vec::new();
-    };
-    let ground = Ground::new(&plan.node, &plan.firewall);
-    let traffic = Traffic::new(&calico.world, layout.api(), &plan.node, &plan.firewall);
-    let shots = traffic.shots(bits, packets);
-    let sendable = |shot: &Shot| is_sendable(&plan.node, &shot.packet);
-    let shots = shots.into_iter().filter(sendable);
-    Batches::new(&ground, shots, SIZE)
-        .map(|salvo| salvo.batch)
-        .collect()
+/// Flows under a machine's rules, each by itself.
+fn sequences(bits: &mut impl Bits, machine: &mut Machine, firsts: &[Packet]) -> Vec<Batch> {
+    let flows = flows(machine, firsts).into_iter();
+    let sequences = flows.map(|mut flow| {
+        flow.go_on(bits, machine);
+        Batch {
+            packets: flow.packets,
+            order: Order::InSequence,
+            ..Batch::default()
+        }
+    });
+    let sequences = sequences.collect();
+    machine.forget_hits();
+    sequences
 }
