@@ -269,6 +269,7 @@ pub(super) enum Kind {
     Workload,
     Host,
     Bgp,
+    Cluster,
 }
 
 impl Kind {
@@ -312,6 +313,7 @@ pub(super) fn kinds(api: Api) -> Words<Kind> {
             ("WorkloadEndpoint", Kind::Workload),
             ("HostEndpoint", Kind::Host),
             ("BGPConfiguration", Kind::Bgp),
+            ("ClusterInformation", Kind::Cluster),
         ],
     }
 }

@@ -1,4 +1,4 @@
-//! Pools and nodes.
+//! The cluster, its pools and its nodes.
 
 use std::net::IpAddr;
 
@@ -6,9 +6,12 @@ use ipnet::IpNet;
 
 use super::tree::{Fields, Read, Reader, Tree};
 use super::{Metadata, Parts, known};
-use crate::calico::resources::{Api, IpInIp, Node, Pool, ServiceNets};
+use crate::calico::resources::{Api, ClusterInformation, IpInIp, Node, Pool, ServiceNets};
 use crate::calico::words::{self, Kind};
 use crate::packet::Family;
+
+/// What the one resource about the cluster is called.
+const CLUSTER: &str = "default";
 
 impl Reader<'_> {
     pub(super) fn pool(&self, parts: &Parts<'_>) -> Read<Pool> {
@@ -126,6 +129,27 @@ impl Reader<'_> {
             external: nets("serviceExternalIPs")?,
             load_balancer: nets("serviceLoadBalancerIPs")?,
         })
+    }
+
+    /// What the cluster is: one resource, of one name (libcalico-go, clientv3/clusterinformation.go).
+    pub(super) fn cluster(
+        &self,
+        parts: &Parts<'_>,
+        metadata: &Metadata,
+    ) -> Read<ClusterInformation> {
+        let known = known::spec(self.api, Kind::Cluster);
+        let spec = self.spec(parts, "what a cluster is", known)?;
+        if metadata.name != CLUSTER {
+            let name = self.required(&parts.metadata, "name")?;
+            let problem = format!("a cluster called `{}`; expected `{CLUSTER}`", metadata.name);
+            return Err(self.wrong(name.referenced, problem));
+        }
+        self.truth(spec.get("datastoreReady"))?;
+        let cluster_type = match spec.get("clusterType") {
+            Some(tree) => self.text(tree)?.to_owned(),
+            None => String::new(),
+        };
+        Ok(ClusterInformation { cluster_type })
     }
 
     pub(super) fn node(&self, parts: &Parts<'_>, name: String) -> Read<Node> {

@@ -124,6 +124,15 @@ const BGP_CONFIGURATION: &[&str] = &[
     "serviceLoadBalancerAggregation",
 ];
 
+/// What the cluster is; Felix reads its type.
+const CLUSTER_INFORMATION: &[&str] = &[
+    "clusterType",
+    "calicoVersion",
+    "clusterGUID",
+    "datastoreReady",
+    "variant",
+];
+
 /// A resource's spec. Felix's parameters are words of their own (`words::parameters`).
 pub(super) fn spec(api: Api, kind: Kind) -> Known {
     match (api, kind) {
@@ -146,6 +155,7 @@ pub(super) fn spec(api: Api, kind: Kind) -> Known {
         (Api::V1, Kind::Host) => &[HOST],
         (Api::V3, Kind::Host) => &[HOST, HOST_V3],
         (_, Kind::Bgp) => &[BGP_CONFIGURATION],
+        (_, Kind::Cluster) => &[CLUSTER_INFORMATION],
     }
 }
 

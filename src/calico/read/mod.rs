@@ -307,6 +307,10 @@ impl Collection {
                     .push(reader.service_nets(&parts, &metadata)?);
                 metadata.name
             }
+            Kind::Cluster => {
+                all.cluster = Some(reader.cluster(&parts, &metadata)?);
+                metadata.name
+            }
         };
         self.check_name(reader, &parts, id)
     }

@@ -281,6 +281,9 @@ impl Shapes {
             (_, "bgp") => self.part(Part::Bgp, "its addresses, towards which others route"),
             (_, "ipv4Address" | "ipv6Address") => text("its address"),
             (_, "ipv4IPIPTunnelAddr") => text("its address on tunl0"),
+            (_, "clusterType") => {
+                text("words about it, with commas between; one of openstack has Felix serve that")
+            }
             (_, "disabled") => truth("whether it gives out addresses no more"),
             (_, "blockSize") => whole("the prefix length of a block", 20, 128),
             (_, name) if READ_OVER.contains(&name) => read_over(),
@@ -366,15 +369,18 @@ impl Shapes {
 }
 
 /// What the API accepts and no packet can tell.
-const READ_OVER: [&str; 37] = [
+const READ_OVER: [&str; 41] = [
     "activeInstanceID",
     "addresses",
     "annotations",
     "asNumber",
     "assignmentMode",
     "bindMode",
+    "calicoVersion",
+    "clusterGUID",
     "communities",
     "creationTimestamp",
+    "datastoreReady",
     "deletionTimestamp",
     "disableBGPExport",
     "finalizers",
@@ -403,6 +409,7 @@ const READ_OVER: [&str; 37] = [
     "selfLink",
     "serviceLoadBalancerAggregation",
     "uid",
+    "variant",
     "vxlanTunnelMACAddr",
 ];
 
@@ -424,6 +431,7 @@ fn about(kind: Kind) -> &'static str {
         Kind::Workload => "a workload's interface on its node",
         Kind::Host => "a node's own interface, governed by policies",
         Kind::Bgp => "what BGP is told; Felix reads the addresses of services in it",
+        Kind::Cluster => "what the cluster is; Felix reads its type",
     }
 }
 

@@ -98,6 +98,9 @@ fn configuration(resources: &Resources, node: &str) -> Configuration {
         configuration.modern.vxlan_addresses = (own.vxlan, own.vxlan_v6);
     }
     configuration.modern.service_nets = service_nets(resources);
+    if let Some(cluster) = &resources.cluster {
+        configuration.cluster_type.clone_from(&cluster.cluster_type);
+    }
     let (for_all, for_one): (Vec<_>, Vec<_>) = resources
         .configurations
         .iter()

@@ -81,6 +81,8 @@ pub struct Resources {
     pub hosts: Vec<HostEndpoint>,
     /// The addresses of services (v3, `BGPConfiguration`).
     pub service_nets: Vec<ServiceNets>,
+    /// What the cluster is (v3, `ClusterInformation`).
+    pub cluster: Option<ClusterInformation>,
     /// What stands behind services (Kubernetes, `EndpointSlice`).
     pub slices: Vec<EndpointSlice>,
 }
@@ -158,6 +160,13 @@ pub struct ServiceNets {
     pub external: Vec<IpNet>,
     /// `serviceLoadBalancerIPs`.
     pub load_balancer: Vec<IpNet>,
+}
+
+/// What the cluster is, which the API has under the name `default` alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClusterInformation {
+    /// `clusterType`: words separated by commas. In v1 Felix is told it ([`Setting::ClusterType`]).
+    pub cluster_type: String,
 }
 
 /// A pool of addresses for workloads.

@@ -13,8 +13,9 @@ use serde::ser::{Serialize, Serializer};
 use self::tree::{Map, Node};
 use super::read::{ADDRESS_TYPES, DISCOVERY, DSCP_ANNOTATION, SERVICE_NAME};
 use super::resources::{
-    Api, EndpointSlice, HostEndpoint, IpInIp, NamedPort, NetworkSet, Node as ClusterNode, Policy,
-    Pool, Profile, Resources, ServiceNets, SlicePort, Tier, Types, WorkloadEndpoint,
+    Api, ClusterInformation, EndpointSlice, HostEndpoint, IpInIp, NamedPort, NetworkSet,
+    Node as ClusterNode, Policy, Pool, Profile, Resources, ServiceNets, SlicePort, Tier, Types,
+    WorkloadEndpoint,
 };
 use super::words::{self, Kind, word_for};
 use super::world::{HostInterface, Limits, Qos, Stage};
@@ -56,6 +57,7 @@ pub fn documents(resources: &Resources) -> Vec<Document> {
         workloads,
         hosts,
         service_nets,
+        cluster,
         slices,
     } = resources;
     let configurations = configurations
@@ -71,6 +73,7 @@ pub fn documents(resources: &Resources) -> Vec<Document> {
         .chain(workloads.iter().map(|one| workload(api, one)))
         .chain(hosts.iter().map(|one| host(api, one)))
         .chain(service_nets.iter().map(|one| bgp(api, one)))
+        .chain(cluster.iter().map(|one| information(api, one)))
         .chain(slices.iter().map(slice))
         .collect()
 }
@@ -114,6 +117,15 @@ fn bgp(api: Api, nets: &ServiceNets) -> Document {
         .some("serviceExternalIPs", list(&nets.external))
         .some("serviceLoadBalancerIPs", list(&nets.load_balancer));
     document(api, Kind::Bgp, named(&nets.name), spec)
+}
+
+fn information(api: Api, cluster: &ClusterInformation) -> Document {
+    let cluster_type = cluster.cluster_type.as_str();
+    let spec = Map::default().maybe(
+        "clusterType",
+        (!cluster_type.is_empty()).then_some(cluster_type),
+    );
+    document(api, Kind::Cluster, named("default"), spec)
 }
 
 /// A slice, which is Kubernetes' own.

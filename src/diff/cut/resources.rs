@@ -28,6 +28,7 @@ impl Walk<'_> {
             walk.list(&mut slice.ports);
         });
         self.list(&mut resources.service_nets);
+        self.option(&mut resources.cluster);
     }
 
     fn setting(&mut self, setting: &mut Setting) {

@@ -64,8 +64,6 @@ impl Default for Dials {
 enum Since {
     /// Both eras'.
     Ever,
-    /// Those of API v1 alone.
-    V1Only,
     /// Those of API v3.
     V3,
 }
@@ -151,7 +149,7 @@ features! {
     /// `FailsafeInboundHostPorts` and `FailsafeOutboundHostPorts`.
     Failsafes = "failsafe lists" Ever,
     /// `ClusterType` with OpenStack in it.
-    OpenStack = "cluster type" V1Only,
+    OpenStack = "cluster type" Ever,
     /// `MetadataAddr` and `MetadataPort`.
     Metadata = "metadata service" Ever,
     /// Profiles.
@@ -276,7 +274,6 @@ impl Feature {
         let all = Self::ALL.iter().copied();
         all.filter(move |feature| match feature.since() {
             Since::Ever => true,
-            Since::V1Only => api == Api::V1,
             Since::V3 => api == Api::V3,
         })
     }
@@ -359,7 +356,7 @@ mod tests {
     fn each_era_has_features_of_its_own() {
         let of = |api| -> Vec<Feature> { Feature::of(api).collect() };
         let (v1, v3) = (of(Api::V1), of(Api::V3));
-        assert!(v1.contains(&Feature::OpenStack) && !v3.contains(&Feature::OpenStack));
+        assert!(v1.contains(&Feature::OpenStack) && v3.contains(&Feature::OpenStack));
         assert!(v3.contains(&Feature::Tiers) && !v1.contains(&Feature::Tiers));
         assert!(v1.contains(&Feature::V6) && v3.contains(&Feature::V6));
     }

@@ -56,16 +56,21 @@ impl<B: Bits> Maker<'_, B> {
             settings.extend(self.metadata());
         }
         if self.has(Feature::OpenStack) {
-            let kinds = [
-                "openstack",
-                "k8s,openstack",
-                "OpenStack",
-                "not-openstack",
-                "k8s",
-            ];
-            settings.push(Setting::ClusterType(self.bits.one(kinds).to_owned()));
+            settings.push(Setting::ClusterType(self.cluster_type()));
         }
         settings
+    }
+
+    /// What kind of cluster this is: words, OpenStack's among them or nearly.
+    pub(super) fn cluster_type(&mut self) -> String {
+        let kinds = [
+            "openstack",
+            "k8s,openstack",
+            "OpenStack",
+            "not-openstack",
+            "k8s",
+        ];
+        self.bits.one(kinds).to_owned()
     }
 
     fn interface_prefixes(&mut self) -> Option<Setting> {

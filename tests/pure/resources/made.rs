@@ -6,9 +6,9 @@ use calidiff::calico::configuration::modern::Failsafe;
 use calidiff::calico::configuration::{EndpointToHost, InsertMode, InterfacePrefix};
 use calidiff::calico::resources::endpoint::WorkloadId;
 use calidiff::calico::resources::{
-    Api, EndpointSlice, Entity, FelixConfiguration, HostEndpoint, IpInIp, Labels, NamedPort,
-    NetworkSet, Node, Order, Policy, Pool, Profile, Resources, Rule, ServiceAccounts, ServiceNets,
-    Setting, SlicePort, Tier, Types, WorkloadEndpoint,
+    Api, ClusterInformation, EndpointSlice, Entity, FelixConfiguration, HostEndpoint, IpInIp,
+    Labels, NamedPort, NetworkSet, Node, Order, Policy, Pool, Profile, Resources, Rule,
+    ServiceAccounts, ServiceNets, Setting, SlicePort, Tier, Types, WorkloadEndpoint,
 };
 use calidiff::calico::rule::{IcmpMessage, NamedProtocol, PortNumbers, Ports, RuleProtocol};
 use calidiff::calico::world::{
@@ -415,6 +415,13 @@ fn service_nets() -> impl Strategy<Value = ServiceNets> {
     })
 }
 
+fn cluster() -> impl Strategy<Value = ClusterInformation> {
+    let types = ["", "k8s", "k8s,bgp,kdd", "openstack", "k8s,OpenStack"];
+    select(types.to_vec()).prop_map(|cluster_type| ClusterInformation {
+        cluster_type: cluster_type.to_owned(),
+    })
+}
+
 fn slice() -> impl Strategy<Value = EndpointSlice> {
     let protocols = [NamedProtocol::Tcp, NamedProtocol::Udp, NamedProtocol::Sctp];
     let port = (select(protocols.to_vec()), 1_u16..)
@@ -586,12 +593,14 @@ pub fn resources() -> impl Strategy<Value = Resources> {
                     vec(host(api), 0..3),
                     of_v3(api, Vec::new(), vec(service_nets(), 0..2)),
                     of_v3(api, Vec::new(), vec(slice(), 0..3)),
+                    of_v3(api, None, option::of(cluster())),
                 ),
             ),
         )
             .prop_map(move |(cluster, inside)| {
                 let (configurations, nodes, pools, tiers) = cluster;
-                let (policies, profiles, sets, workloads, (hosts, service_nets, slices)) = inside;
+                let (policies, profiles, sets, workloads, others) = inside;
+                let (hosts, service_nets, slices, cluster) = others;
                 once(Resources {
                     api,
                     configurations,
@@ -605,6 +614,7 @@ pub fn resources() -> impl Strategy<Value = Resources> {
                     hosts,
                     service_nets,
                     slices,
+                    cluster,
                 })
             })
     })

@@ -365,6 +365,10 @@ fn mistakes_are_told_with_their_place() {
         ),
         ("no pool's prefix", v1("ipPool", "{}", "{}")),
         (
+            "a cluster of another name",
+            v3("ClusterInformation", "clusterType: k8s"),
+        ),
+        (
             "a pool with bits behind its prefix",
             pool("10.0.0.1/24", "{}"),
         ),

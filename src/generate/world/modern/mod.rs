@@ -24,7 +24,7 @@ use super::site::{NAME, Site};
 use super::{Feature, Maker};
 use crate::calico::configuration::Configuration;
 use crate::calico::resources::{
-    Api, EndpointSlice, FelixConfiguration, Resources, Setting, SlicePort,
+    Api, ClusterInformation, EndpointSlice, FelixConfiguration, Resources, Setting, SlicePort,
 };
 use crate::calico::rule::NamedProtocol;
 use crate::generate::bits::Bits;
@@ -68,6 +68,9 @@ impl<B: Bits> Maker<'_, B> {
             profiles,
             service_nets: self.service_nets(),
             slices: self.slices(&site),
+            cluster: self.has(Feature::OpenStack).then(|| ClusterInformation {
+                cluster_type: self.cluster_type(),
+            }),
             ..Resources::default()
         };
         let mut firewall = self.firewall(&site);
