@@ -1,5 +1,6 @@
 //! What can be concluded from a rule alone, before any packet comes.
 
+use super::limit;
 use super::program::Action;
 use crate::xtables::matches::{PhysdevTest, StatefulKind, StatefulTest, StatisticTest};
 use crate::xtables::target::Ct;
@@ -24,6 +25,9 @@ pub(super) fn statistic(test: StatisticTest) -> Option<bool> {
     }
 }
 
+/// More packets than any batch has, so that no such burst is ever used up.
+const MORE_THAN_COME: u32 = 10_000;
+
 /// What a match about time or earlier packets says where neither has a say.
 pub(super) fn stateful(test: &StatefulTest) -> Option<bool> {
     let says = |word: &str| test.words.iter().any(|one| one == word);
@@ -33,6 +37,8 @@ pub(super) fn stateful(test: &StatefulTest) -> Option<bool> {
         StatefulKind::Policy => Some(says("none")),
         // `recent_mt` in xt_recent.c: setting always holds.
         StatefulKind::Recent if says("--set") => Some(!says("!")),
+        // A limit begins with its whole burst (xt_limit.c, `limit_mt_check`; nft_limit.c).
+        StatefulKind::Limit if limit::begins_with(test, MORE_THAN_COME) => Some(true),
         _ => None,
     }
 }

@@ -29,6 +29,7 @@ mod compile;
 mod conclude;
 mod conntrack;
 mod input;
+mod limit;
 mod machine;
 mod matches;
 mod nat;

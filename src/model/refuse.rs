@@ -4,11 +4,12 @@
 
 use std::collections::BTreeSet;
 
+use super::limit;
 use super::native;
 use super::program::{Action, ChainIndex, Program};
 use crate::packet::{Family, Protocol, TcpFlags};
 use crate::verdict::NotProgrammed;
-use crate::xtables::matches::{Match, Not, PhysdevTest, StatefulKind, StatefulTest, TcpTest};
+use crate::xtables::matches::{Match, Not, PhysdevTest, StatefulKind, TcpTest};
 use crate::xtables::ruleset::AddressMask;
 use crate::xtables::target::{Reject, Target, TcpMss};
 use crate::xtables::{Backend, Hook, Rule, RuleId, Table, TableName};
@@ -20,46 +21,6 @@ pub(super) struct Loader {
     pub(super) backend: Backend,
     /// The family.
     pub(super) family: Family,
-}
-
-/// Whether the kernel finds that what `-m limit` counts in overflows (net/netfilter/xt_limit.c, `limit_mt_check`;
-/// extensions/libxt_limit.c, `parse_rate`): all of it in 32 bits, which wrap. iptables-nft says it by an
-/// expression of nftables' own, which counts in 64.
-fn overflows(test: &StatefulTest) -> bool {
-    let after = |option: &str| {
-        let place = test.words.iter().position(|word| word == option)?;
-        test.words.get(place + 1)
-    };
-    let rate = after("--limit").and_then(|rate| rate.split_once('/'));
-    let Some((times, unit)) = rate else {
-        return false;
-    };
-    let seconds = match unit.as_bytes().first() {
-        Some(b'm') => 60,
-        Some(b'h') => 60 * 60,
-        Some(b'd') => 24 * 60 * 60,
-        _ => 1,
-    };
-    let Ok(times @ 1..) = times.parse::<u32>() else {
-        return false;
-    };
-    let burst = after("--limit-burst").and_then(|burst| burst.parse::<u32>().ok());
-    let average = SCALE * seconds / times;
-    let most = average.wrapping_mul(burst.unwrap_or(5));
-    test.kind == StatefulKind::Limit && credits(most) < credits(average)
-}
-
-/// `XT_LIMIT_SCALE`: parts of a second.
-const SCALE: u32 = 10_000;
-
-/// `user2credits` in net/netfilter/xt_limit.c: from parts of a second to credits, of which 250 or 1,000 jiffies a
-/// second make 32,000.
-fn credits(parts: u32) -> u32 {
-    const A_SECOND: u32 = 32_000;
-    match parts > u32::MAX / A_SECOND {
-        true => (parts / SCALE).wrapping_mul(A_SECOND),
-        false => parts * A_SECOND / SCALE,
-    }
 }
 
 /// Where a match or target may stand: in which tables (`None`: all), reached from which hooks
@@ -217,7 +178,8 @@ impl Loader {
         if rule.target == Target::Reject(Reject::TcpReset) && !is(Protocol::TCP) {
             return fail("`tcp-reset` wants `-p tcp`");
         }
-        let overflows = |one: &Match| matches!(one, Match::Stateful(test) if overflows(test));
+        let overflows =
+            |one: &Match| matches!(one, Match::Stateful(test) if limit::overflows(test));
         if self.backend == Backend::Legacy && rule.matches.iter().any(overflows) {
             return fail("a limit is too slow for its burst");
         }
@@ -432,29 +394,4 @@ fn asks_for_syn(one: &Match) -> bool {
         return false;
     };
     !flags.negated && flags.value.compare & TcpFlags::SYN.0 != 0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What iptables-legacy 1.8.9 says on Linux 6.18.
-    #[test]
-    fn a_limit_overflows_where_the_kernel_counts_in_32_bits() {
-        let limit = |words: &str| StatefulTest {
-            kind: StatefulKind::Limit,
-            words: words.split(' ').map(str::to_owned).collect(),
-        };
-        for (words, overflowing) in [
-            ("--limit 1/day", true),
-            ("--limit 1/day --limit-burst 4", true),
-            ("--limit 1/day --limit-burst 1", false),
-            ("--limit 1/hour --limit-burst 119", false),
-            ("--limit 1/hour --limit-burst 120", true),
-            ("--limit 1/hour --limit-burst 9999", false),
-            ("--limit 1/sec --limit-burst 9999", false),
-        ] {
-            assert_eq!(overflows(&limit(words)), overflowing, "{words}");
-        }
-    }
 }
