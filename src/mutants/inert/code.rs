@@ -93,8 +93,8 @@ pub(super) enum Test {
     /// A limit, by a name that no other limit has: it answers as many packets before have used it up, and what
     /// it answers one packet that asks once is one thing.
     Limit(String),
-    /// What hangs on more than the packet: no proof goes past it.
-    Chance,
+    /// What hangs on more than the packet, and what that is: no proof goes past it.
+    Chance(String),
 }
 
 /// What a rule does.
@@ -118,7 +118,7 @@ pub(super) enum Action {
     Mark(Xmark),
     /// Keeps connection tracking away.
     Notrack,
-    /// Writes a traffic class that no rule asks for.
+    /// Writes a traffic class.
     Class(TrafficClass),
     /// What is not followed: what it is.
     Opaque(String),
@@ -164,6 +164,8 @@ pub(super) struct Chain {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Code {
     pub(super) chains: BTreeMap<(TableName, String), Chain>,
+    /// Whether some rule may ask for a packet's traffic class.
+    pub(super) asks_class: bool,
 }
 
 impl Code {
@@ -174,7 +176,6 @@ impl Code {
             node,
             sets: &firewall.sets,
             family,
-            asks_class: ruleset.rules().any(|(_, rule)| asks_class(rule)),
         };
         let tables = ruleset.tables.iter();
         let chains = tables.flat_map(|table| {
@@ -191,6 +192,7 @@ impl Code {
         });
         Self {
             chains: chains.collect(),
+            asks_class: ruleset.rules().any(|(_, rule)| asks_class(rule)),
         }
     }
 
@@ -261,7 +263,7 @@ impl Step {
     fn may_do_something(&self) -> bool {
         let mut tests = self.tests.iter();
         self.action != Action::Pass
-            || tests.any(|test| matches!(test, Test::Header { .. } | Test::Chance))
+            || tests.any(|test| matches!(test, Test::Header { .. } | Test::Chance(_)))
     }
 }
 
@@ -269,8 +271,6 @@ struct Reader<'a> {
     node: &'a Node,
     sets: &'a [Set],
     family: Family,
-    /// Whether some rule may ask for a packet's traffic class.
-    asks_class: bool,
 }
 
 impl Reader<'_> {
@@ -281,10 +281,7 @@ impl Reader<'_> {
         for one in &rule.matches {
             self.test(one, rule.out_interface.as_ref(), &mut tests);
         }
-        let action = match &rule.target {
-            Target::TrafficClass(class) if !self.asks_class => Action::Class(*class),
-            target => action(target),
-        };
+        let action = action(&rule.target);
         Some(Step { tests, action }).filter(Step::may_do_something)
     }
 
@@ -334,14 +331,9 @@ impl Reader<'_> {
     }
 
     fn interfaces(&self, pattern: &InterfacePattern) -> Ranges {
-        let fits = |name: &str| match pattern {
-            InterfacePattern::Exactly(own) => own.as_str() == name,
-            InterfacePattern::Prefix(start) => name.starts_with(start.as_str()),
-            InterfacePattern::Unnameable(_) => false,
-        };
         let names = interfaces(self.node);
         let names = std::iter::once("").chain(names).zip(0_u128..);
-        let fitting = names.filter(|(name, _)| fits(name));
+        let fitting = names.filter(|(name, _)| fits(pattern, name));
         Ranges::new(fitting.map(|(_, place)| (place, place)).collect())
     }
 
@@ -384,12 +376,10 @@ impl Reader<'_> {
             {
                 tests.push(Test::Limit(format!("{test:?}")));
             }
-            Match::Pkttype(_)
-            | Match::Iprange(_)
-            | Match::Rpfilter(_)
-            | Match::Dscp(_)
-            | Match::Length(_) => tests.push(atom(one, false)),
-            _ => tests.push(Test::Chance),
+            Match::Pkttype(_) | Match::Iprange(_) | Match::Rpfilter(_) | Match::Length(_) => {
+                tests.push(atom(one, false))
+            }
+            _ => tests.push(Test::Chance(format!("{one:?}"))),
         }
     }
 
@@ -412,13 +402,20 @@ impl Reader<'_> {
         self.field(Field::State, values, asked.negated)
     }
 
+    /// What has a translated destination is known to connection tracking besides.
     fn connection(&self, test: &Conntrack, tests: &mut Vec<Test>) {
         let states_alone = Conntrack {
             states: test.states,
             ..Conntrack::default()
         };
         match test.states {
-            Some(states) if *test == states_alone => tests.push(self.states(states)),
+            Some(states) if *test == states_alone => {
+                tests.push(self.states(states));
+                let translated = [States::SNAT, States::DNAT].map(Not::is);
+                if translated.contains(&states) {
+                    tests.push(self.states(Not::negated(States::INVALID.union(States::UNTRACKED))));
+                }
+            }
             _ => tests.push(atom(test, false)),
         }
     }
@@ -472,9 +469,15 @@ impl Reader<'_> {
         }
     }
 
-    /// The addresses of IPv4 that an interface has, and no other.
+    /// The addresses of IPv4 that the one interface has that a pattern fits, and no other; none where it fits
+    /// more.
     fn addresses_of(&self, interface: &Not<InterfacePattern>) -> Ranges {
-        let is_it = |name: InterfaceName| *interface == Not::is(InterfacePattern::Exactly(name));
+        let mut fitting = interfaces(self.node).filter(|name| fits(&interface.value, name));
+        let only = match (fitting.next(), fitting.next(), interface.negated) {
+            (Some(name), None, false) => name,
+            _ => return Ranges::new(Vec::new()),
+        };
+        let is_it = |name: InterfaceName| name.as_str() == only;
         let all = || self.node.addresses().map(|(name, net)| (name, net.addr()));
         let alone = all().filter(|(_, own)| {
             let mut holders = all().filter(|(_, one)| one == own);
@@ -505,7 +508,7 @@ impl Reader<'_> {
         let set = self.sets.iter().find(|set| set.name == test.name);
         let counts = test.packets.is_some() || test.bytes.is_some();
         let Some(set) = set.filter(|_| !counts) else {
-            return Test::Chance;
+            return Test::Chance(format!("{test:?}"));
         };
         match (members(set, self.family), test.sides.as_slice()) {
             (Some(members), [side]) => {
@@ -517,6 +520,14 @@ impl Reader<'_> {
             }
             _ => atom(&(set, &test.sides, test.return_nomatch), test.negated),
         }
+    }
+}
+
+fn fits(pattern: &InterfacePattern, name: &str) -> bool {
+    match pattern {
+        InterfacePattern::Exactly(own) => own.as_str() == name,
+        InterfacePattern::Prefix(start) => name.starts_with(start.as_str()),
+        InterfacePattern::Unnameable(_) => false,
     }
 }
 
@@ -582,7 +593,8 @@ fn members(set: &Set, family: Family) -> Option<Ranges> {
     nets.map(|nets| of_nets(&nets))
 }
 
-fn of_nets(nets: &[IpNet]) -> Ranges {
+/// All addresses of some prefixes.
+pub(super) fn of_nets(nets: &[IpNet]) -> Ranges {
     let ends = nets.iter().map(|net| {
         let [first, last] = [net.network(), net.broadcast()].map(number);
         (first, last)
@@ -615,17 +627,17 @@ fn action(target: &Target) -> Action {
         | Target::Checksum
         | Target::TcpMss(_) => Action::Pass,
         Target::Accept => Action::Accept,
-        Target::Drop => Action::Drop,
+        // What is refused is lost, whether its sender is told or not.
+        Target::Drop | Target::Reject(_) => Action::Drop,
         Target::Return => Action::Return,
         Target::Jump(chain) => Action::Jump(chain.clone()),
         Target::Goto(chain) => Action::Goto(chain.clone()),
         Target::Mark(mark) => Action::Mark(*mark),
         Target::Notrack => Action::Notrack,
-        Target::Reject(_)
-        | Target::Dnat(_)
-        | Target::Snat(_)
-        | Target::Masquerade(_)
-        | Target::Redirect(_) => Action::Ends(format!("{target:?}")),
+        Target::TrafficClass(class) => Action::Class(*class),
+        Target::Dnat(_) | Target::Snat(_) | Target::Masquerade(_) | Target::Redirect(_) => {
+            Action::Ends(format!("{target:?}"))
+        }
         other => Action::Opaque(format!("{other:?}")),
     }
 }

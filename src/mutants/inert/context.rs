@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::code::{Action, Code, Field, UNTRACKED, interfaces};
+use ipnet::IpNet;
+
+use super::code::{Action, Code, Field, UNTRACKED, interfaces, of_nets};
 use super::facts::{Bit, Facts, Marks, Reply, write};
 use super::ranges::Ranges;
 use crate::node::Node;
@@ -55,6 +57,7 @@ impl Contexts {
         };
         let nothing = Facts::nothing(node, family);
         let anywhere = Ranges::of(1, interfaces(node).count() as u128);
+        let delivered = delivered(node, family);
         let here = |facts: &Facts, field, some: bool| {
             let values = match some {
                 true => anywhere.clone(),
@@ -84,7 +87,9 @@ impl Contexts {
         let to_node = arrived
             .iter()
             .filter_map(|state| state.with_out(&Ranges::one(0)));
-        follower.pass(Hook::Input, to_node.collect(), &any);
+        let to_node = to_node.filter_map(|state| state.to(&delivered));
+        let at_node = any.to(&delivered).unwrap_or_else(|| any.clone());
+        follower.pass(Hook::Input, to_node.collect(), &at_node);
         let through = arrived.iter().filter_map(|state| state.with_out(&anywhere));
         let mut leaves = follower.pass(Hook::Forward, through.collect(), &any);
         leaves.extend(follower.pass(Hook::Output, start(leaving).into_iter().collect(), &any));
@@ -113,6 +118,14 @@ impl State {
         })
     }
 
+    fn to(&self, addresses: &Ranges) -> Option<Self> {
+        let facts = self.facts.within(Field::Destination, addresses)?;
+        Some(Self {
+            facts,
+            ..self.clone()
+        })
+    }
+
     /// What of it is still so in the next table: where it came from, its marks, and whether connection
     /// tracking leaves it alone.
     fn carried(&self, any: &Self) -> Option<Self> {
@@ -130,6 +143,26 @@ impl State {
         });
         Some(Self { facts, marks })
     }
+}
+
+/// Every address that the node may take a packet for itself by: its own and those of loopback, and, by which
+/// rules ever, those of its links' ends, of groups, of all and of nobody.
+fn delivered(node: &Node, family: Family) -> Ranges {
+    let ends = node
+        .addresses()
+        .flat_map(|(_, net)| [net.addr(), net.network(), net.broadcast()].map(IpNet::from));
+    let own = ends.filter(|net| Family::of(net.addr()) == family);
+    let always: &[&str] = match family {
+        Family::V4 => &[
+            "127.0.0.0/8",
+            "224.0.0.0/4",
+            "255.255.255.255/32",
+            "0.0.0.0/8",
+        ],
+        Family::V6 => &["::/127", "fe80::/10", "ff00::/8"],
+    };
+    let always = always.iter().filter_map(|net| net.parse().ok());
+    of_nets(&own.chain(always).collect::<Vec<IpNet>>())
 }
 
 /// Marks of which nothing is known.

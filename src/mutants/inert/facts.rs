@@ -120,40 +120,55 @@ impl Facts {
         state: Option<&Ranges>,
     ) -> Option<Vec<(Self, Reply)>> {
         let mut out = Vec::new();
-        let mut open = Some(self.clone());
+        let mut open = vec![self.clone()];
         for test in &step.tests {
-            let Some(facts) = open.take() else { break };
-            open = match test {
-                Test::Field(Field::State, values) if state.is_some() => {
-                    let met = state.is_some_and(|state| state.without(values).is_empty());
-                    match met {
-                        true => Some(facts),
-                        false => {
-                            out.push((facts, Reply::No));
-                            None
-                        }
+            let mut met = Vec::new();
+            for facts in open {
+                met.extend(facts.ask_one(test, marks, state, &mut out)?);
+            }
+            open = met;
+        }
+        out.extend(open.into_iter().map(|facts| (facts, Reply::Yes)));
+        Some(out)
+    }
+
+    /// What is known where one test is met, in every way in which it can be.
+    fn ask_one(
+        self,
+        test: &Test,
+        marks: &Marks,
+        state: Option<&Ranges>,
+        out: &mut Vec<(Self, Reply)>,
+    ) -> Option<Vec<Self>> {
+        let met = match test {
+            Test::Field(Field::State, values) if state.is_some() => {
+                let met = state.is_some_and(|state| state.without(values).is_empty());
+                match met {
+                    true => Some(self),
+                    false => {
+                        out.push((self, Reply::No));
+                        None
                     }
                 }
-                Test::Field(field, values) => {
-                    let missed = facts.beyond(*field, values);
-                    out.extend(missed.map(|missed| (missed, Reply::No)));
-                    facts.within(*field, values)
-                }
-                Test::Header { none, short } => {
-                    let without = facts.within(Field::Header, none);
-                    out.extend(without.map(|without| (without, Reply::No)));
-                    let broken = facts.within(Field::Header, short);
-                    out.extend(broken.map(|broken| (broken, Reply::Drop)));
-                    facts.beyond(Field::Header, &none.or(short))
-                }
-                Test::Atom(name, wanted) => facts.ask_atom(name, *wanted, &mut out),
-                Test::Limit(name) => facts.ask_atom(name, true, &mut out),
-                Test::Mark(mark, wanted) => facts.ask_mark(*mark, *wanted, marks, &mut out),
-                Test::Chance => return None,
-            };
-        }
-        out.extend(open.map(|facts| (facts, Reply::Yes)));
-        Some(out)
+            }
+            Test::Field(field, values) => {
+                let missed = self.beyond(*field, values);
+                out.extend(missed.map(|missed| (missed, Reply::No)));
+                self.within(*field, values)
+            }
+            Test::Header { none, short } => {
+                let without = self.within(Field::Header, none);
+                out.extend(without.map(|without| (without, Reply::No)));
+                let broken = self.within(Field::Header, short);
+                out.extend(broken.map(|broken| (broken, Reply::Drop)));
+                self.beyond(Field::Header, &none.or(short))
+            }
+            Test::Atom(name, wanted) => self.ask_atom(name, *wanted, out),
+            Test::Limit(name) => self.ask_atom(name, true, out),
+            Test::Mark(mark, wanted) => return Some(self.ask_mark(*mark, *wanted, marks, out)),
+            Test::Chance(_) => return None,
+        };
+        Some(met.into_iter().collect())
     }
 
     fn ask_atom(&self, name: &str, wanted: bool, out: &mut Vec<(Self, Reply)>) -> Option<Self> {
@@ -182,7 +197,7 @@ impl Facts {
         wanted: bool,
         marks: &Marks,
         out: &mut Vec<(Self, Reply)>,
-    ) -> Option<Self> {
+    ) -> Vec<Self> {
         let mut equal = Some(self);
         let mut unequal = Vec::new();
         // Bits outside of the mask are never equal to one.
@@ -205,13 +220,13 @@ impl Facts {
                 }
             }
         }
-        if wanted {
-            out.extend(unequal.into_iter().map(|facts| (facts, Reply::No)));
-            return equal;
-        }
-        out.extend(equal.map(|facts| (facts, Reply::No)));
-        // The ways to be unequal are taken as one: what they have in common is known.
-        unequal.into_iter().reduce(|one, other| one.or(&other))
+        let equal = equal.into_iter().collect();
+        let (met, missed) = match wanted {
+            true => (equal, unequal),
+            false => (unequal, equal),
+        };
+        out.extend(missed.into_iter().map(|facts| (facts, Reply::No)));
+        met
     }
 }
 

@@ -22,7 +22,7 @@ mod ranges;
 
 use std::fmt;
 
-use self::code::Code;
+use self::code::{Code, Field};
 use self::context::Contexts;
 use self::live::Live;
 use self::pair::Pair;
@@ -33,8 +33,8 @@ use crate::xtables::{Firewall, TableName};
 /// Why a fault changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Inert {
-    /// It changes what is logged, and nothing else.
-    Logged,
+    /// It changes what is logged, or what the sender of a lost packet is told, and nothing else.
+    Told,
     /// It changes the traffic class with which packets go on, and nobody asks for that.
     Classed,
     /// No packet comes to the chains that it changes.
@@ -57,7 +57,7 @@ impl Inert {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Logged => "what is logged alone",
+            Self::Told => "what is logged or told to a sender alone",
             Self::Classed => "a traffic class that no rule asks for",
             Self::Unreached(..) => "chains that no packet reaches",
             Self::Unmet => "what no packet meets",
@@ -70,7 +70,7 @@ impl Inert {
 impl fmt::Display for Inert {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Logged => f.write_str("it changes what is logged alone"),
+            Self::Told => f.write_str("it changes what is logged or told to a sender alone"),
             Self::Classed => {
                 f.write_str("it changes a traffic class alone, and no rule asks for one")
             }
@@ -107,33 +107,35 @@ impl<'a> Sound<'a> {
     /// Why no packet fares otherwise with a firewall that has a fault; `None` where that is not shown.
     #[must_use]
     pub fn inert(&self, faulty: &Firewall) -> Option<Inert> {
-        let mut reason = Inert::Logged;
+        let mut reason = Inert::Told;
         for (family, code, contexts) in &self.families {
             let other = Code::new(self.node, faulty, *family);
-            reason = reason.max(inert(self.node, code, &other, contexts)?);
+            reason = reason.max(inert(self.node, *family, [code, &other], contexts)?);
         }
         Some(reason)
     }
 }
 
-fn inert(node: &Node, code: &Code, other: &Code, contexts: &Contexts) -> Option<Inert> {
+fn inert(node: &Node, family: Family, codes: [&Code; 2], contexts: &Contexts) -> Option<Inert> {
+    let [code, other] = codes;
     let differing = code.chains.iter();
     let mut differing = differing
         .filter(|(name, chain)| other.chains.get(*name) != Some(*chain))
         .peekable();
     if differing.peek().is_none() {
-        return Some(Inert::Logged);
+        return Some(Inert::Told);
     }
-    if code.without_classes() == other.without_classes() {
+    let asks_class = code.asks_class || other.asks_class;
+    if !asks_class && code.without_classes() == other.without_classes() {
         return Some(Inert::Classed);
     }
     if other.has_loop() {
         return None;
     }
-    let codes = [code, other];
     let pair = Pair {
         codes,
         live: codes.map(|code| Live::new(node, code)),
+        interfaces: code::all(node, family, Field::In),
     };
     let mut reason = None;
     for (name, _) in differing {

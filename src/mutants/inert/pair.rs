@@ -6,12 +6,13 @@
 
 use std::collections::BTreeSet;
 
-use super::code::{Action, Code, Step, UNTRACKED};
+use super::code::{Action, Code, Field, Step, UNTRACKED};
 use super::context::{Frame, State, Way};
 use super::facts::{BITS, Bit, Facts, Marks, Reply, write};
 use super::live::Live;
 use super::ranges::Ranges;
-use crate::xtables::{Hook, Policy, TableName};
+use crate::xtables::target::TrafficClass;
+use crate::xtables::{Backend, Hook, Policy, TableName};
 
 /// How many steps are followed from one place.
 const STEPS: usize = 20_000;
@@ -20,6 +21,8 @@ const STEPS: usize = 20_000;
 pub(super) struct Pair<'a> {
     pub(super) codes: [&'a Code; 2],
     pub(super) live: [Live<'a>; 2],
+    /// Every interface, and none.
+    pub(super) interfaces: Ranges,
 }
 
 /// What a comparison found.
@@ -42,6 +45,17 @@ struct Side {
     last: String,
     /// The limits that it has asked.
     limits: BTreeSet<String>,
+    /// What has written its traffic class, in order.
+    classes: Vec<Classed>,
+}
+
+/// What has written a traffic class.
+#[derive(Clone, Debug, PartialEq)]
+enum Classed {
+    /// A rule.
+    By(TrafficClass),
+    /// Perhaps a rule of a chain, or of one that it calls.
+    Within(String),
 }
 
 /// How a table, or the chain that is looked at, is left.
@@ -55,19 +69,49 @@ enum End {
 
 #[derive(Clone, Debug)]
 struct Both {
+    place: Place,
     facts: Facts,
     sides: [Side; 2],
     /// How many variables there are.
     variables: u16,
 }
 
-/// Where a comparison takes place.
-#[derive(Clone, Copy)]
+/// Where both are.
+#[derive(Clone, Copy, Debug)]
 struct Place {
     hook: Hook,
     table: TableName,
     /// The built-in chain's; with none the chain's own return is the end.
     policy: Option<Policy>,
+}
+
+impl Place {
+    /// What the last return comes to.
+    fn returned(self) -> End {
+        match self.policy {
+            None => End::Returned,
+            Some(Policy::Accept) => End::Accept,
+            Some(Policy::Drop) => End::Drop,
+        }
+    }
+
+    /// The table that an accepted packet comes to next with its headers as they are; `None` where that is not
+    /// sure, or it has been through all.
+    fn next(self) -> Option<(Hook, TableName)> {
+        let tables = TableName::at(self.hook, Backend::Legacy);
+        let mut behind = tables
+            .iter()
+            .skip_while(|table| **table != self.table)
+            .skip(1);
+        match (behind.next(), self.hook) {
+            (Some(TableName::Nat), _) => None,
+            (Some(table), _) if self.table != TableName::Nat => Some((self.hook, *table)),
+            (None, Hook::Forward | Hook::Output) if self.table != TableName::Nat => {
+                Some((Hook::Postrouting, TableName::Mangle))
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Pair<'_> {
@@ -97,7 +141,7 @@ impl Pair<'_> {
         })
     }
 
-    /// By itself, or to the end of the table.
+    /// By itself, or to the end of the table, and from there on.
     fn follow(&self, chain: &str, way: &Way, state: &State, to_end: bool) -> Option<Found> {
         let own = Frame {
             chain: chain.to_owned(),
@@ -127,8 +171,10 @@ impl Pair<'_> {
             end: None,
             last: "nothing".to_owned(),
             limits: BTreeSet::new(),
+            classes: Vec::new(),
         };
         let both = Both {
+            place,
             facts: state.facts.clone(),
             sides: [side.clone(), side],
             variables: BITS as u16,
@@ -140,7 +186,6 @@ impl Pair<'_> {
         };
         let mut walk = Walk {
             pair: self,
-            place,
             waiting,
             open: vec![both],
             found: Found::default(),
@@ -152,7 +197,6 @@ impl Pair<'_> {
 
 struct Walk<'p, 'a> {
     pair: &'p Pair<'a>,
-    place: Place,
     waiting: &'p [Frame],
     open: Vec<Both>,
     found: Found,
@@ -171,7 +215,7 @@ impl Walk<'_, '_> {
                 continue;
             }
             match (both.sides[0].end.is_some(), both.sides[1].end.is_some()) {
-                (true, true) => return None,
+                (true, true) => self.go_on(both)?,
                 (false, false) if self.steps_together(&both) => self.step_together(both)?,
                 (ended, _) if ended || self.is_behind(&both) => self.step(both, 1)?,
                 _ => self.step(both, 0)?,
@@ -180,24 +224,60 @@ impl Walk<'_, '_> {
         Some(())
     }
 
+    /// Both have left a table alike, but with other marks: what reads those may still do the same.
+    fn go_on(&mut self, mut both: Both) -> Option<()> {
+        let [one, other] = &both.sides;
+        let accepted = one.end == Some(End::Accept) && other.end == Some(End::Accept);
+        if !accepted || one.untracked != other.untracked || both.place.policy.is_none() {
+            return None;
+        }
+        let came_by = both.place.hook;
+        let (hook, table) = both.place.next()?;
+        let built_in = hook.chain().to_owned();
+        let chains = self
+            .pair
+            .codes
+            .map(|code| code.chains.get(&(table, built_in.clone())));
+        let [usual, faulty] = chains.map(|chain| chain.map(|chain| chain.policy));
+        if usual != faulty {
+            return None;
+        }
+        let policy = usual.flatten().unwrap_or(Policy::Accept);
+        both.place = Place {
+            hook,
+            table,
+            policy: Some(policy),
+        };
+        if hook == Hook::Postrouting {
+            // Which interface of arrival is shown there is left open.
+            both.facts = both.facts.with(Field::In, self.pair.interfaces.clone())?;
+        }
+        if came_by == Hook::Output && hook == Hook::Postrouting {
+            // OUTPUT still shows by which the packet would have left before its translation.
+            let leaves = self.pair.interfaces.without(&Ranges::one(0));
+            both.facts = both.facts.with(Field::Out, leaves)?;
+        }
+        for side in &mut both.sides {
+            side.end = None;
+            side.frames = vec![Frame {
+                chain: built_in.clone(),
+                next: 0,
+            }];
+        }
+        self.open.push(both);
+        Some(())
+    }
+
     /// Returns from chains that are at their end.
     fn settle(&self, both: &mut Both, which: usize) {
-        let table = self.place.table;
+        let table = both.place.table;
         let code = self.pair.codes[which];
+        let returned = both.place.returned();
         let side = &mut both.sides[which];
         side.frames
             .retain(|frame| !code.steps(table, &frame.chain, frame.next).is_empty());
         if side.frames.is_empty() && side.end.is_none() {
-            side.end = Some(self.returned());
-        }
-    }
-
-    /// What the last return comes to.
-    fn returned(&self) -> End {
-        match self.place.policy {
-            None => End::Returned,
-            Some(Policy::Accept) => End::Accept,
-            Some(Policy::Drop) => End::Drop,
+            side.end = Some(returned);
         }
     }
 
@@ -207,24 +287,35 @@ impl Walk<'_, '_> {
         let live = match (&one.end, &other.end) {
             (Some(one), Some(other)) if one != other => return false,
             (Some(End::Drop), Some(_)) => return true,
-            (Some(End::Returned), Some(_)) => self.live(&[], &[]),
+            (Some(End::Returned), Some(_)) => self.live(both.place, &[], &[]),
             (Some(_), Some(_)) => {
                 let [a, b] = &self.pair.live;
-                let (hook, table) = (self.place.hook, self.place.table);
+                let (hook, table) = (both.place.hook, both.place.table);
                 a.behind(hook, table) | b.behind(hook, table)
             }
             // What asks a limit again is not told the same.
             (None, None) if one.limits != other.limits => return false,
-            (None, None) if self.same_rest(one, other) => self.live(&one.frames, &other.frames),
+            (None, None) if self.same_rest(both) => {
+                self.live(both.place, &one.frames, &other.frames)
+            }
             _ => return false,
         };
-        one.untracked == other.untracked && self.same_marks(both, live)
+        one.untracked == other.untracked
+            && self.same_marks(both, live)
+            && self.same_class(one, other)
     }
 
-    fn same_rest(&self, one: &Side, other: &Side) -> bool {
+    fn same_class(&self, one: &Side, other: &Side) -> bool {
+        let asked = self.pair.codes.iter().any(|code| code.asks_class);
+        !asked || one.classes == other.classes
+    }
+
+    fn same_rest(&self, both: &Both) -> bool {
+        let [one, other] = &both.sides;
+        let table = both.place.table;
         let rest = |which: usize, frame: &Frame| {
             let code = self.pair.codes[which];
-            code.steps(self.place.table, &frame.chain, frame.next)
+            code.steps(table, &frame.chain, frame.next)
         };
         let both = one.frames.iter().zip(&other.frames);
         one.frames.len() == other.frames.len()
@@ -233,8 +324,8 @@ impl Walk<'_, '_> {
                 .all(|(one, other)| rest(0, one) == rest(1, other))
     }
 
-    fn live(&self, one: &[Frame], other: &[Frame]) -> u32 {
-        let (hook, table) = (self.place.hook, self.place.table);
+    fn live(&self, place: Place, one: &[Frame], other: &[Frame]) -> u32 {
+        let (hook, table) = (place.hook, place.table);
         let [a, b] = &self.pair.live;
         let from = |live: &Live<'_>, frames: &[Frame]| {
             let all: Vec<Frame> = self.waiting.iter().chain(frames).cloned().collect();
@@ -265,7 +356,7 @@ impl Walk<'_, '_> {
     fn next(&self, both: &Both, which: usize) -> Option<&Step> {
         let frame = both.sides[which].frames.last()?;
         let code = self.pair.codes[which];
-        code.steps(self.place.table, &frame.chain, frame.next)
+        code.steps(both.place.table, &frame.chain, frame.next)
             .first()
     }
 
@@ -273,7 +364,7 @@ impl Walk<'_, '_> {
     fn is_behind(&self, both: &Both) -> bool {
         let rest = |which: usize| {
             let side = &both.sides[which];
-            let table = self.place.table;
+            let table = both.place.table;
             let left = side.frames.last().map_or(0, |frame| {
                 let code = self.pair.codes[which];
                 code.steps(table, &frame.chain, frame.next).len()
@@ -294,7 +385,8 @@ impl Walk<'_, '_> {
             && one == other
             && one.limits().next().is_none()
             && a.untracked == b.untracked
-            && self.same_marks(both, self.live(&a.frames, &b.frames))
+            && self.same_marks(both, self.live(both.place, &a.frames, &b.frames))
+            && self.same_class(a, b)
     }
 
     /// What both call does the same in both.
@@ -314,7 +406,7 @@ impl Walk<'_, '_> {
                 (Reply::No, _) => both.advance(),
                 (Reply::Yes, Action::Jump(called)) => {
                     both.advance();
-                    let effects = self.effects(called);
+                    let effects = self.effects(both.place.table, called);
                     self.take_effects(both, &effects);
                     continue;
                 }
@@ -322,7 +414,7 @@ impl Walk<'_, '_> {
                     for side in &mut both.sides {
                         side.frames.pop();
                     }
-                    let effects = self.effects(called);
+                    let effects = self.effects(both.place.table, called);
                     self.take_effects(both, &effects);
                     continue;
                 }
@@ -342,6 +434,9 @@ impl Walk<'_, '_> {
                 side.marks[place] = fresh;
             }
         }
+        for side in &mut both.sides {
+            side.classes.extend(effects.classes.clone());
+        }
         if effects.untracks {
             let mut other = both.clone();
             for side in &mut other.sides {
@@ -353,20 +448,23 @@ impl Walk<'_, '_> {
     }
 
     /// What a chain and all that it calls may write, in either firewall.
-    fn effects(&self, chain: &str) -> Effects {
+    fn effects(&self, table: TableName, called: &str) -> Effects {
         let mut effects = Effects::default();
         let mut seen = BTreeSet::new();
-        let mut open = vec![chain.to_owned()];
+        let mut open = vec![called.to_owned()];
         while let Some(chain) = open.pop() {
             if !seen.insert(chain.clone()) {
                 continue;
             }
             for code in self.pair.codes {
-                for step in code.steps(self.place.table, &chain, 0) {
+                for step in code.steps(table, &chain, 0) {
                     match &step.action {
                         Action::Mark(mark) => effects.bits |= mark.mask | mark.value,
                         Action::Notrack => effects.untracks = true,
                         Action::Jump(called) | Action::Goto(called) => open.push(called.clone()),
+                        Action::Class(_) => {
+                            effects.classes = Some(Classed::Within(called.to_owned()));
+                        }
                         Action::Opaque(_) => effects.bits = u32::MAX,
                         _ => {}
                     }
@@ -403,7 +501,8 @@ impl Walk<'_, '_> {
             }
             match (reply, &step.action) {
                 (Reply::Drop, _) => side.end = Some(End::Drop),
-                (Reply::No, _) | (Reply::Yes, Action::Pass | Action::Class(_)) => {}
+                (Reply::No, _) | (Reply::Yes, Action::Pass) => {}
+                (Reply::Yes, Action::Class(class)) => side.classes.push(Classed::By(*class)),
                 (Reply::Yes, Action::Accept) => side.end = Some(End::Accept),
                 (Reply::Yes, Action::Drop) => side.end = Some(End::Drop),
                 (Reply::Yes, Action::Ends(how)) => side.end = Some(End::Other(how.clone())),
@@ -428,6 +527,7 @@ impl Walk<'_, '_> {
 struct Effects {
     bits: u32,
     untracks: bool,
+    classes: Option<Classed>,
 }
 
 impl Both {

@@ -133,6 +133,87 @@ fn a_limited_log_changes_nothing() -> Result<(), Box<dyn Error>> {
     let log = "-m limit --limit 1/sec -j LOG";
     let usual = limited([log, SETS, DROPS, INVALID]);
     let faulty = limited(["-j LOG", SETS, DROPS, INVALID]);
-    assert_eq!(shown(&usual, &faulty)?, Some(Inert::Logged));
+    assert_eq!(shown(&usual, &faulty)?, Some(Inert::Told));
+    Ok(())
+}
+
+/// Any bit of a mark is one way to bear it, and each is followed by itself.
+#[test]
+fn who_bears_any_of_several_bits_is_still_known_to_do_so() -> Result<(), Box<dyn Error>> {
+    let bears = "-m mark ! --mark 0x0/0x3 -j RETURN";
+    let usual = limited(["-j LOG", bears, "-d 10.0.0.1/32 -j ACCEPT", "-j DROP"]);
+    let faulty = limited([bears, bears, "-d 10.0.0.1/32 -j ACCEPT", "-j DROP"]);
+    assert!(shown(&usual, &faulty)?.is_some());
+    let faulty = faulty.replace("0x0/0x3", "0x0/0x1");
+    assert_eq!(shown(&usual, &faulty)?, None);
+    Ok(())
+}
+
+#[test]
+fn whether_a_sender_is_told_of_its_loss_changes_nothing() -> Result<(), Box<dyn Error>> {
+    let usual = limited([
+        CLEARS,
+        SETS,
+        "-p tcp -j REJECT --reject-with tcp-reset",
+        INVALID,
+    ]);
+    let faulty = usual.replace("REJECT --reject-with tcp-reset", "DROP");
+    assert_eq!(shown(&usual, &faulty)?, Some(Inert::Told));
+    let faulty = usual.replace("REJECT --reject-with tcp-reset", "ACCEPT");
+    assert_eq!(shown(&usual, &faulty)?, None);
+    Ok(())
+}
+
+/// What one table leaves on the mark, and what the next does with it; what comes back over lo is cleared of it.
+fn passed_on(left: &str, asked: &str) -> String {
+    format!(
+        "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING {CLEARS}\nCOMMIT\n\
+         *filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT {left}\nCOMMIT\n\
+         *mangle\n:POSTROUTING ACCEPT [0:0]\n{asked}COMMIT\n"
+    )
+}
+
+#[test]
+fn a_mark_that_the_next_table_makes_nothing_of_changes_nothing() -> Result<(), Box<dyn Error>> {
+    let either = "-A POSTROUTING -m mark --mark 0x1/0x1 -j ACCEPT\n\
+                  -A POSTROUTING -j MARK --set-xmark 0x0/0x1\n";
+    let usual = passed_on("-j MARK --set-xmark 0x1/0x1", either);
+    let faulty = usual.replacen("0x1/0x1", "0x0/0x1", 1);
+    assert!(shown(&usual, &faulty)?.is_some());
+    let dropping = format!("{either}-A POSTROUTING -j DROP\n");
+    let usual = passed_on("-j MARK --set-xmark 0x1/0x1", &dropping);
+    let faulty = usual.replacen("0x1/0x1", "0x0/0x1", 1);
+    assert_eq!(shown(&usual, &faulty)?, None);
+    Ok(())
+}
+
+#[test]
+fn only_what_goes_to_the_node_comes_to_input() -> Result<(), Box<dyn Error>> {
+    let rule =
+        |to: &str| format!("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT ! -d {to} -j DROP\nCOMMIT\n");
+    let usual = rule("127.0.0.0/8");
+    assert!(shown(&usual, &usual.replace("127.0.0.0/8", "126.0.0.0/7"))?.is_some());
+    assert_eq!(
+        shown(&usual, &usual.replace("127.0.0.0/8", "127.0.0.1/32"))?,
+        None
+    );
+    Ok(())
+}
+
+#[test]
+fn what_has_a_translated_destination_is_not_invalid() -> Result<(), Box<dyn Error>> {
+    let usual = limited([
+        "-m conntrack --ctstate DNAT -j cali-fw-two",
+        "-j ACCEPT",
+        "-j ACCEPT",
+        "-j ACCEPT",
+    ])
+    .replace(":cali-fw-one", ":cali-fw-two - [0:0]\n:cali-fw-one")
+    .replace("COMMIT", &format!("-A cali-fw-two {INVALID}\nCOMMIT"));
+    let faulty = usual.replace(&format!("-A cali-fw-two {INVALID}\n"), "");
+    assert!(shown(&usual, &faulty)?.is_some());
+    let usual = usual.replace("--ctstate DNAT", "--ctstate INVALID");
+    let faulty = usual.replace(&format!("-A cali-fw-two {INVALID}\n"), "");
+    assert_eq!(shown(&usual, &faulty)?, None);
     Ok(())
 }
