@@ -2,13 +2,15 @@
 
 use super::addresses::number;
 use super::clause::{Clause, Clauses};
+use super::connection::Connections;
 use super::hearing::{Case, Hearing};
 use super::host::{Early, no_endpoint};
 use super::judge::Judge;
 use super::opinion::{By, Decision, Exit, Heading, Opinion, Said, Verdict};
 use super::owner::Owner;
+use super::translation::Others;
 use crate::node::routing::Way;
-use crate::packet::InterfaceName;
+use crate::packet::{InterfaceName, Packet};
 
 impl Judge<'_> {
     /// What the node forwards out of an interface.
@@ -44,6 +46,42 @@ impl Judge<'_> {
             destination: case.destination.address,
         };
         hearing.end(said, Some(exit))
+    }
+
+    /// What the endpoints say of a packet that leaves as the node's own, and that another interface's endpoint
+    /// sent: what IPVS takes for a service's and sends on is forwarded, and no loop. `None` where it does not
+    /// leave.
+    #[must_use]
+    pub fn sent_on(
+        &self,
+        from: Option<InterfaceName>,
+        packet: &Packet,
+        connections: &Connections,
+    ) -> Option<Verdict> {
+        let mut hearing = Hearing::default();
+        let known = (connections, &Others::NONE);
+        let case = self.case(packet, known, Early::NotAsked, &mut hearing);
+        let Way::Out(out) = self.routing.sent(packet.source, case.destination.address) else {
+            return None;
+        };
+        let owner = from.map_or(Owner::Nobody, |interface| self.owners.of(interface));
+        let to = self.owners.of(out);
+        let clauses = [Clause::I6FromUnknown, Clause::I6FromDown];
+        let from_shut = from.and_then(|interface| self.shut(owner, interface, clauses));
+        let to_shut = self.shut(to, out, [Clause::I6ToUnknown, Clause::I6ToDown]);
+        if from_shut.or(to_shut).is_some() {
+            return Some(Verdict::Deny);
+        }
+        let governed = owner.is_endpoint() || to.is_endpoint();
+        let said = self.by_connection(&case, governed, &mut hearing);
+        let said = said.map_or_else(
+            || self.endpoints_judge(owner, to, &case, &mut hearing),
+            |said| Ok(Some(said)),
+        );
+        Some(match said {
+            Ok(said) => said.map_or(Verdict::Defer, |(verdict, _)| verdict),
+            Err((verdict, _)) => verdict,
+        })
     }
 
     /// What is said of a packet that is forwarded and whose connection does not decide.

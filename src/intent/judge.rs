@@ -29,7 +29,7 @@ use crate::packet::{Defect, Family, Fragment, InterfaceName, Origin, Packet, Tra
 pub struct Judge<'a> {
     pub(super) world: &'a World,
     pub(super) era: Era,
-    routing: Routing,
+    pub(super) routing: Routing,
     pub(super) owners: Owners<'a>,
     pub(super) workloads: Vec<Workload>,
     pub(super) hosts: Vec<Host>,
@@ -410,7 +410,7 @@ impl<'a> Judge<'a> {
         said
     }
 
-    fn case<'p>(
+    pub(super) fn case<'p>(
         &self,
         packet: &'p Packet,
         (connections, others): (&Connections, &'p Others),

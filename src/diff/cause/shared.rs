@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::facts::{out_by, stands_behind};
+use super::facts::{is_felixs, out_by, stands_behind};
 use super::{Cause, Covers};
 use crate::calico::world::HostInterface;
 use crate::diff::meaning::End;
@@ -115,21 +115,7 @@ pub(super) const OTHERS_SEE_THE_WORKLOAD: Cause = Cause {
         found.opinion.verdict == Verdict::Defer
             && found.is_translated_by("cali-fip-dnat")
             && ends_well
-            && Hook::of_chain(&chain).is_some()
-    }),
-};
-
-/// `translated-to-what-no-packet-may-bear`.
-pub(super) const TRANSLATED_TO_A_GROUP: Cause = Cause {
-    id: "translated-to-what-no-packet-may-bear",
-    why: "What the node sends and somebody translates to a group is routed again: in IPv4 it leaves by the \
-          interface whose address it bears, in IPv6 by the one that it had (`ip_route_me_harder`, \
-          `ip6_route_me_harder`). The kernel is right; the intent looks at the routes alone.",
-    covers: Covers::Unmeant(|found| {
-        let meant = found.opinion.exit.as_ref().map(|exit| exit.destination);
-        let sent_to_group =
-            meant.is_some_and(|to| to.is_multicast() && to != found.packet.destination);
-        sent_to_group && found.packet.origin == Origin::Node
+            && !is_felixs(&chain)
     }),
 };
 
@@ -395,7 +381,7 @@ pub(super) const HOST_ENDPOINT_WITH_THE_PREFIX: Cause = Cause {
             Origin::Arrives(by) => Some(by),
             Origin::Node => None,
         };
-        let mut touched = by.into_iter().chain(found.out());
+        let mut touched = by.into_iter().chain(found.out()).chain(found.leaves());
         // Felix never asks what it takes for a workload's.
         let asked = |name: InterfaceName| {
             let chains = ["cali-fh-", "cali-th-"].map(|start| format!("{start}{name}"));

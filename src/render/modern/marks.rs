@@ -13,8 +13,10 @@ use std::collections::BTreeMap;
 
 use super::ground::Ground;
 use super::names;
+use crate::calico::World;
 use crate::hash;
-use crate::mark::{MarkMask, ModernMarkBits, TooFewBits};
+use crate::mark::{Mark, MarkMask, ModernMarkBits, TooFewBits};
+use crate::node::Node;
 use crate::packet::InterfaceName;
 use crate::render::dispatch::{By, Dispatch, unknown};
 use crate::render::fragment::{Action, End, Fragment};
@@ -75,6 +77,34 @@ impl EndpointMarks {
             numbers: numbers.collect(),
         })
     }
+}
+
+/// What a mark says of who sent a packet that IPVS sends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// Nothing.
+    Nothing,
+    /// That it was none of Calico's endpoints.
+    Others,
+    /// The endpoint of this interface.
+    Endpoint(InterfaceName),
+    /// A number that nobody has.
+    Unknown,
+}
+
+/// What a mark says where IPVS is in use; `None` where it is not, or the mark's mask has no bits for it.
+#[must_use]
+pub fn noted(world: &World, node: &Node, mark: Mark) -> Option<Noted> {
+    let marks = Ground::of(world, node).ok()?.marks?;
+    let number = mark.0 & marks.mask.bits();
+    let mut numbers = marks.numbers.iter();
+    let endpoint = numbers.find(|(_, own)| **own == number);
+    Some(match endpoint {
+        Some((interface, _)) => Noted::Endpoint(*interface),
+        None if number == 0 => Noted::Nothing,
+        None if number == marks.others => Noted::Others,
+        None => Noted::Unknown,
+    })
 }
 
 /// FNV-1, 32 bits (draft-eastlake-fnv).

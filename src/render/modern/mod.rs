@@ -43,6 +43,7 @@ use crate::mark::TooFewBits;
 use crate::node::Node;
 use crate::packet::Family;
 use ground::Ground;
+pub use marks::{Noted, noted};
 
 /// The chains and sets that Felix makes of a world on a node, in its own words.
 ///

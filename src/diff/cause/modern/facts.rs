@@ -1,9 +1,10 @@
 //! What the causes of this layout ask of a packet.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::super::Unmeant;
-use super::super::facts::{is_felixs, stands_behind};
+use super::super::facts::{is_felixs, out_by, stands_behind};
 use crate::calico::configuration::Modern;
 use crate::calico::configuration::modern::AllowAction;
 use crate::calico::rule::Ports;
@@ -12,10 +13,25 @@ use crate::calico::{Rule, Side};
 use crate::diff::chains::is_of_policy;
 use crate::diff::meaning::End;
 use crate::diff::shape::{Shape, is_calicos};
-use crate::intent::{Clause, Verdict};
+use crate::intent::{self, Clause, Era, Judge, Source, Verdict};
 use crate::journey::Step;
-use crate::packet::{InterfaceName, Origin};
+use crate::node::routing::{Routing, Way};
+use crate::packet::{Family, InterfaceName, Origin, Protocol};
+use crate::render::modern::{Noted, noted};
 use crate::xtables::{Hook, Match, TableName, Target};
+
+/// What Felix notes of a packet that comes to INPUT, where IPVS is in use.
+pub(in crate::diff::cause) enum Number {
+    /// An endpoint's number, or that of whatever is no workload's.
+    Some,
+    /// Its endpoint's, if the mark has one left for it.
+    Perhaps,
+    /// Its interface looks like a workload's, and is no endpoint's.
+    None,
+}
+
+/// The interface of services' addresses where kube-proxy uses IPVS.
+const SERVICES: &str = "kube-ipvs0";
 
 pub(super) fn others_set_its_bits(found: &Unmeant<'_>) -> bool {
     let own = found.told().mark_mask;
@@ -35,12 +51,6 @@ pub(super) fn is_name(ports: &Ports) -> bool {
     matches!(ports, Ports::Named(_))
 }
 
-pub(super) fn names_ports(rule: &Rule) -> bool {
-    let sides = [&rule.source, &rule.destination];
-    let mut ports = sides.into_iter().flat_map(|side| &side.ports);
-    ports.any(is_name) || names_other_ports(rule)
-}
-
 pub(super) fn names_other_ports(rule: &Rule) -> bool {
     let sides = [&rule.source, &rule.destination];
     let mut ports = sides.into_iter().flat_map(|side| &side.not_ports);
@@ -57,6 +67,19 @@ pub(super) fn is_of_connection(clause: Clause) -> bool {
 pub(super) fn translates(step: &Step) -> bool {
     let targets = ["DNAT", "SNAT", "MASQUERADE", "REDIRECT"];
     step.matched.is_ok() && targets.iter().any(|target| step.did.starts_with(target))
+}
+
+/// Whether no packet may bear an address as its source: that of a group, of all, and none.
+pub(super) fn is_nobodys(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_broadcast() || address.is_multicast(),
+        IpAddr::V6(address) => address.is_unspecified() || address.is_multicast(),
+    }
+}
+
+fn drops(step: &Step) -> bool {
+    let ends = ["DROP", "REJECT", "policy DROP"];
+    ends.iter().any(|end| step.did.starts_with(end))
 }
 
 pub(super) fn came_with_the_drop_bit(found: &Unmeant<'_>) -> bool {
@@ -122,16 +145,18 @@ impl Unmeant<'_> {
         rule.is_some_and(|rule| is_calicos(&step.chain, rule))
     }
 
-    /// Whether another program's rule asks it for bits of the mark that are Felix's.
+    /// Whether another program's rule asks it for bits of the mark that are Felix's, and these answer otherwise
+    /// than as it came.
     pub(in crate::diff::cause) fn others_ask_for_its_bits(&self) -> bool {
         let own = self.told().mark_mask;
         self.steps.iter().any(|step| {
+            let other = (step.before.0 ^ self.packet.mark.0) & own;
             let rule = self.rule_of(step);
             rule.is_some_and(|rule| {
                 let mut asked = rule.matches.iter();
                 !is_calicos(&step.chain, rule)
                     && asked
-                        .any(|one| matches!(one, Match::Mark(test) if test.value.mask & own != 0))
+                        .any(|one| matches!(one, Match::Mark(test) if test.value.mask & other != 0))
             })
         })
     }
@@ -249,17 +274,277 @@ impl Unmeant<'_> {
     /// Whether cali-INPUT or cali-OUTPUT accepts it before it asks whose it is, as what nodes send each
     /// other.
     pub(in crate::diff::cause) fn is_accepted_as_a_tunnels(&self) -> bool {
-        let accept = match self.told().filter_allow {
-            AllowAction::Accept => "ACCEPT",
-            AllowAction::Return => "RETURN",
-        };
-        self.matched_in(TableName::Filter, |step| {
+        self.tunnels_peers(self.accepts()).next().is_some()
+    }
+
+    /// The same, from a node of the cluster, or to one.
+    pub(in crate::diff::cause) fn is_accepted_as_between_nodes(&self) -> bool {
+        let mut peers = self.tunnels_peers(self.accepts());
+        peers.any(|peer| peer.is_none_or(|peer| self.world.nodes.contains(&peer)))
+    }
+
+    /// Whether cali-INPUT drops it, from no node of the cluster, as what only nodes send each other.
+    pub(in crate::diff::cause) fn is_dropped_as_a_strangers(&self) -> bool {
+        let to_own = self.is_own(self.real_destination());
+        let mut peers = self.tunnels_peers(drops);
+        let between = |peer| to_own && self.world.nodes.contains(&peer);
+        self.is_lost() && peers.any(|peer| peer.is_none_or(|peer| !between(peer)))
+    }
+
+    fn accepts(&self) -> fn(&Step) -> bool {
+        match self.told().filter_allow {
+            AllowAction::Accept => |step| step.did == "ACCEPT",
+            AllowAction::Return => |step| step.did == "RETURN",
+        }
+    }
+
+    /// From whom or to whom it goes where a rule of the tunnels' in cali-INPUT or cali-OUTPUT does such;
+    /// `None` where somebody has translated that on the way. What is accepted in INPUT goes to an address of
+    /// the node's.
+    fn tunnels_peers(&self, does: fn(&Step) -> bool) -> impl Iterator<Item = Option<IpAddr>> {
+        let translated = self.packet.origin == Origin::Node
+            && (!self.connections.is_empty() || self.steps.iter().any(translates));
+        let source = (!translated).then_some(self.packet.source);
+        let steps = self.steps.iter().filter(move |step| {
             let rule = self.rule_of(step);
-            let of_tunnel = rule.is_some_and(|rule| rule.protocol.is_some());
-            matches!(step.chain.as_str(), "cali-INPUT" | "cali-OUTPUT")
-                && of_tunnel
-                && step.did == accept
+            step.table == TableName::Filter
+                && rule.is_some_and(|rule| rule.protocol.is_some())
+                && step.matched.is_ok()
+                && does(step)
+        });
+        steps.filter_map(move |step| match step.chain.as_str() {
+            "cali-INPUT" if drops(step) || self.is_own(self.real_destination()) => Some(source),
+            "cali-OUTPUT" if self.may_be_a_tunnels() => Some(Some(self.real_destination())),
+            _ => None,
         })
+    }
+
+    /// Whether it leaves by a tunnel as from that tunnel's own address, and bore another one of the node's.
+    pub(in crate::diff::cause) fn leaves_as_the_tunnel(&self) -> bool {
+        let told = &self.told().wireguard;
+        let tunnels = ["tunl0", "vxlan.calico", "vxlan-v6.calico"].into_iter();
+        let mut tunnels = tunnels.chain([told.interface.as_str(), told.interface_v6.as_str()]);
+        let End::Out {
+            way: Way::Out(out),
+            source,
+            ..
+        } = self.end
+        else {
+            return self.is_lost();
+        };
+        let of_tunnel = |address| {
+            let mut addresses = self.node.addresses();
+            addresses.any(|(at, net)| at == out && net.addr() == address)
+        };
+        tunnels.any(|tunnel| tunnel == out.as_str())
+            && of_tunnel(source)
+            && !of_tunnel(self.packet.source)
+            && self.is_own(self.packet.source)
+            && self.keeps_off_vxlans_port()
+    }
+
+    /// Whether its source port, if it is of UDP and that is translated where VXLAN is on, can't become
+    /// VXLAN's own.
+    fn keeps_off_vxlans_port(&self) -> bool {
+        let asked = self.packet.protocol() == Protocol::UDP
+            && self.world.wraps_in_vxlan(self.packet.family());
+        let translated = self.steps.iter().filter(|step| translates(step));
+        let mut targets = translated.filter_map(|step| Some(&self.rule_of(step)?.target));
+        let keeps_off = |target: &Target| match target {
+            Target::Masquerade(to) => to
+                .ports
+                .is_some_and(|ports| !(ports.first..=ports.last).contains(&self.told().vxlan_port)),
+            _ => false,
+        };
+        !asked || targets.any(keeps_off)
+    }
+
+    /// Whether it comes from the node itself and leaves, untranslated, by no workload's interface: what does
+    /// cali-OUTPUT returns first.
+    fn may_be_a_tunnels(&self) -> bool {
+        let way = Routing::new(self.node).sent(self.packet.source, self.packet.destination);
+        let to_workload = out_by(way).is_some_and(|out| self.is_like_a_workloads(out));
+        self.is_own(self.packet.source) && !to_workload
+    }
+
+    /// Whether an address is the node's, or one of loopback.
+    fn is_own(&self, address: IpAddr) -> bool {
+        address.is_loopback() || self.node.addresses().any(|(_, net)| net.addr() == address)
+    }
+
+    /// Whether it goes to the port of VXLAN where that is on, or may do so by a connection that says otherwise.
+    pub(in crate::diff::cause) fn may_be_vxlan(&self) -> bool {
+        let to_port = self.is_to_port(Protocol::UDP, self.told().vxlan_port);
+        let of_connection = self.packet.protocol() == Protocol::UDP && !self.connections.is_empty();
+        self.world.wraps_in_vxlan(self.packet.family()) && (to_port || of_connection)
+    }
+
+    /// Whether it matters to what is meant what connection tracking says of it.
+    pub(in crate::diff::cause) fn hangs_on_tracking(&self) -> bool {
+        let translated = self.opinion.exit.as_ref().is_some_and(|exit| {
+            exit.destination != self.packet.destination
+                || exit.source != Source::Exactly(self.packet.source)
+        });
+        let clause = self.clause();
+        let of_tracking = is_of_connection(clause) || clause == Clause::I5Invalid;
+        let known = !self.connections.is_empty();
+        of_tracking || known || translated || self.opinion.verdict == Verdict::Defer
+    }
+
+    /// Whether Felix drops it by the node's policies though it goes from one node of the cluster to another,
+    /// in VXLAN: that it accepts before it asks.
+    pub(in crate::diff::cause) fn is_refused_between_nodes(&self) -> bool {
+        let nodes = &self.world.nodes;
+        let sent = self.is_own(self.packet.source)
+            && nodes.contains(&self.real_destination())
+            && self.is_dropped_by_felix(TableName::Filter, Hook::Output);
+        let received = nodes.contains(&self.packet.source)
+            && self.is_dropped_by_felix(TableName::Filter, Hook::Input);
+        (sent || received) && self.is_to_port(Protocol::UDP, self.told().vxlan_port)
+    }
+
+    /// Whether it fares as what IPVS sends on for the endpoint that its mark stands for, as far as nobody
+    /// translates it: Felix drops what that endpoint, or the one that it leaves by, denies, and accepts what they
+    /// allow.
+    pub(in crate::diff::cause) fn is_as_sent_on(&self) -> bool {
+        let asked = |step: &&Step| step.chain == "cali-forward-endpoint-mark";
+        let mark = self.steps.iter().find(asked).map(|step| step.before);
+        let noted = mark.and_then(|mark| noted(self.world, self.node, mark));
+        let endpoint = match noted {
+            Some(Noted::Endpoint(interface)) => Some(interface),
+            Some(Noted::Others) => None,
+            Some(Noted::Unknown) => {
+                return self.is_dropped_by_felix(TableName::Filter, Hook::Output);
+            }
+            Some(Noted::Nothing) => return false,
+            None => return true,
+        };
+        let translated = self.real_destination() != self.packet.destination
+            || self.steps.iter().any(translates)
+            || !self.connections.is_empty();
+        let Ok(judge) = Judge::new(self.world, self.node, Era::Modern) else {
+            return true;
+        };
+        let connections = intent::Connections::new(self.connections);
+        let meant = judge.sent_on(endpoint, self.packet, &connections);
+        let denied = translated || meant.is_none_or(|verdict| verdict == Verdict::Deny);
+        let passes = !translated && meant == Some(Verdict::Deny) && !self.is_lost();
+        let accepted = self.told().filter_allow == AllowAction::Accept && self.left_accepted();
+        (denied || !self.is_dropped_by_felix(TableName::Filter, Hook::Output))
+            && !(accepted && self.is_dropped_by_others(Hook::Output))
+            && !passes
+    }
+
+    /// Whether Felix's chains of OUTPUT in filter left it with the accept bit.
+    fn left_accepted(&self) -> bool {
+        let last = self.steps.iter().rev().find(|step| {
+            step.hook == Hook::Output && step.table == TableName::Filter && is_felixs(&step.chain)
+        });
+        let bits = self.modern_bits();
+        let accept = bits.map_or(0, |bits| bits.accept.bits());
+        last.is_some_and(|step| step.after.0 & accept != 0)
+    }
+
+    /// Whether somebody calls one of its ports, of its protocol, as a rule does.
+    pub(in crate::diff::cause) fn is_named_by(&self, rule: &Rule) -> bool {
+        let Some(ports) = self.packet.transport.ports() else {
+            return false;
+        };
+        let to = self.real_destination();
+        let source = (self.packet.source, Some(ports.source));
+        // What is translated goes to a port that nobody here knows.
+        let port = (to == self.packet.destination).then_some(ports.destination);
+        let mut ends = [(&rule.source, source), (&rule.destination, (to, port))].into_iter();
+        ends.any(|(side, (address, number))| {
+            let asked = |name: &str| {
+                let mut ports = side.ports.iter().chain(&side.not_ports);
+                ports.any(|ports| matches!(ports, Ports::Named(one) if one == name))
+            };
+            let mut who = self.world.selectable.iter();
+            who.any(|who| {
+                let mut called = who.ports.iter();
+                who.nets.iter().any(|net| net.contains(&address))
+                    && called.any(|port| {
+                        asked(&port.name)
+                            && port.protocol.protocol() == self.packet.protocol()
+                            && number.is_none_or(|number| number == port.port)
+                    })
+            })
+        })
+    }
+
+    /// Whether it is what machines of OpenStack may ask the node for (felix, rules/static.go).
+    pub(in crate::diff::cause) fn asks_for_a_lease_or_a_name(&self) -> bool {
+        let (client, server) = match self.packet.family() {
+            Family::V4 => (68, 67),
+            Family::V6 => (546, 547),
+        };
+        let ports = self.packet.transport.ports();
+        let from_client = ports.is_some_and(|ports| ports.source == client);
+        (from_client && self.is_to_port(Protocol::UDP, server))
+            || self.is_to_port(Protocol::UDP, 53)
+    }
+
+    /// Whether another program's rule accepts it in FORWARD, and no rule behind is asked.
+    pub(in crate::diff::cause) fn others_accept_forwarded(&self) -> bool {
+        self.matched_in(TableName::Filter, |step| {
+            let own = is_felixs(&step.chain) || self.is_felixs_own(step);
+            step.hook == Hook::Forward && step.did == "ACCEPT" && !own
+        })
+    }
+
+    /// Whether another program's rule or a base policy drops it in filter at a hook.
+    pub(in crate::diff::cause) fn is_dropped_by_others(&self, hook: Hook) -> bool {
+        let decided = self.deciding(TableName::Filter);
+        self.is_lost()
+            && decided
+                .is_some_and(|step| step.hook == hook && !is_felixs(&step.chain) && drops(step))
+    }
+
+    /// Whether one of Felix's rules drops it in a table at a hook.
+    pub(in crate::diff::cause) fn is_dropped_by_felix(&self, table: TableName, hook: Hook) -> bool {
+        let decided = self.deciding(table);
+        self.is_lost()
+            && decided
+                .is_some_and(|step| step.hook == hook && is_felixs(&step.chain) && drops(step))
+    }
+
+    /// Whether it is new to the node and goes to none of the addresses that Felix sees of it, or to a port of
+    /// those that services have of every node.
+    pub(in crate::diff::cause) fn is_like_a_services(&self) -> bool {
+        let to = self.real_destination();
+        let mut own = self.node.addresses().filter(|(interface, _)| {
+            interface.as_str() != SERVICES && !self.is_like_a_workloads(*interface)
+        });
+        let is_own = own.any(|(_, net)| net.addr() == to);
+        let ports = self.packet.transport.ports();
+        let translated = to != self.packet.destination;
+        let has_ports = [Protocol::TCP, Protocol::UDP].contains(&self.packet.protocol());
+        let node_ports = &self.told().node_ports;
+        let is_service = |port| node_ports.iter().any(|ports| ports.contains(port));
+        let to_service =
+            has_ports && (translated || ports.is_some_and(|ports| is_service(ports.destination)));
+        !is_of_connection(self.clause()) && (!is_own || to_service)
+    }
+
+    /// Which endpoint's number it may bear from INPUT on, by the interface that it comes by.
+    pub(in crate::diff::cause) fn number(&self) -> Number {
+        let hosts = self.node.interfaces.iter().map(|one| one.name);
+        let hosts = hosts.filter(|name| self.has_its_own_endpoint(*name));
+        let workloads = self.world.workloads.iter().map(|one| one.interface);
+        let endpoints: BTreeSet<InterfaceName> = workloads.chain(hosts).collect();
+        let bits = self.modern_bits().and_then(|bits| bits.endpoint);
+        let numbers = bits.map_or(0, |bits| 1_usize << bits.bits().count_ones());
+        // Two of them stand for nothing and for others.
+        let has_room = endpoints.len() + 2 <= numbers;
+        match self.arrives_by() {
+            Some(by) if self.is_like_a_workloads(by) => match endpoints.contains(&by) {
+                true if has_room => Number::Some,
+                true => Number::Perhaps,
+                false => Number::None,
+            },
+            _ => Number::Some,
+        }
     }
 
     /// Whether it left Felix's chain of FORWARD with the accept bit.
@@ -306,7 +591,9 @@ impl Unmeant<'_> {
     /// Whether Felix says nothing about it at a hook, so that others' rules or the base policy decide.
     pub(in crate::diff::cause) fn is_left_to_others(&self, hook: Hook) -> bool {
         let decided = self.deciding(TableName::Filter);
-        decided.is_some_and(|step| step.hook == hook && !is_felixs(&step.chain))
-            && !(self.opinion.verdict == Verdict::Allow && self.is_marked_accepted())
+        let others = decided.is_some_and(|step| {
+            step.hook == hook && !is_felixs(&step.chain) && drops(step) == self.is_lost()
+        });
+        others && !(self.opinion.verdict == Verdict::Allow && self.is_marked_accepted())
     }
 }

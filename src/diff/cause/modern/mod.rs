@@ -3,9 +3,11 @@
 mod facts;
 mod refused;
 
+use std::net::IpAddr;
+
 use facts::{
-    came_with_the_drop_bit, is_name, is_of_connection, left_by_an_earlier_block, names_other_ports,
-    names_ports, others_set_its_bits, translates,
+    Number, came_with_the_drop_bit, is_name, is_nobodys, is_of_connection,
+    left_by_an_earlier_block, names_other_ports, others_set_its_bits, translates,
 };
 
 use super::facts::is_felixs;
@@ -15,7 +17,7 @@ use crate::calico::configuration::modern::AllowAction;
 use crate::calico::world::Stage;
 use crate::diff::chains::is_of_endpoint;
 use crate::intent::{Clause, Verdict};
-use crate::packet::{Connection, Defect, Origin, Protocol, Transport};
+use crate::packet::{Connection, Defect, InterfaceName, Origin, Protocol, Transport};
 use crate::xtables::{Hook, TableName, Target};
 
 /// In the order in which they are tried.
@@ -61,7 +63,17 @@ pub(super) const CAUSES: &[Cause] = &[
     shared::FROM_NO_ADDRESS,
     shared::ROUTED_AGAIN,
     shared::FROM_LOOPBACK,
-    shared::TRANSLATED_TO_A_GROUP,
+    Cause {
+        id: "translated-to-what-no-packet-may-bear",
+        why: "What the node sends and somebody translates to a group, to all or to :: is routed again: in IPv4 it \
+              leaves by the interface whose address it bears, in IPv6 by the one that it had, and to :: by the \
+              default route (`ip_route_me_harder`, `ip6_route_me_harder`). The kernel is right; the intent \
+              looks at the routes alone.",
+        covers: Covers::Unmeant(|found| {
+            let to = found.real_destination();
+            found.packet.origin == Origin::Node && to != found.packet.destination && is_nobodys(to)
+        }),
+    },
     Cause {
         id: "a-drop-bit-that-the-packet-came-with",
         why: "A deny rule is written as `MATCH -j MARK` to set the drop bit and `-m mark … -j DROP` behind it \
@@ -87,9 +99,17 @@ pub(super) const CAUSES: &[Cause] = &[
               that Felix does not count among them. IPVS itself would send a service's packets on, and \
               OUTPUT would ask; nothing sends these. I7 and I9 have policy asked: the intent is right.",
         covers: Covers::Unmeant(|found| {
-            found.matched_in(TableName::Filter, |step| {
+            let passed = found.matched_in(TableName::Filter, |step| {
                 step.chain == "cali-INPUT" && step.did == "RETURN"
-            }) || found.ended_in(TableName::Filter, "cali-set-endpoint-mark")
+            });
+            let dropped =
+                found.is_lost() && found.ended_in(TableName::Filter, "cali-set-endpoint-mark");
+            found.is_like_a_services()
+                && match found.number() {
+                    Number::Some => passed,
+                    Number::Perhaps => passed || dropped,
+                    Number::None => dropped,
+                }
         }),
     },
     Cause {
@@ -101,6 +121,7 @@ pub(super) const CAUSES: &[Cause] = &[
         covers: Covers::Unmeant(|found| {
             found.packet.origin == Origin::Node
                 && found.visits(TableName::Filter, "cali-forward-endpoint-mark")
+                && found.is_as_sent_on()
         }),
     },
     Cause {
@@ -125,7 +146,15 @@ pub(super) const CAUSES: &[Cause] = &[
         }),
         ..shared::ESTABLISHED_OF_WHO_IS_SHUT
     },
-    shared::NODE_TO_WHO_IS_SHUT,
+    Cause {
+        covers: Covers::Unmeant(|found| {
+            matches!(found.clause(), Clause::I6ToDown | Clause::I6ToUnknown)
+                && found.packet.origin == Origin::Node
+                && !found.is_lost()
+                && !found.is_accepted_as_a_tunnels()
+        }),
+        ..shared::NODE_TO_WHO_IS_SHUT
+    },
     Cause {
         covers: Covers::Unmeant(|found| {
             matches!(found.clause(), Clause::I6FromDown | Clause::I6FromUnknown)
@@ -138,15 +167,32 @@ pub(super) const CAUSES: &[Cause] = &[
         covers: Covers::Unmeant(|found| found.is_always_taken() && found.is_to_metadata_service()),
         ..shared::METADATA_SERVICE
     },
+    Cause {
+        id: "what-openstack-always-allows-though-invalid",
+        why: "cali-wl-to-host accepts what OpenStack's machines may always ask of the node before it asks anybody, \
+              connection tracking among them. I7 allows it whatever the policy; I5 denies, of all that an endpoint \
+              is asked about, what connection tracking can make nothing of: no policy, and it comes first. The \
+              intent is right, and little is lost.",
+        covers: Covers::Unmeant(|found| {
+            found.clause() == Clause::I5Invalid
+                && found.is_always_taken()
+                && found.is_openstack()
+                && found.asks_for_a_lease_or_a_name()
+                && !found.is_lost()
+        }),
+    },
     shared::METADATA_TRANSLATED,
     Cause {
         why: "Felix takes a node for one of OpenStack by its metadata service, by an interface prefix `tap`, or \
               by any word with openstack in the cluster's type, and then accepts DHCP and DNS from workloads \
               whatever the policy. The intent is right: no clause has it on other clusters.",
         covers: Covers::Unmeant(|found| {
-            let mut services = [67, 547, 53].into_iter();
+            // What is spoofed raw drops before.
+            let spoofed =
+                found.clause() == Clause::I6Spoofed && !found.packet.source.is_unspecified();
             found.is_always_taken()
-                && services.any(|port| found.is_to_port(Protocol::UDP, port))
+                && !spoofed
+                && found.asks_for_a_lease_or_a_name()
                 && !found.is_openstack()
                 && !found.is_lost()
         }),
@@ -166,14 +212,24 @@ pub(super) const CAUSES: &[Cause] = &[
         ..shared::ITSELF_AS_FLOATING
     },
     shared::ITSELF_BY_ONE_OF_SEVERAL,
-    shared::OUTGOING_NAT_OF_THE_NODE,
+    Cause {
+        covers: Covers::Unmeant(|found| {
+            // What is not tracked is not translated.
+            let untracked = found.world.wraps_in_vxlan(found.packet.family())
+                && found.is_to_port(Protocol::UDP, found.told().vxlan_port);
+            found.packet.origin == Origin::Node
+                && found.ended_in(TableName::Nat, "cali-nat-outgoing")
+                && !untracked
+        }),
+        ..shared::OUTGOING_NAT_OF_THE_NODE
+    },
     Cause {
         id: "ip-in-ip-between-nodes",
         why: "What nodes wrap in IP for each other Felix accepts in INPUT and OUTPUT before it asks a host \
               endpoint. No clause speaks of the tunnels: Felix is right, for without them the cluster's \
               network would fall apart, and the page is silent.",
         covers: Covers::Unmeant(|found| {
-            found.packet.protocol() == Protocol::IPIP && found.is_accepted_as_a_tunnels()
+            found.packet.protocol() == Protocol::IPIP && found.is_accepted_as_between_nodes()
         }),
     },
     Cause {
@@ -182,9 +238,7 @@ pub(super) const CAUSES: &[Cause] = &[
               endpoints. No clause has that: where there is no host endpoint the intent defers, where there is \
               one its policy decides. By the page the intent is right, and Felix the safer one.",
         covers: Covers::Unmeant(|found| {
-            found.packet.protocol() == Protocol::IPIP
-                && found.is_lost()
-                && found.ended_in(TableName::Filter, "cali-INPUT")
+            found.packet.protocol() == Protocol::IPIP && found.is_dropped_as_a_strangers()
         }),
     },
     Cause {
@@ -192,19 +246,14 @@ pub(super) const CAUSES: &[Cause] = &[
         why: "What nodes wrap in VXLAN for each other Felix accepts in INPUT and OUTPUT before it asks a host \
               endpoint. No clause speaks of the tunnels: Felix is right, the page is silent.",
         covers: Covers::Unmeant(|found| {
-            found.is_to_port(Protocol::UDP, found.told().vxlan_port)
-                && found.is_accepted_as_a_tunnels()
+            found.may_be_vxlan() && found.is_accepted_as_between_nodes()
         }),
     },
     Cause {
         id: "vxlan-from-strangers",
         why: "With VXLAN enabled cali-INPUT drops what comes to its port and is no node's, whatever policy says. No \
               clause has that: by the page the intent is right, and Felix the safer one.",
-        covers: Covers::Unmeant(|found| {
-            found.is_to_port(Protocol::UDP, found.told().vxlan_port)
-                && found.is_lost()
-                && found.ended_in(TableName::Filter, "cali-INPUT")
-        }),
+        covers: Covers::Unmeant(|found| found.may_be_vxlan() && found.is_dropped_as_a_strangers()),
     },
     Cause {
         id: "wireguards-port-is-open-to-everybody",
@@ -224,16 +273,22 @@ pub(super) const CAUSES: &[Cause] = &[
               from whomever it comes. No clause says so: to I5 and I17 its connection is one like any other. \
               Between nodes Felix is right, the page is silent; for everybody else the intent is.",
         covers: Covers::Unmeant(|found| {
-            found.matched_in(TableName::Raw, |step| {
+            let untracked = found.matched_in(TableName::Raw, |step| {
                 is_felixs(&step.chain) && step.did == "NOTRACK" && !is_of_endpoint(&step.chain)
-            })
+            });
+            untracked
+                && found.is_to_port(Protocol::UDP, found.told().vxlan_port)
+                && found.hangs_on_tracking()
+                && !found.is_refused_between_nodes()
         }),
     },
     Cause {
         id: "through-the-tunnel-as-from-it",
         why: "What leaves by a tunnel as from another address of the node's leaves as from the tunnel's, so that \
               the answer comes back through it. No clause says so: Felix is right, the page is silent.",
-        covers: Covers::Unmeant(|found| found.is_translated_by("cali-POSTROUTING")),
+        covers: Covers::Unmeant(|found| {
+            found.is_translated_by("cali-POSTROUTING") && found.leaves_as_the_tunnel()
+        }),
     },
     Cause {
         id: "the-wildcard-endpoint-judges-workloads",
@@ -259,10 +314,10 @@ pub(super) const CAUSES: &[Cause] = &[
               endpoint behind them: an interface whose own endpoint has none is judged by the wildcard's. By \
               I14 an interface has one endpoint: the intent is right.",
         covers: Covers::Unmeant(|found| {
-            let own = found
-                .arrives_by()
-                .is_some_and(|by| found.has_its_own_endpoint(by));
-            own && found.comes_to_the_wildcard(TableName::Mangle, "cali-from-host-endpoint")
+            // What the node sends to itself is asked about when it comes back over lo.
+            let by = found.arrives_by().unwrap_or(InterfaceName::LOOPBACK);
+            found.has_its_own_endpoint(by)
+                && found.comes_to_the_wildcard(TableName::Mangle, "cali-from-host-endpoint")
         }),
     },
     Cause {
@@ -272,12 +327,8 @@ pub(super) const CAUSES: &[Cause] = &[
               what the node receives and sends; to the page an allowed packet comes through. The intent is right \
               by the option's word.",
         covers: Covers::Unmeant(|found| {
-            let decided = found.deciding(TableName::Filter);
-            let others =
-                decided.is_some_and(|step| step.hook == Hook::Forward && !is_felixs(&step.chain));
             found.opinion.verdict == Verdict::Allow
-                && found.is_lost()
-                && others
+                && found.is_dropped_by_others(Hook::Forward)
                 && found.told().filter_allow == AllowAction::Accept
                 && found.is_marked_accepted()
         }),
@@ -319,7 +370,7 @@ pub(super) const CAUSES: &[Cause] = &[
                     && step.matched.is_err()
                     && rule.is_some_and(|rule| rule.target == asks)
             });
-            found.is_lost() && skipped && found.is_left_to_others(Hook::Output)
+            skipped && found.is_dropped_by_others(Hook::Output)
         }),
     },
     Cause {
@@ -328,7 +379,8 @@ pub(super) const CAUSES: &[Cause] = &[
               cali-cidr-block, which drops whatever goes to a service's address. By I5 the connection is \
               allowed, and the option leaves it to the node's other rules: the intent is right.",
         covers: Covers::Unmeant(|found| {
-            is_of_connection(found.clause())
+            found.told().filter_allow == AllowAction::Return
+                && is_of_connection(found.clause())
                 && found.is_lost()
                 && found.ended_in(TableName::Filter, "cali-cidr-block")
         }),
@@ -372,12 +424,17 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         id: "forwarded-and-judged-as-the-nodes-own",
         why: "cali-POSTROUTING of mangle asks a host endpoint's policy for what the node sends about whatever has a \
-              translated destination and no mark of having been accepted, and so about forwarded traffic too. \
+              translated destination and no mark of having been accepted, and so about forwarded traffic too that \
+              another program's rule accepts in FORWARD, before the last rule there sets that mark. \
               I10 has only applyOnForward policies judge that: the intent is right.",
         covers: Covers::Unmeant(|found| {
+            let clauses = found.opinion.clauses;
+            let left_alone = clauses.has(Clause::I10Default) || clauses.has(Clause::I10Passed);
             found.arrives_by().is_some()
-                && found.is_lost()
+                && left_alone
+                && found.others_accept_forwarded()
                 && found.visits(TableName::Mangle, "cali-to-host-endpoint")
+                && found.is_dropped_by_felix(TableName::Mangle, Hook::Postrouting)
         }),
     },
     Cause {
@@ -393,15 +450,20 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     Cause {
         id: "another-program-translates-first",
-        why: "Felix's rule in POSTROUTING of nat stands behind all others, and a translation is the first one's: \
-              what another program gives an address keeps that. I17 has the address of the node, or the floating \
-              one: the intent is right.",
+        why: "Felix's rule in POSTROUTING of nat stands behind all others, and in PREROUTING where its jumps are \
+              appended (chainInsertMode); a translation is the first one's: what another program gives an \
+              address keeps that. I17 has the address of the node, or the floating one or what that stands \
+              for: the intent is right.",
         covers: Covers::Unmeant(|found| {
             let clauses = found.opinion.clauses;
-            let ours = clauses.has(Clause::I17OutgoingNat) || clauses.has(Clause::I17Itself);
-            ours && found.matched_in(TableName::Nat, |step| {
-                step.hook == Hook::Postrouting && !is_felixs(&step.chain) && translates(step)
-            })
+            let sources = clauses.has(Clause::I17OutgoingNat) || clauses.has(Clause::I17Itself);
+            let others_at = |hook| {
+                found.matched_in(TableName::Nat, |step| {
+                    step.hook == hook && !is_felixs(&step.chain) && translates(step)
+                })
+            };
+            (sources && others_at(Hook::Postrouting))
+                || (clauses.has(Clause::I17Floating) && others_at(Hook::Prerouting))
         }),
     },
     Cause {
@@ -440,6 +502,13 @@ pub(super) const CAUSES: &[Cause] = &[
               routes to the workload's own addresses lead to its interface; where somebody else's route leads \
               there, other addresses pass. I6 denies them: the intent is right; the node is not as Felix leaves \
               it.",
+        covers: Covers::Unmeant(|found| {
+            found.clause() == Clause::I6Spoofed
+                && !found.is_from_own()
+                && !found.is_lost()
+                && found.leads_back()
+                && !found.ended_in(TableName::Raw, "cali-rpf-skip")
+        }),
         ..shared::FOREIGN_WITH_A_ROUTE
     },
     Cause {
@@ -449,8 +518,13 @@ pub(super) const CAUSES: &[Cause] = &[
               and goes to all (ipt_rpfilter.c); the kernel forwards such packets no further than back. I6 denies what is not the workload's own: the intent is \
               right, but for neighbour discovery.",
         covers: Covers::Unmeant(|found| {
+            let to_all = match found.packet.destination {
+                IpAddr::V4(to) => to.is_broadcast() || to.octets()[..3] == [224, 0, 0],
+                IpAddr::V6(_) => true,
+            };
             found.clause() == Clause::I6Spoofed
                 && found.packet.source.is_unspecified()
+                && to_all
                 && !found.is_lost()
         }),
     },
@@ -511,7 +585,7 @@ pub(super) const CAUSES: &[Cause] = &[
               the set of TCP. I15 has names among ports, and ports of four protocols: the intent is right.",
         covers: Covers::Unmeant(|found| {
             found.packet.protocol() != Protocol::TCP
-                && found.has_rule(|rule| rule.protocol.is_none() && names_ports(rule))
+                && found.has_rule(|rule| rule.protocol.is_none() && found.is_named_by(rule))
         }),
     },
     Cause {
@@ -531,9 +605,22 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     Cause {
         why: "The kernel's filter OUTPUT still sees the interface that the node's own packet would have left by \
-              before its destination was translated, and cali-OUTPUT returns what would leave by a workload's. \
-              I9 judges it by where it really leaves: the intent is right. What leaves by a host endpoint after \
-              its translation is asked about in mangle POSTROUTING.",
+              before its destination was translated, and cali-OUTPUT returns what would leave by a workload's: \
+              the node's other rules and the base policy decide, and may drop what policy allows. I9 judges it \
+              by where it really leaves: the intent is right. What leaves by a host endpoint after its \
+              translation is asked about in mangle POSTROUTING.",
+        covers: Covers::Unmeant(|found| {
+            let returned = found.matched_in(TableName::Filter, |step| {
+                let rule = found.rule_of(step);
+                step.chain == "cali-OUTPUT"
+                    && step.did == "RETURN"
+                    && rule.is_some_and(|rule| rule.out_interface.is_some())
+            });
+            found.opinion.verdict == Verdict::Allow
+                && found.real_destination() != found.packet.destination
+                && returned
+                && found.is_dropped_by_others(Hook::Output)
+        }),
         ..shared::INTERFACE_BEFORE_TRANSLATION
     },
     shared::OTHERS_SEE_THE_WORKLOAD,
