@@ -1,5 +1,7 @@
 //! Packets that meet a rule as it is rendered, or just not: what policies ask for leads to few of them.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use super::Traffic;
 use crate::generate::bits::Bits;
 use crate::generate::draft::Draft;
@@ -66,6 +68,7 @@ impl Traffic<'_> {
         let met = solve(&wanted, start, &self.ground, bits)?;
         let own = self.ground.firewall.rule(rule).map(conditions);
         let draft = beside(bits, &own.unwrap_or_default(), met, &self.ground);
+        let draft = from_nobody_to_all(bits, draft);
         match translates {
             true => Some(self.as_translated(bits, draft)),
             false => Some(draft),
@@ -84,6 +87,18 @@ fn beside(
     let near = condition.map(|condition| edges(condition.question, &draft, ground));
     let near = near.and_then(|near| bits.pick(&near).cloned());
     near.unwrap_or(draft)
+}
+
+/// What comes from 0.0.0.0 the kernel takes if it goes to nobody or to all, and to no other
+/// (`ip_route_input_slow`); that a rule asks for the one does not lead to the other.
+fn from_nobody_to_all(bits: &mut impl Bits, draft: Draft) -> Draft {
+    let from_nobody = draft.base.source == IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    if !from_nobody || !bits.chance(1, 2) {
+        return draft;
+    }
+    let to = bits.one([Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST]);
+    let sent = draft.with(|packet| packet.destination = to.into());
+    sent.unwrap_or(draft)
 }
 
 /// What no packet by itself meets: a connection has to be there.
