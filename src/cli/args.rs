@@ -332,10 +332,10 @@ pub struct Mutants {
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
     /// How many scenarios each mutant is looked for in, at the most; unless said 48,000 of the seed layout, and
-    /// 6,000 of the modern one
+    /// 16,000 of the modern one
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub cases: Option<u64>,
-    /// How many packets each scenario is given
+    /// How many packets each scenario is given; 200 unless said, of the seed's layout 60
     #[arg(long, value_name = "N")]
     pub packets: Option<usize>,
     /// From how many scenarios' rules the mutants are made

@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 
 use super::args::Mutants;
 use super::progress::{Hunting, end_on_interrupt};
-use super::run::{PACKETS, ending};
+use super::run::{ending, packets};
 use super::status::{Ending, Status};
 use super::{scenarios, terminal};
 use crate::campaign::run::{Options, Shard, Until};
@@ -58,7 +58,9 @@ fn hunt(arguments: &Mutants) -> Hunt {
                 rulesets: NonZeroU64::MIN,
                 ..Dials::default()
             },
-            packets: arguments.packets.unwrap_or(PACKETS),
+            packets: arguments
+                .packets
+                .unwrap_or_else(|| packets(arguments.layout)),
             backends: Backend::BOTH.to_vec(),
             kernels: Vec::new(),
             fail_fast: false,
@@ -84,10 +86,10 @@ impl Usual {
             Layout::Seed => Self {
                 cases: 48_000,
                 limit: None,
-                until_shown: None,
+                until_shown: Some(2_000),
             },
             Layout::Modern => Self {
-                cases: 6_000,
+                cases: 16_000,
                 limit: Some(480),
                 until_shown: Some(500),
             },

@@ -23,11 +23,15 @@ use crate::xtables::Backend;
 
 /// How many cases there are, unless said.
 const CASES: u64 = 2_000;
-/// How many packets a case has, unless said.
-pub(super) const PACKETS: usize = 60;
-/// The same in the modern layout, whose scenarios have more than twice as many rules: packets cost little beside
-/// what loading them does.
-const PACKETS_OF_MODERN: usize = 200;
+
+/// How many packets a case has, unless said. The modern layout's scenarios have more than twice as many rules, and
+/// packets cost little beside what loading them does.
+pub(super) fn packets(layout: Layout) -> usize {
+    match layout {
+        Layout::Seed => 60,
+        Layout::Modern => 200,
+    }
+}
 
 /// Runs the command.
 ///
@@ -93,10 +97,9 @@ fn options(arguments: &Run) -> Options {
                 rulesets,
                 ..Dials::default()
             }),
-        packets: arguments.packets.unwrap_or(match arguments.layout {
-            Layout::Seed => PACKETS,
-            Layout::Modern => PACKETS_OF_MODERN,
-        }),
+        packets: arguments
+            .packets
+            .unwrap_or_else(|| packets(arguments.layout)),
         kernels,
         backends,
         fail_fast: arguments.fail_fast,
