@@ -1,11 +1,15 @@
 //! A packet on its way: what tables, routing and translation may change of it.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use super::bits;
 use super::conntrack::Tracking;
 use crate::journey::{Headers, Point, Sight};
 use crate::mark::Mark;
 use crate::packet::wire::{self, Tag};
-use crate::packet::{Defect, Family, Fragment, InterfaceName, Packet, Ports, Protocol, Transport};
+use crate::packet::{
+    Defect, Family, Fragment, InterfaceName, Origin, Packet, Ports, Protocol, Transport,
+};
 
 /// Whose socket sent a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,7 +185,7 @@ impl<'p> Traveller<'p> {
             traffic_class: self.traffic_class,
             ..self.packet.clone()
         };
-        if self.ports != Ports::default() {
+        if self.packet.shows_ports() {
             match &mut packet.transport {
                 Transport::Tcp(tcp) => tcp.ports = self.ports,
                 Transport::Udp(ports)
@@ -258,7 +262,7 @@ impl<'p> Traveller<'p> {
             Some(Defect::Truncated(_)) if self.is_truncated() => {
                 !matches!(self.packet.transport, Transport::Other(_)) && !self.sums_up()
             }
-            _ => self.is_padded() && self.counts_length(),
+            _ => self.counts_length() && (self.is_padded() || self.has_been_given_a_source()),
         }
     }
 
@@ -267,7 +271,15 @@ impl<'p> Traveller<'p> {
         whole_bytes(self.packet) != header_bytes(self.packet) + self.packet.payload.len()
     }
 
-    /// Whether its checksum counts its length, by a pseudo header.
+    /// Whether the kernel has put a source into the node's own packet from 0.0.0.0, and left the transport's
+    /// checksum as it was (net/ipv4/raw.c, `raw_send_hdrinc`).
+    fn has_been_given_a_source(&self) -> bool {
+        self.packet.origin == Origin::Node
+            && self.packet.source == IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+            && self.source != 0
+    }
+
+    /// Whether its checksum counts its length and its addresses, by a pseudo header.
     fn counts_length(&self) -> bool {
         match self.packet.transport {
             Transport::Icmp(_) => self.family == Family::V6,
@@ -306,10 +318,9 @@ impl<'p> Traveller<'p> {
     /// The ports as the first four bytes of the transport header have them, though it may be cut short
     /// behind them.
     pub(super) fn first_ports(&self) -> Ports {
-        if self.ports == Ports::default() {
-            self.packet.transport.ports().unwrap_or_default()
-        } else {
-            self.ports
+        match self.packet.shows_ports() {
+            true => self.ports,
+            false => self.packet.transport.ports().unwrap_or_default(),
         }
     }
 

@@ -71,7 +71,8 @@ impl Packet {
         }
     }
 
-    fn shows_ports(&self) -> bool {
+    /// Whether it has the fields of [`Headers::ports`], and is not cut off before them.
+    pub(crate) fn shows_ports(&self) -> bool {
         let later_fragment = matches!(self.fragment, Some(Fragment { offset: 1.., .. }));
         let cut_short = match (self.defect, fixed_length(self.family(), self.protocol())) {
             (Some(Defect::Truncated(length)), Some(fixed)) => usize::from(length) < fixed,
