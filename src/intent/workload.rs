@@ -145,12 +145,12 @@ impl ToNode {
         if !self.openstack || seen.protocol != Protocol::UDP {
             return None;
         }
-        let ports = seen.ports?;
+        let (ports, destination) = (seen.ports?, seen.destination_port()?);
         let dhcp = if v6 { (546, 547) } else { (68, 67) };
-        if (ports.source, ports.destination) == dhcp {
+        if (ports.source, destination) == dhcp {
             return Some(Clause::I7Dhcp);
         }
-        (ports.destination == 53).then_some(Clause::I7Dns)
+        (destination == 53).then_some(Clause::I7Dns)
     }
 
     /// > I7 A workload to its own node: its egress policy, then `defaultEndpointToHostAction`: drop, accept,
