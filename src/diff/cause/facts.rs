@@ -258,6 +258,17 @@ impl Unmeant<'_> {
         }
     }
 
+    /// By which interface the node's own packet would leave if nobody translated it.
+    pub(super) fn would_leave(&self) -> Option<InterfaceName> {
+        match self.packet.origin {
+            Origin::Node => {
+                let routing = Routing::new(self.node);
+                out_by(routing.sent(self.packet.source, self.packet.destination))
+            }
+            Origin::Arrives(_) => None,
+        }
+    }
+
     /// By which interface it leaves.
     pub(super) fn leaves(&self) -> Option<InterfaceName> {
         match self.end {

@@ -361,7 +361,8 @@ pub(super) const WHICH_HOST_ENDPOINT: Cause = Cause {
             Origin::Arrives(by) => Some(by),
             Origin::Node => None,
         };
-        let mut touched = by.into_iter().chain(found.out()).chain(found.leaves());
+        let leaves = found.out().into_iter().chain(found.leaves());
+        let mut touched = by.into_iter().chain(leaves).chain(found.would_leave());
         touched.any(|interface| found.is_of_two(interface))
     }),
 };

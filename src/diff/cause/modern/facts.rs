@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::super::Unmeant;
-use super::super::facts::{is_felixs, out_by, stands_behind};
+use super::super::facts::{is_felixs, stands_behind};
 use crate::calico::configuration::Modern;
 use crate::calico::configuration::modern::AllowAction;
 use crate::calico::rule::Ports;
@@ -15,7 +15,7 @@ use crate::diff::meaning::End;
 use crate::diff::shape::{Shape, is_calicos};
 use crate::intent::{self, Clause, Era, Judge, Source, Verdict};
 use crate::journey::Step;
-use crate::node::routing::{Routing, Way};
+use crate::node::routing::Way;
 use crate::packet::{Family, InterfaceName, Origin, Protocol};
 use crate::render::modern::{Noted, noted};
 use crate::xtables::{Hook, Match, TableName, Target};
@@ -362,14 +362,17 @@ impl Unmeant<'_> {
     /// Whether it comes from the node itself and leaves, untranslated, by no workload's interface: what does
     /// cali-OUTPUT returns first.
     fn may_be_a_tunnels(&self) -> bool {
-        let way = Routing::new(self.node).sent(self.packet.source, self.packet.destination);
-        let to_workload = out_by(way).is_some_and(|out| self.is_like_a_workloads(out));
+        let to_workload = self
+            .would_leave()
+            .is_some_and(|out| self.is_like_a_workloads(out));
         self.is_own(self.packet.source) && !to_workload
     }
 
-    /// Whether an address is the node's, or one of loopback.
+    /// Whether an address is the node's, or one of loopback but for all of them.
     fn is_own(&self, address: IpAddr) -> bool {
-        address.is_loopback() || self.node.addresses().any(|(_, net)| net.addr() == address)
+        let to_all = address == IpAddr::from([127, 255, 255, 255]);
+        (address.is_loopback() && !to_all)
+            || self.node.addresses().any(|(_, net)| net.addr() == address)
     }
 
     /// Whether it goes to the port of VXLAN where that is on, or may do so by a connection that says otherwise.
@@ -396,9 +399,10 @@ impl Unmeant<'_> {
     pub(in crate::diff::cause) fn is_refused_between_nodes(&self) -> bool {
         let nodes = &self.world.nodes;
         let sent = self.is_own(self.packet.source)
-            && nodes.contains(&self.real_destination())
+            && nodes.contains(&self.packet.destination)
             && self.is_dropped_by_felix(TableName::Filter, Hook::Output);
         let received = nodes.contains(&self.packet.source)
+            && self.is_own(self.packet.destination)
             && self.is_dropped_by_felix(TableName::Filter, Hook::Input);
         (sent || received) && self.is_to_port(Protocol::UDP, self.told().vxlan_port)
     }
@@ -427,12 +431,13 @@ impl Unmeant<'_> {
         };
         let connections = intent::Connections::new(self.connections);
         let meant = judge.sent_on(endpoint, self.packet, &connections);
-        let denied = translated || meant.is_none_or(|verdict| verdict == Verdict::Deny);
-        let passes = !translated && meant == Some(Verdict::Deny) && !self.is_lost();
+        let as_meant = match meant.filter(|_| !translated) {
+            None => true,
+            Some(Verdict::Deny) => self.is_lost(),
+            Some(_) => !self.is_dropped_by_felix(TableName::Filter, Hook::Output),
+        };
         let accepted = self.told().filter_allow == AllowAction::Accept && self.left_accepted();
-        (denied || !self.is_dropped_by_felix(TableName::Filter, Hook::Output))
-            && !(accepted && self.is_dropped_by_others(Hook::Output))
-            && !passes
+        as_meant && !(accepted && self.is_dropped_by_others(Hook::Output))
     }
 
     /// Whether Felix's chains of OUTPUT in filter left it with the accept bit.
@@ -481,8 +486,11 @@ impl Unmeant<'_> {
         };
         let ports = self.packet.transport.ports();
         let from_client = ports.is_some_and(|ports| ports.source == client);
+        // By what it is translated to, nobody here knows which port it goes to.
+        let translated = self.real_destination() != self.packet.destination;
         (from_client && self.is_to_port(Protocol::UDP, server))
             || self.is_to_port(Protocol::UDP, 53)
+            || (translated && self.packet.protocol() == Protocol::UDP)
     }
 
     /// Whether another program's rule accepts it in FORWARD, and no rule behind is asked.

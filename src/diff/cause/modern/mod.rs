@@ -428,10 +428,8 @@ pub(super) const CAUSES: &[Cause] = &[
               another program's rule accepts in FORWARD, before the last rule there sets that mark. \
               I10 has only applyOnForward policies judge that: the intent is right.",
         covers: Covers::Unmeant(|found| {
-            let clauses = found.opinion.clauses;
-            let left_alone = clauses.has(Clause::I10Default) || clauses.has(Clause::I10Passed);
             found.arrives_by().is_some()
-                && left_alone
+                && found.opinion.verdict != Verdict::Deny
                 && found.others_accept_forwarded()
                 && found.visits(TableName::Mangle, "cali-to-host-endpoint")
                 && found.is_dropped_by_felix(TableName::Mangle, Hook::Postrouting)
@@ -450,8 +448,8 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     Cause {
         id: "another-program-translates-first",
-        why: "Felix's rule in POSTROUTING of nat stands behind all others, and in PREROUTING where its jumps are \
-              appended (chainInsertMode); a translation is the first one's: what another program gives an \
+        why: "Felix's rule in POSTROUTING of nat stands behind all others, and those in PREROUTING and OUTPUT where \
+              its jumps are appended (chainInsertMode); a translation is the first one's: what another program gives an \
               address keeps that. I17 has the address of the node, or the floating one or what that stands \
               for: the intent is right.",
         covers: Covers::Unmeant(|found| {
@@ -463,7 +461,8 @@ pub(super) const CAUSES: &[Cause] = &[
                 })
             };
             (sources && others_at(Hook::Postrouting))
-                || (clauses.has(Clause::I17Floating) && others_at(Hook::Prerouting))
+                || (clauses.has(Clause::I17Floating)
+                    && (others_at(Hook::Prerouting) || others_at(Hook::Output)))
         }),
     },
     Cause {
@@ -606,9 +605,10 @@ pub(super) const CAUSES: &[Cause] = &[
     Cause {
         why: "The kernel's filter OUTPUT still sees the interface that the node's own packet would have left by \
               before its destination was translated, and cali-OUTPUT returns what would leave by a workload's: \
-              the node's other rules and the base policy decide, and may drop what policy allows. I9 judges it \
-              by where it really leaves: the intent is right. What leaves by a host endpoint after its \
-              translation is asked about in mangle POSTROUTING.",
+              the node's other rules and the base policy decide, and may drop what policy allows. So may the host \
+              endpoint of that interface accept what goes to a workload then, of which I8 leaves the rest to those \
+              rules. I9 judges it by where it really leaves: the intent is right. What leaves by a host endpoint \
+              after its translation is asked about in mangle POSTROUTING.",
         covers: Covers::Unmeant(|found| {
             let returned = found.matched_in(TableName::Filter, |step| {
                 let rule = found.rule_of(step);
@@ -616,14 +616,32 @@ pub(super) const CAUSES: &[Cause] = &[
                     && step.did == "RETURN"
                     && rule.is_some_and(|rule| rule.out_interface.is_some())
             });
-            found.opinion.verdict == Verdict::Allow
-                && found.real_destination() != found.packet.destination
-                && returned
-                && found.is_dropped_by_others(Hook::Output)
+            let accepted = found.matched_in(TableName::Filter, |step| {
+                step.hook == Hook::Output && is_felixs(&step.chain) && step.did == "ACCEPT"
+            });
+            let elsewhere = found.leaves().is_some() && found.leaves() != found.would_leave();
+            found.real_destination() != found.packet.destination
+                && match found.opinion.verdict {
+                    Verdict::Allow => returned && found.is_dropped_by_others(Hook::Output),
+                    Verdict::Defer => accepted && elsewhere,
+                    Verdict::Deny => false,
+                }
         }),
         ..shared::INTERFACE_BEFORE_TRANSLATION
     },
     shared::OTHERS_SEE_THE_WORKLOAD,
+    Cause {
+        id: "a-negated-icmp-type-of-a-later-fragment",
+        why: "No match about ICMP's type holds of a later fragment, negated or not (net/ipv4/netfilter/ip_tables.c, \
+              `icmp_match`), which shows none. Only what is not tracked comes so far: others are put together. To \
+              I15 all fields of the rule hold, for nothing shows that it has that type: the page does not say what \
+              holds of what is not there, and the kernel is the safer one.",
+        covers: Covers::Unmeant(|found| {
+            let later = found.packet.fragment.is_some_and(|piece| piece.offset > 0);
+            later && found.has_rule(|rule| rule.not_icmp.is_some())
+        }),
+    },
+    shared::WORKLOAD_WITHOUT_THE_PREFIX,
     refused::REJECT_OUTSIDE_OF_FILTER,
     refused::ADDRESS_OF_THE_OTHER_FAMILY,
     refused::TRANSLATION_TO_THE_OTHER_FAMILY,
