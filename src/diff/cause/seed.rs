@@ -33,13 +33,7 @@ pub(super) const CAUSES: &[Cause] = &[
     shared::ITSELF_BY_ONE_OF_SEVERAL,
     shared::OUTGOING_NAT_OF_THE_NODE,
     shared::THROUGH_THE_TUNNEL,
-    Cause {
-        id: "a-rule-about-the-other-familys-icmp",
-        why: "Felix 2.1.1 writes a rule about ICMPv6 that names no family into iptables too, as `-p 58`, and \
-              IPv4 may carry that number, as IPv6 may carry ICMP's. By I15 a rule about an ICMP protocol of one \
-              family is one about that family: the intent is right.",
-        covers: Covers::Unmeant(|found| found.matches_icmp_of_other_family()),
-    },
+    shared::OTHER_FAMILYS_ICMP,
     Cause {
         id: "donottrack-policies-speak-for-workloads",
         why: "What a doNotTrack policy of a host endpoint accepts, cali-FORWARD accepts before it asks the \

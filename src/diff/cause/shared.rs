@@ -523,3 +523,12 @@ pub(super) const PASS_LEFT: Cause = Cause {
         })
     }),
 };
+
+/// `a-rule-about-the-other-familys-icmp`.
+pub(super) const OTHER_FAMILYS_ICMP: Cause = Cause {
+    id: "a-rule-about-the-other-familys-icmp",
+    why: "Felix 2.1.1 writes a rule about ICMPv6 that names no family into iptables too, as `-p 58`, and \
+          IPv4 may carry that number, as IPv6 may carry ICMP's. By I15 a rule about an ICMP protocol of one \
+          family is one about that family: the intent is right.",
+    covers: Covers::Unmeant(|found| found.matches_icmp_of_other_family()),
+};

@@ -390,7 +390,8 @@ impl Unmeant<'_> {
         });
         let clause = self.clause();
         let of_tracking = is_of_connection(clause) || clause == Clause::I5Invalid;
-        let known = !self.connections.is_empty();
+        let floating = !self.inside_of(self.packet.destination).is_empty();
+        let known = floating || !self.connections.is_empty();
         of_tracking || known || translated || self.opinion.verdict == Verdict::Defer
     }
 

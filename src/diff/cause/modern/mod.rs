@@ -33,7 +33,9 @@ pub(super) const CAUSES: &[Cause] = &[
     },
     Cause {
         covers: Covers::Unmeant(|found| {
-            let always = matches!(found.clause(), Clause::I7Neighbours | Clause::I7Dhcp);
+            let lease = found.is_openstack() && found.asks_for_a_lease_or_a_name();
+            let always = matches!(found.clause(), Clause::I7Neighbours | Clause::I7Dhcp)
+                || (is_of_connection(found.clause()) && lease);
             always && found.is_lost() && found.ended_in(TableName::Raw, "cali-PREROUTING")
         }),
         ..shared::NEIGHBOURS_FROM_A_FOREIGN_ADDRESS
@@ -640,6 +642,12 @@ pub(super) const CAUSES: &[Cause] = &[
             let later = found.packet.fragment.is_some_and(|piece| piece.offset > 0);
             later && found.has_rule(|rule| rule.not_icmp.is_some())
         }),
+    },
+    Cause {
+        why: "A rule about ICMP that names its protocol by number, not by name, and no family is written into both \
+              families' rules, and IPv4 may carry the number of ICMPv6, as IPv6 may carry ICMP's. By I15 a rule \
+              about an ICMP protocol of one family is one about that family: the intent is right.",
+        ..shared::OTHER_FAMILYS_ICMP
     },
     shared::WORKLOAD_WITHOUT_THE_PREFIX,
     refused::REJECT_OUTSIDE_OF_FILTER,
