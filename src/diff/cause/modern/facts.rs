@@ -336,8 +336,11 @@ impl Unmeant<'_> {
             let mut addresses = self.node.addresses();
             addresses.any(|(at, net)| at == out && net.addr() == address)
         };
+        // Where the tunnel has no address yet, the kernel takes another one of the node's.
+        let mut own = self.node.addresses().filter(|(at, _)| *at == out);
+        let has_one = own.any(|(_, net)| Family::of(net.addr()) == self.packet.family());
         tunnels.any(|tunnel| tunnel == out.as_str())
-            && of_tunnel(source)
+            && (of_tunnel(source) || !has_one)
             && !of_tunnel(self.packet.source)
             && self.is_own(self.packet.source)
             && self.keeps_off_vxlans_port()
