@@ -11,7 +11,7 @@ use crate::calico::words::{self, Kind};
 use crate::packet::Family;
 
 /// What the one resource about the cluster is called.
-const CLUSTER: &str = "default";
+pub(in crate::calico) const CLUSTER: &str = "default";
 
 impl Reader<'_> {
     pub(super) fn pool(&self, parts: &Parts<'_>) -> Read<Pool> {

@@ -23,6 +23,7 @@ pub mod schema;
 mod setting;
 mod tree;
 
+pub(super) use cluster::CLUSTER;
 pub(super) use endpoint::DSCP_ANNOTATION;
 pub(super) use kubernetes::{ADDRESS_TYPES, DISCOVERY, SERVICE_NAME};
 

@@ -11,7 +11,7 @@ mod tree;
 use serde::ser::{Serialize, Serializer};
 
 use self::tree::{Map, Node};
-use super::read::{ADDRESS_TYPES, DISCOVERY, DSCP_ANNOTATION, SERVICE_NAME};
+use super::read::{ADDRESS_TYPES, CLUSTER, DISCOVERY, DSCP_ANNOTATION, SERVICE_NAME};
 use super::resources::{
     Api, ClusterInformation, EndpointSlice, HostEndpoint, IpInIp, NamedPort, NetworkSet,
     Node as ClusterNode, Policy, Pool, Profile, Resources, ServiceNets, SlicePort, Tier, Types,
@@ -125,7 +125,7 @@ fn information(api: Api, cluster: &ClusterInformation) -> Document {
         "clusterType",
         (!cluster_type.is_empty()).then_some(cluster_type),
     );
-    document(api, Kind::Cluster, named("default"), spec)
+    document(api, Kind::Cluster, named(CLUSTER), spec)
 }
 
 /// A slice, which is Kubernetes' own.

@@ -640,7 +640,8 @@ pub(super) const CAUSES: &[Cause] = &[
               holds of what is not there, and the kernel is the safer one.",
         covers: Covers::Unmeant(|found| {
             let later = found.packet.fragment.is_some_and(|piece| piece.offset > 0);
-            later && found.has_rule(|rule| rule.not_icmp.is_some())
+            let is_icmp = [Protocol::ICMP, Protocol::ICMP6].contains(&found.packet.protocol());
+            later && is_icmp && found.has_rule(|rule| rule.not_icmp.is_some())
         }),
     },
     Cause {
