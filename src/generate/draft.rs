@@ -46,7 +46,15 @@ impl Draft {
     pub fn with(&self, change: impl FnOnce(&mut Packet)) -> Option<Self> {
         let mut base = self.base.clone();
         change(&mut base);
-        Self::new(base.clone(), self.standing).or_else(|| Self::new(base, Standing::New))
+        let (standing, shot) = match self.standing.give(base.clone()) {
+            Some(shot) => (self.standing, shot),
+            None => (Standing::New, Standing::New.give(base.clone())?),
+        };
+        Some(Self {
+            base,
+            standing,
+            shot,
+        })
     }
 
     /// The draft whose packet is sent to the letter, whatever connection tracking makes of it.

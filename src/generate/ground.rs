@@ -51,7 +51,7 @@ pub struct Ground<'a> {
     pub node: &'a Node,
     /// The firewall.
     pub firewall: &'a Firewall,
-    routes: Vec<(IpNet, Way)>,
+    routes: [Vec<Towards>; 2],
     translates_destinations: [bool; 2],
     constants: [Constants; 2],
     by_way: [Vec<(Way, Vec<IpAddr>)>; 2],
@@ -64,7 +64,7 @@ impl<'a> Ground<'a> {
         let mut ground = Self {
             node,
             firewall,
-            routes: routes(node),
+            routes: Family::BOTH.map(|family| towards(node, family)),
             translates_destinations: Family::BOTH.map(|family| {
                 let ruleset = firewall.ruleset(family);
                 ruleset.bare_rules().any(changes_destination)
@@ -170,8 +170,14 @@ impl<'a> Ground<'a> {
         if address.is_unspecified() {
             return Way::Local;
         }
-        let found = self.routes.iter().find(|(net, _)| net.contains(&address));
-        found.map_or(Way::Nowhere, |(_, way)| *way)
+        let routes = match address {
+            IpAddr::V4(_) => &self.routes[0],
+            IpAddr::V6(_) => &self.routes[1],
+        };
+        let address = number(address);
+        let mut routes = routes.iter();
+        let found = routes.find(|route| address & route.mask == route.network);
+        found.map_or(Way::Nowhere, |route| route.way)
     }
 
     /// Whether routing lets a source address arrive by an interface: not the node's own, and what the
@@ -211,6 +217,26 @@ fn changes_destination(rule: &Rule) -> bool {
         rule.target,
         Target::Dnat(_) | Target::Redirect(_) | Target::Netmap { .. } | Target::Opaque { .. }
     )
+}
+
+/// Where packets under a prefix go. The makers of packets ask for little else: as numbers, for they are faster.
+#[derive(Clone, Copy, Debug)]
+struct Towards {
+    network: u128,
+    mask: u128,
+    way: Way,
+}
+
+/// The routes of a family.
+fn towards(node: &Node, family: Family) -> Vec<Towards> {
+    let routes = routes(node).into_iter();
+    let routes = routes.filter(|(net, _)| Family::of(net.addr()) == family);
+    let routes = routes.map(|(net, way)| Towards {
+        network: number(net.network()),
+        mask: number(net.netmask()),
+        way,
+    });
+    routes.collect()
 }
 
 /// Local addresses, broadcasts, connected networks and routes, the longest prefix first; of equals,

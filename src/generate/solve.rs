@@ -61,22 +61,18 @@ pub fn solve<B: Bits>(
 }
 
 fn best<B: Bits>(
-    drafts: Vec<Draft>,
+    mut drafts: Vec<Draft>,
     clauses: &[Clause<'_>],
     ground: &Ground<'_>,
     bits: &mut B,
 ) -> Option<Draft> {
-    let scored = drafts
-        .into_iter()
-        .map(|draft| (unmet(clauses, &draft, ground), draft));
-    let scored: Vec<(usize, Draft)> = scored.collect();
-    let least = scored.iter().map(|(open, _)| *open).min()?;
-    let equals: Vec<Draft> = scored
-        .into_iter()
-        .filter(|(open, _)| *open == least)
-        .map(|(_, draft)| draft)
-        .collect();
-    bits.pick(&equals).cloned()
+    let open = drafts.iter().map(|draft| unmet(clauses, draft, ground));
+    let open: Vec<usize> = open.collect();
+    let least = open.iter().copied().min()?;
+    let places = 0..open.len();
+    let equals: Vec<usize> = places.filter(|place| open[*place] == least).collect();
+    let place = *bits.pick(&equals)?;
+    Some(drafts.swap_remove(place))
 }
 
 /// Neighbours of a draft that meet a condition.
