@@ -45,11 +45,13 @@ thread_local! {
 /// What libFuzzer is told unless the command line says otherwise. By its entropic schedule it weighs the whole
 /// corpus anew for every feature that is new, and from an empty corpus nearly all are
 /// (FuzzerCorpus.h, `AddRareFeature`); for leaks it searches the whole heap, threads and all, after nearly every
-/// input, because the judges keep what they allocate; and where the corpus is empty it takes inputs of 4096 bytes at
-/// most, which is less than most scenarios of API v3 have.
-const OPTIONS: [(&str, &str); 3] = [
+/// input, because the judges keep what they allocate; where the corpus is empty it takes inputs of 4096 bytes at
+/// most, which is less than most scenarios of API v3 have; and to name the functions that an input is the first to
+/// reach it has another program read the whole binary's debug information.
+const OPTIONS: [(&str, &str); 4] = [
     ("-entropic=", "0"),
     ("-detect_leaks=", "0"),
+    ("-print_funcs=", "0"),
     ("-max_len=", "32768"),
 ];
 

@@ -90,7 +90,7 @@ fn fuzzed(path: &Path) -> Result<Option<Read>, Ending> {
             let input = input::read(&bytes, &Dials::default());
             let input = input.map_err(Ending::bad_input)?;
             Ok(Some(Read {
-                scenario: input.scenario,
+                scenario: input.judged(),
                 layout: input.layout,
             }))
         }

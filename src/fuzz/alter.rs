@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::input::{PACKETS, undisturbed};
+use super::input::{PACKETS, traffic, undisturbed};
 use crate::arm::plan::Plan;
 use crate::calico::Resources;
 use crate::calico::resources::policy::Rule;
@@ -15,9 +15,8 @@ use crate::calico::resources::{Order, Policy, Profile};
 use crate::calico::rule::{Action, PortNumbers, Ports};
 use crate::diff::shrink::Case as _;
 use crate::generate::bits::{Bits, Seeded};
-use crate::generate::traffic::Traffic;
 use crate::generate::world::{self, Dials};
-use crate::packet::{Batch, Transport};
+use crate::packet::Transport;
 use crate::render::Layout;
 use crate::render::ports::SLOTS;
 use crate::scenario::Scenario;
@@ -83,29 +82,16 @@ fn other_packets(layout: Layout, scenario: &mut Scenario, bits: &mut Seeded) {
     let Ok(plan) = Plan::new(layout, scenario) else {
         return;
     };
-    let Some(calico) = &plan.calico else {
+    let Some(traffic) = traffic(layout, &plan) else {
         return;
     };
-    let traffic = Traffic::new(
-        &calico.world,
-        Layout::Seed.api(),
-        &plan.node,
-        &plan.firewall,
-    );
     let kept = match bits.chance(1, 2) {
         true => scenario.batch.packets.len() / 2,
         false => 0,
     };
-    let mut batch = Batch {
-        connections: scenario.batch.connections.clone(),
-        packets: scenario.batch.packets[..kept].to_vec(),
-        ..Batch::default()
-    };
-    for shot in traffic.shots(bits, PACKETS.saturating_sub(kept)) {
-        batch.connections.extend(shot.connections);
-        batch.packets.push(shot.packet);
-    }
-    scenario.batch = undisturbed(&plan, &batch);
+    let shots = traffic.shots(bits, PACKETS.saturating_sub(kept));
+    scenario.batch.packets.truncate(kept);
+    scenario.batch = undisturbed(&plan, &scenario.batch, shots);
 }
 
 /// A policy, a profile or the settings from another scenario.

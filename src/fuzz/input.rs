@@ -7,16 +7,20 @@
 //!
 //! An envelope without bytes is a scenario's file with a comment above it: seeds are written by hand so.
 
+use std::hash::{Hash as _, Hasher as _};
 use std::path::Path;
+
+use rustc_hash::FxHasher;
 
 use crate::arm::plan::{Plan, Unplanned};
 use crate::campaign::finding::Divergence;
 use crate::campaign::run::Case;
 use crate::campaign::run::case::is_sendable;
 use crate::generate::batch::Batches;
-use crate::generate::bits::{Begun, Bits as _};
+use crate::generate::bits::{Begun, Bits as _, Seeded};
 use crate::generate::ground::Ground;
 use crate::generate::standing::Shot;
+use crate::generate::traffic::Traffic;
 use crate::generate::world::{Cluster, Dials};
 use crate::packet::{Batch, Order};
 use crate::render::Layout;
@@ -36,9 +40,12 @@ pub fn head(layout: Layout) -> &'static str {
 /// How the scenario in an envelope ends where bytes follow: a document's end in YAML.
 const END: &str = "\n...\n";
 
-/// How many packets the generator is asked for. Loading the rules takes as long as firing some hundreds,
-/// but each stands in the envelope, and a short one is changed where it matters more often.
-pub const PACKETS: usize = 80;
+/// How many packets the generator is asked for. Each stands in the envelope, where reading it takes longer than
+/// firing it, and a short one is changed where it matters more often.
+pub const PACKETS: usize = 24;
+
+/// How many more are fired ([`Input::judged`]): loading the rules takes as long as firing some hundreds.
+const MORE: usize = 320;
 
 /// How libFuzzer's artifacts are called.
 const ARTIFACTS: [&str; 6] = [
@@ -61,6 +68,35 @@ pub struct Input<'a> {
     pub plan: Plan,
     /// The generator's bytes: of which it was made, or to make others with.
     pub bytes: &'a [u8],
+    /// What its further packets are drawn from.
+    pub(super) seed: u64,
+}
+
+impl Input<'_> {
+    /// The scenario as it is judged: with more packets, which the generator aims at what is programmed.
+    ///
+    /// The same input has the same ones, for as long as the generator is the same; those of the scenario it keeps.
+    /// What is in sequence gets none: what these left behind would be others' business.
+    #[must_use]
+    pub fn judged(&self) -> Scenario {
+        let mut scenario = self.scenario.clone();
+        let traffic = match scenario.batch.order {
+            Order::Apart => traffic(self.layout, &self.plan),
+            Order::InSequence => None,
+        };
+        if let Some(traffic) = traffic {
+            let shots = traffic.shots(&mut Seeded::new(self.seed), MORE);
+            scenario.batch = undisturbed(&self.plan, &scenario.batch, shots);
+        }
+        scenario
+    }
+}
+
+/// The makers of packets for what is programmed, where Calico is.
+pub(super) fn traffic(layout: Layout, plan: &Plan) -> Option<Traffic<'_>> {
+    let calico = plan.calico.as_ref()?;
+    let (node, firewall) = (&plan.node, &plan.firewall);
+    Some(Traffic::new(&calico.world, layout.api(), node, firewall))
 }
 
 /// Why bytes are no input.
@@ -85,7 +121,7 @@ pub enum NotAnInput {
 /// [`NotAnInput`] where an envelope holds no scenario, or nothing can be programmed for one.
 pub fn read<'a>(input: &'a [u8], dials: &Dials) -> Result<Input<'a>, NotAnInput> {
     match opened(input) {
-        Some((layout, kept)) => unwrap(layout, kept),
+        Some((layout, kept)) => unwrap(layout, kept, seed_of(input)),
         None => Ok(make(input, dials)?),
     }
 }
@@ -94,6 +130,12 @@ pub fn read<'a>(input: &'a [u8], dials: &Dials) -> Result<Input<'a>, NotAnInput>
 fn opened(input: &[u8]) -> Option<(Layout, &[u8])> {
     let mut layouts = Layout::ALL.into_iter();
     layouts.find_map(|layout| Some((layout, input.strip_prefix(head(layout).as_bytes())?)))
+}
+
+/// Whether an input is an envelope, which means the same whatever the dials are.
+#[must_use]
+pub fn is_envelope(input: &[u8]) -> bool {
+    opened(input).is_some()
 }
 
 /// Has the generator make an input of its bytes; they tell its layout, too.
@@ -116,10 +158,17 @@ pub fn make<'a>(bytes: &'a [u8], dials: &Dials) -> Result<Input<'a>, Unplanned> 
         scenario,
         plan: case.plan,
         bytes,
+        seed: seed_of(bytes),
     })
 }
 
-fn unwrap(layout: Layout, kept: &[u8]) -> Result<Input<'_>, NotAnInput> {
+fn seed_of(input: &[u8]) -> u64 {
+    let mut hasher = FxHasher::default();
+    input.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn unwrap(layout: Layout, kept: &[u8], seed: u64) -> Result<Input<'_>, NotAnInput> {
     let end = END.as_bytes();
     let split = kept.windows(end.len()).position(|window| window == end);
     let (yaml, bytes) = match split {
@@ -131,12 +180,13 @@ fn unwrap(layout: Layout, kept: &[u8]) -> Result<Input<'_>, NotAnInput> {
     let nothing = |_: &str| Err(std::io::ErrorKind::NotFound.into());
     let scenario = text::read("the envelope", yaml, &nothing)?;
     let plan = Plan::new(layout, &scenario)?;
-    let batch = undisturbed(&plan, &scenario.batch);
+    let batch = undisturbed(&plan, &scenario.batch, Vec::new());
     Ok(Input {
         layout,
         scenario: Scenario { batch, ..scenario },
         plan,
         bytes,
+        seed,
     })
 }
 
@@ -163,9 +213,9 @@ pub fn wrap(
     Ok(input)
 }
 
-/// The packets that can be sent and don't disturb those before them, with their connections: others would
-/// not be judged by what the rules say, but by what earlier packets left behind.
-pub(super) fn undisturbed(plan: &Plan, batch: &Batch) -> Batch {
+/// The packets of a batch, and more behind them, that can be sent and don't disturb those before them, with their
+/// connections: others would not be judged by what the rules say, but by what earlier packets left behind.
+pub(super) fn undisturbed(plan: &Plan, batch: &Batch, more: Vec<Shot>) -> Batch {
     if batch.order == Order::InSequence {
         let mut batch = batch.clone();
         batch
@@ -174,13 +224,13 @@ pub(super) fn undisturbed(plan: &Plan, batch: &Batch) -> Batch {
         return batch;
     }
     let ground = Ground::new(&plan.node, &plan.firewall);
-    let packets = batch.packets.iter();
-    let packets = packets.filter(|packet| is_sendable(&plan.node, packet));
-    let shots = packets.map(|packet| Shot {
+    let size = batch.packets.len() + more.len();
+    let own = batch.packets.iter().map(|packet| Shot {
         packet: packet.clone(),
         connections: Divergence::connections_of(batch, packet),
     });
-    let size = batch.packets.len();
+    let shots = own.chain(more);
+    let shots = shots.filter(|shot| is_sendable(&plan.node, &shot.packet));
     let first = Batches::new(&ground, shots, size).next();
     first.map(|salvo| salvo.batch).unwrap_or_default()
 }
@@ -190,7 +240,7 @@ pub(super) fn undisturbed(plan: &Plan, batch: &Batch) -> Batch {
 #[must_use]
 pub fn is_input(path: &Path, contents: &[u8]) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    opened(contents).is_some()
+    is_envelope(contents)
         || ARTIFACTS.iter().any(|start| name.starts_with(start))
         || std::str::from_utf8(contents).is_err()
 }

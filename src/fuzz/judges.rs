@@ -3,11 +3,8 @@
 //! A divergence of a class that its layout's ledger does not have is a finding, and so is a ruleset that model and
 //! tools don't both take. A class that it has is none, and neither is a packet that nobody could judge.
 
-use std::hash::{Hash as _, Hasher as _};
-
-use rustc_hash::FxHasher;
-
-use super::input::{self, NotAnInput};
+use super::input::NotAnInput;
+use super::memory;
 use super::trail::Trail;
 use crate::arm::{self, Failure};
 use crate::campaign::trial::Panel;
@@ -17,7 +14,7 @@ use crate::report::palette::Palette;
 use crate::report::replay::tell;
 use crate::xtables::Backend;
 
-/// One input of so many is put before nft as well, whose commits take many times as long as legacy's.
+/// One input of so many, always the same, is put before nft as well, whose commits take many times as long as legacy's.
 const SAMPLE: u64 = 16;
 
 /// The judges of one process, made once: a kernel's are of the thread that makes them.
@@ -85,16 +82,17 @@ impl Judges {
     ///
     /// [`Finding`]: what the fuzzer looks for.
     pub fn judge(&mut self, bytes: &[u8]) -> Result<Judged, Finding> {
-        let mut input = match input::read(bytes, &self.dials) {
+        let mut input = match memory::read(bytes, &self.dials) {
             Ok(input) => input,
             Err(why) => return Ok(Judged::NoInput(why)),
         };
         let panel = match &mut self.sample {
-            Some(sample) if is_sampled(bytes) => sample,
+            Some(sample) if input.seed.is_multiple_of(SAMPLE) => sample,
             _ => &mut self.panel,
         };
         let ledger = self.ledgers.of(input.layout);
-        let (scenario, plan) = (&input.scenario, &mut input.plan);
+        let scenario = &input.judged();
+        let plan = &mut input.plan;
         let trial = panel.judge(plan, &scenario.batch)?;
         let classes = trial.classes(plan, &scenario.batch);
         let known = classes.iter().all(|(_, class)| ledger.has(class));
@@ -104,11 +102,4 @@ impl Judges {
         let told = tell(&trial, plan, scenario, ledger);
         Err(Finding::Divergence(told.news().text(&Palette::plain())))
     }
-}
-
-/// The same input is always sampled, or never.
-fn is_sampled(input: &[u8]) -> bool {
-    let mut hasher = FxHasher::default();
-    input.hash(&mut hasher);
-    hasher.finish().is_multiple_of(SAMPLE)
 }
