@@ -315,6 +315,15 @@ pub struct PacketRate {
     pub burst: u32,
 }
 
+impl PacketRate {
+    /// Whether packets may ever come too fast for it: not for a burst of so many that nothing here fires them while
+    /// room is made for one.
+    #[must_use]
+    pub fn holds_back(self) -> bool {
+        self.burst < 10_000
+    }
+}
+
 /// An address that stands for a workload's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FloatingAddress {

@@ -305,6 +305,12 @@ fn unmeant(opinion: &Opinion, model: &Answer) -> (Looked, String) {
         Way::Out(_) => "sent",
     };
     let same_way = opinion.exit.as_ref().is_some_and(|exit| exit.way == way);
+    if opinion.paced && same_way {
+        return (
+            Looked::Filter,
+            format!("{verdict}, meant to be {meant} while there is room: {came} at any pace"),
+        );
+    }
     if verdict != Verdict::Deny && same_way {
         return (
             Looked::Nat,

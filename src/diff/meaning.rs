@@ -83,10 +83,28 @@ impl fmt::Display for End {
 /// Whether a packet's way through the chains is what was meant.
 ///
 /// `without` is its way through the node's firewall without Calico's rules, which decides where the intent
-/// defers. `None` where one of the two can't be judged, or is left to chance.
+/// defers. `None` where one of the two can't be judged, or is left to chance. What an endpoint limits is meant to be
+/// left to that: as long as there is room it ends as any other, and else it is lost.
 #[must_use]
 pub fn is_meant(opinion: &Opinion, node: &Node, with: &Answer, without: &Answer) -> Option<bool> {
-    let end = sure(with)?;
+    let fits = |end: End| is_end_meant(opinion, node, end, without);
+    match sure(with) {
+        Some(End::Lost) if opinion.paced => fits(End::Lost),
+        Some(end) => fits(end).map(|fits| fits && !opinion.paced),
+        None if opinion.paced => {
+            let Answer::Judged(possible) = with else {
+                return None;
+            };
+            let mut ends = possible.iter().map(|one| End::of(&one.journey));
+            let as_meant = ends.all(|end| end == End::Lost || fits(end) == Some(true));
+            as_meant.then_some(true)
+        }
+        None => None,
+    }
+}
+
+/// Whether a packet ends as was meant.
+fn is_end_meant(opinion: &Opinion, node: &Node, end: End, without: &Answer) -> Option<bool> {
     match opinion.verdict {
         Verdict::Deny => Some(end == End::Lost),
         Verdict::Allow => Some(match &opinion.exit {

@@ -25,6 +25,7 @@ impl Judge<'_> {
         if let Some(decision) = self.shut(to, out, [Clause::I6ToUnknown, Clause::I6ToDown]) {
             return hearing.denied(decision);
         }
+        hearing.paced = self.is_paced(from, Heading::Egress) || self.is_paced(to, Heading::Ingress);
         let governed = from.is_endpoint() || to.is_endpoint();
         let said = match self.by_connection(case, governed, &mut hearing) {
             Some(said) => said,
@@ -46,6 +47,12 @@ impl Judge<'_> {
             destination: case.destination.address,
         };
         hearing.end(said, Some(exit))
+    }
+
+    /// Whether a workload limits what it sends or receives.
+    pub(super) fn is_paced(&self, owner: Owner, heading: Heading) -> bool {
+        let workload = owner.workload().map(|index| &self.workloads[index]);
+        workload.is_some_and(|workload| workload.paces(heading))
     }
 
     /// What the endpoints say of a packet that leaves as the node's own, and that another interface's endpoint

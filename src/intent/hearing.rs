@@ -43,6 +43,8 @@ pub(super) struct Hearing {
     pub(super) clauses: Clauses,
     /// Whether the node's other rules decide on what Calico allows, too.
     pub(super) others_too: bool,
+    /// Whether an endpoint limits how many such packets come at once.
+    pub(super) paced: bool,
 }
 
 impl Hearing {
@@ -90,6 +92,7 @@ impl Hearing {
             earlier: self.said,
             clauses: self.clauses,
             exit: exit.filter(|_| verdict != Verdict::Deny),
+            paced: self.paced,
         }
     }
 }

@@ -190,6 +190,7 @@ impl<'a> Judge<'a> {
             )),
             destination: case.destination.address,
         };
+        hearing.paced = self.is_paced(from, Heading::Egress);
         let said = match (
             self.by_connection(case, from.is_endpoint(), &mut hearing),
             from,

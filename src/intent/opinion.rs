@@ -44,6 +44,9 @@ pub struct Opinion {
     pub clauses: Clauses,
     /// Where the packet comes out, if it does. `None` where it is denied, or goes nowhere by itself.
     pub exit: Option<Exit>,
+    /// Whether an endpoint on its way limits how many packets a second it sends or receives: then it comes through
+    /// only while there is room.
+    pub paced: bool,
 }
 
 impl Opinion {

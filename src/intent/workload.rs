@@ -8,7 +8,7 @@ use super::matching::Seen;
 use super::opinion::{By, Decision, Endpoint, Heading, Said, Verdict};
 use crate::calico::Configuration;
 use crate::calico::configuration::EndpointToHost;
-use crate::calico::world::{Stage, WorkloadEndpoint};
+use crate::calico::world::{PacketRate, Qos, Stage, WorkloadEndpoint};
 use crate::packet::{Family, Packet, Protocol};
 
 /// A workload, ready to be asked.
@@ -19,6 +19,7 @@ pub(super) struct Workload {
     granted: Addresses,
     egress: Governing,
     pub(super) ingress: Governing,
+    qos: Qos,
 }
 
 impl Workload {
@@ -35,7 +36,19 @@ impl Workload {
             granted: Addresses::of(&workload.allowed_sources),
             egress: governing(Heading::Egress),
             ingress: governing(Heading::Ingress),
+            qos: workload.qos,
         }
+    }
+
+    /// Whether what it sends or receives may come too fast for it: `qosControls` of the API bounds the packets of
+    /// either direction, `ingressPacketRate` and `egressPacketRate` a second and as many at once as
+    /// `ingressPacketBurst` and `egressPacketBurst` say.
+    pub(super) fn paces(&self, heading: Heading) -> bool {
+        let limits = match heading {
+            Heading::Ingress => self.qos.ingress,
+            Heading::Egress => self.qos.egress,
+        };
+        limits.packets.is_some_and(PacketRate::holds_back)
     }
 
     /// > I6 A packet from a workload is judged by the workload's egress […]. Encapsulated packets that a

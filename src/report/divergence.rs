@@ -144,6 +144,9 @@ fn write_out(
 pub(super) fn words(plan: &Plan, opinion: &Opinion) -> Vec<String> {
     let mut lines = vec![opinion.verdict.to_string()];
     lines.extend(opinion.exit.as_ref().map(coming_out));
+    if opinion.paced && opinion.exit.is_some() {
+        lines.push("an endpoint limits how many come a second: others are lost".to_owned());
+    }
     let calico = plan.calico.as_ref();
     if let Some(Ok(judge)) = calico.map(|calico| calico.judge(&plan.node)) {
         let decisions = opinion.decisions();

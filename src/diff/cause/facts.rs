@@ -241,6 +241,13 @@ impl Unmeant<'_> {
         })
     }
 
+    /// Whether Felix's rules stand behind another program's, which gives it another destination.
+    pub(super) fn is_translated_by_who_goes_first(&self) -> bool {
+        let exit = self.opinion.exit.as_ref();
+        self.world.configuration.insert_mode == InsertMode::Append
+            && exit.is_some_and(|exit| exit.destination != self.packet.destination)
+    }
+
     /// By which interface its node's routing sends it.
     pub(super) fn out(&self) -> Option<InterfaceName> {
         let routing = Routing::new(self.node);
@@ -306,16 +313,23 @@ impl Unmeant<'_> {
         })
     }
 
-    /// Whether the way back to its source is the way it came, or, in IPv4, nobody looks at that.
+    /// Whether the way back to its source is the way it came.
     pub(super) fn leads_back(&self) -> bool {
         let Origin::Arrives(by) = self.packet.origin else {
             return false;
         };
-        let interface = self.node.interface(by);
-        let unfiltered = interface.is_some_and(|one| one.reverse_path != ReversePath::Strict);
         let (source, destination) = (self.packet.source, self.packet.destination);
-        (source.is_ipv4() && unfiltered)
-            || Routing::new(self.node).sent(destination, source) == Way::Out(by)
+        Routing::new(self.node).sent(destination, source) == Way::Out(by)
+    }
+
+    /// Whether it is of IPv4, and the interface that it comes by does not look at the way back.
+    pub(super) fn is_unfiltered(&self) -> bool {
+        let Origin::Arrives(by) = self.packet.origin else {
+            return false;
+        };
+        let interface = self.node.interface(by);
+        let strict = interface.is_some_and(|one| one.reverse_path == ReversePath::Strict);
+        self.packet.source.is_ipv4() && !strict
     }
 
     /// Whether it is of a protocol and to a port.

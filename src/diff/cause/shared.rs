@@ -236,7 +236,9 @@ pub(super) const METADATA_TRANSLATED: Cause = Cause {
     covers: Covers::Unmeant(|found| {
         let asks = found.packet.destination == METADATA && found.is_to_port(Protocol::TCP, 80);
         let fits = found.is_lost() || found.is_to_metadata_service();
-        asks && fits && found.is_translated_by("cali-PREROUTING")
+        asks && fits
+            && found.is_translated_by("cali-PREROUTING")
+            && !found.is_translated_by_who_goes_first()
     }),
 };
 
@@ -492,7 +494,7 @@ pub(super) const FOREIGN_WITH_A_ROUTE: Cause = Cause {
         found.clause() == Clause::I6Spoofed
             && !found.is_from_own()
             && !found.is_lost()
-            && found.leads_back()
+            && (found.is_unfiltered() || found.leads_back())
     }),
 };
 

@@ -8,7 +8,7 @@ use super::super::facts::{is_felixs, stands_behind};
 use crate::calico::configuration::Modern;
 use crate::calico::configuration::modern::AllowAction;
 use crate::calico::rule::Ports;
-use crate::calico::world::{HostInterface, PeersIndex, Stage};
+use crate::calico::world::{HostInterface, Limits, PacketRate, PeersIndex, Qos, Stage};
 use crate::calico::{Rule, Side};
 use crate::diff::chains::is_of_policy;
 use crate::diff::meaning::End;
@@ -21,7 +21,7 @@ use crate::render::modern::{Noted, noted};
 use crate::xtables::{Hook, Match, TableName, Target};
 
 /// What Felix notes of a packet that comes to INPUT, where IPVS is in use.
-pub(in crate::diff::cause) enum Number {
+enum Number {
     /// An endpoint's number, or that of whatever is no workload's.
     Some,
     /// Its endpoint's, if the mark has one left for it.
@@ -167,6 +167,36 @@ impl Unmeant<'_> {
             let rule = self.rule_of(step);
             let shape = rule.map(|rule| Shape::of(step.table, &step.chain, rule));
             is_felixs(&step.chain)
+                && shape.is_some_and(|shape| shape.as_str().contains("RELATED+ESTABLISHED"))
+        })
+    }
+
+    /// Whether an endpoint limits how many such come a second, and nothing holds it back.
+    pub(in crate::diff::cause) fn goes_at_any_pace(&self) -> bool {
+        self.opinion.paced && !self.is_lost()
+    }
+
+    /// Whether an endpoint's chain accepts it as a later packet of a connection, and that endpoint limits nothing of
+    /// it.
+    pub(in crate::diff::cause) fn is_accepted_as_established_by_who_counts_nothing(&self) -> bool {
+        let paces = |by: Option<InterfaceName>, limits: fn(&Qos) -> Limits| {
+            let mut workloads = self.world.workloads.iter();
+            workloads.any(|one| {
+                let rate = limits(&one.qos).packets;
+                by == Some(one.interface) && rate.is_some_and(PacketRate::holds_back)
+            })
+        };
+        self.matched_in(TableName::Filter, |step| {
+            let rule = self.rule_of(step);
+            let shape = rule.map(|rule| Shape::of(step.table, &step.chain, rule));
+            let counts_nothing = match step.chain.get(..8) {
+                Some("cali-fhf") => true,
+                Some("cali-fw-") => !paces(self.arrives_by(), |qos| qos.egress),
+                Some("cali-tw-") => !paces(self.leaves(), |qos| qos.ingress),
+                _ => false,
+            };
+            step.did == "ACCEPT"
+                && counts_nothing
                 && shape.is_some_and(|shape| shape.as_str().contains("RELATED+ESTABLISHED"))
         })
     }
@@ -497,6 +527,24 @@ impl Unmeant<'_> {
             || (translated && self.packet.protocol() == Protocol::UDP)
     }
 
+    /// Whether it is what a machine of OpenStack asks for before it has an address.
+    pub(in crate::diff::cause) fn asks_for_its_first_lease(&self) -> bool {
+        let of_none = self.packet.source == IpAddr::from([0, 0, 0, 0]);
+        of_none && self.asks_for_a_lease_or_a_name() && self.is_to_port(Protocol::UDP, 67)
+    }
+
+    /// Whether Felix accepts it in raw before it asks for the way back to its source, and has no reason for that.
+    pub(in crate::diff::cause) fn is_spared_the_way_back(&self) -> bool {
+        let asked = self.steps.iter().any(|step| {
+            let rule = self.rule_of(step);
+            let mut asks = rule.into_iter().flat_map(|rule| &rule.matches);
+            step.table == TableName::Raw && asks.any(|one| matches!(one, Match::Rpfilter(_)))
+        });
+        self.ended_in(TableName::Raw, "cali-PREROUTING")
+            && !asked
+            && !self.asks_for_its_first_lease()
+    }
+
     /// Whether another program's rule accepts it in FORWARD, and no rule behind is asked.
     pub(in crate::diff::cause) fn others_accept_forwarded(&self) -> bool {
         self.matched_in(TableName::Filter, |step| {
@@ -521,26 +569,51 @@ impl Unmeant<'_> {
                 .is_some_and(|step| step.hook == hook && is_felixs(&step.chain) && drops(step))
     }
 
-    /// Whether it is new to the node and goes to none of the addresses that Felix sees of it, or to a port of
-    /// those that services have of every node.
-    pub(in crate::diff::cause) fn is_like_a_services(&self) -> bool {
+    /// Whether it is new to the node and goes to none of the addresses that Felix sees of it.
+    pub(in crate::diff::cause) fn is_to_no_address_of_the_host(&self) -> bool {
+        !is_of_connection(self.clause()) && !self.is_to_an_address_of_the_host()
+    }
+
+    /// Whether it is new to the node and goes to one of the addresses that Felix sees of it, to a port of those
+    /// that services have of every node.
+    pub(in crate::diff::cause) fn is_to_a_node_port(&self) -> bool {
+        let ports = self.packet.transport.ports();
+        let translated = self.real_destination() != self.packet.destination;
+        let has_ports = [Protocol::TCP, Protocol::UDP].contains(&self.packet.protocol());
+        let node_ports = &self.told().node_ports;
+        let is_service = |port| node_ports.iter().any(|ports| ports.contains(port));
+        let to_service = translated || ports.is_some_and(|ports| is_service(ports.destination));
+        !is_of_connection(self.clause())
+            && self.is_to_an_address_of_the_host()
+            && has_ports
+            && to_service
+    }
+
+    fn is_to_an_address_of_the_host(&self) -> bool {
         let to = self.real_destination();
         let mut own = self.node.addresses().filter(|(interface, _)| {
             interface.as_str() != SERVICES && !self.is_like_a_workloads(*interface)
         });
-        let is_own = own.any(|(_, net)| net.addr() == to);
-        let ports = self.packet.transport.ports();
-        let translated = to != self.packet.destination;
-        let has_ports = [Protocol::TCP, Protocol::UDP].contains(&self.packet.protocol());
-        let node_ports = &self.told().node_ports;
-        let is_service = |port| node_ports.iter().any(|ports| ports.contains(port));
-        let to_service =
-            has_ports && (translated || ports.is_some_and(|ports| is_service(ports.destination)));
-        !is_of_connection(self.clause()) && (!is_own || to_service)
+        own.any(|(_, net)| net.addr() == to)
+    }
+
+    /// Whether cali-INPUT lets it go by as what IPVS will send on, or drops it as from no endpoint.
+    pub(in crate::diff::cause) fn is_taken_for_a_services(&self) -> bool {
+        let passed = (self.opinion.verdict != Verdict::Defer || self.goes_at_any_pace())
+            && self.matched_in(TableName::Filter, |step| {
+                step.chain == "cali-INPUT" && step.did == "RETURN"
+            });
+        let dropped = self.is_lost() && self.ended_in(TableName::Filter, "cali-set-endpoint-mark");
+        !self.is_spared_the_way_back()
+            && match self.number() {
+                Number::Some => passed,
+                Number::Perhaps => passed || dropped,
+                Number::None => dropped,
+            }
     }
 
     /// Which endpoint's number it may bear from INPUT on, by the interface that it comes by.
-    pub(in crate::diff::cause) fn number(&self) -> Number {
+    fn number(&self) -> Number {
         let hosts = self.node.interfaces.iter().map(|one| one.name);
         let hosts = hosts.filter(|name| self.has_its_own_endpoint(*name));
         let workloads = self.world.workloads.iter().map(|one| one.interface);
@@ -557,6 +630,17 @@ impl Unmeant<'_> {
             },
             _ => Number::Some,
         }
+    }
+
+    /// Whether IPVS is in use, and it comes to POSTROUTING with an endpoint's number: then Felix asks nobody there.
+    pub(in crate::diff::cause) fn leaves_as_ipvs_sends_it(&self) -> bool {
+        let bits = self.modern_bits().and_then(|bits| bits.endpoint);
+        let endpoint = bits.map_or(0, |bits| bits.bits());
+        let mut interfaces = self.node.interfaces.iter();
+        let in_use = interfaces.any(|one| one.name.as_str() == SERVICES);
+        let mut steps = self.steps.iter();
+        let asked = steps.find(|step| step.hook == Hook::Postrouting && is_felixs(&step.chain));
+        in_use && asked.is_some_and(|step| step.before.0 & endpoint != 0)
     }
 
     /// Whether it left Felix's chain of FORWARD with the accept bit.

@@ -6,8 +6,8 @@ mod refused;
 use std::net::IpAddr;
 
 use facts::{
-    Number, came_with_the_drop_bit, is_name, is_nobodys, is_of_connection,
-    left_by_an_earlier_block, names_other_ports, others_set_its_bits, translates,
+    came_with_the_drop_bit, is_name, is_nobodys, is_of_connection, left_by_an_earlier_block,
+    names_other_ports, others_set_its_bits, translates,
 };
 
 use super::facts::is_felixs;
@@ -36,7 +36,10 @@ pub(super) const CAUSES: &[Cause] = &[
             let lease = found.is_openstack() && found.asks_for_a_lease_or_a_name();
             let always = matches!(found.clause(), Clause::I7Neighbours | Clause::I7Dhcp)
                 || (is_of_connection(found.clause()) && lease);
-            always && found.is_lost() && found.ended_in(TableName::Raw, "cali-PREROUTING")
+            always
+                && found.is_lost()
+                && found.ended_in(TableName::Raw, "cali-PREROUTING")
+                && !found.asks_for_its_first_lease()
         }),
         ..shared::NEIGHBOURS_FROM_A_FOREIGN_ADDRESS
     },
@@ -94,6 +97,18 @@ pub(super) const CAUSES: &[Cause] = &[
         covers: Covers::Unmeant(left_by_an_earlier_block),
     },
     Cause {
+        id: "a-known-connection-at-any-pace",
+        why: "The first endpoint's chain that is asked accepts RELATED,ESTABLISHED, and the packet is done with FORWARD \
+              before the other's chain counts it: that of the workload that it goes to, if it comes from one or \
+              by a host endpoint. A packet rate of the API is of packets, whatever their connections; so it counts \
+              none but those that begin one. The intent is right.",
+        covers: Covers::Unmeant(|found| {
+            found.goes_at_any_pace()
+                && is_of_connection(found.clause())
+                && found.is_accepted_as_established_by_who_counts_nothing()
+        }),
+    },
+    Cause {
         id: "ipvs-takes-for-a-service-what-is-not-this-hosts",
         why: "With IPVS on the node cali-forward-check takes whatever comes to INPUT for an address that is not in \
               the set of this host's for a service's, gives it an endpoint's mark, and cali-INPUT then lets it \
@@ -101,17 +116,17 @@ pub(super) const CAUSES: &[Cause] = &[
               that Felix does not count among them. IPVS itself would send a service's packets on, and \
               OUTPUT would ask; nothing sends these. I7 and I9 have policy asked: the intent is right.",
         covers: Covers::Unmeant(|found| {
-            let passed = found.matched_in(TableName::Filter, |step| {
-                step.chain == "cali-INPUT" && step.did == "RETURN"
-            });
-            let dropped =
-                found.is_lost() && found.ended_in(TableName::Filter, "cali-set-endpoint-mark");
-            found.is_like_a_services()
-                && match found.number() {
-                    Number::Some => passed,
-                    Number::Perhaps => passed || dropped,
-                    Number::None => dropped,
-                }
+            found.is_to_no_address_of_the_host() && found.is_taken_for_a_services()
+        }),
+    },
+    Cause {
+        id: "ipvs-takes-every-node-port-for-a-services",
+        why: "With IPVS on the node cali-forward-check takes whatever comes to INPUT for one of this host's addresses \
+              and a port of kubeNodePortRanges for a service's, gives it an endpoint's mark, and cali-INPUT then \
+              lets it go by without asking anybody. Where no service has that port, IPVS sends nothing on, and a \
+              program of the node's own answers. I7 and I9 have policy asked: the intent is right.",
+        covers: Covers::Unmeant(|found| {
+            found.is_to_a_node_port() && found.is_taken_for_a_services()
         }),
     },
     Cause {
@@ -161,6 +176,7 @@ pub(super) const CAUSES: &[Cause] = &[
         covers: Covers::Unmeant(|found| {
             matches!(found.clause(), Clause::I6FromDown | Clause::I6FromUnknown)
                 && found.is_always_taken()
+                && !found.is_spared_the_way_back()
                 && !found.is_lost()
         }),
         ..shared::ALWAYS_ALLOWED_FROM_WHO_IS_SHUT
@@ -200,6 +216,13 @@ pub(super) const CAUSES: &[Cause] = &[
         }),
         ..shared::TAKEN_FOR_OPENSTACK
     },
+    Cause {
+        id: "what-is-always-allowed-at-any-pace",
+        why: "cali-wl-to-host accepts neighbour discovery and OpenStack's services before it asks the workload's chain, \
+              which would count the packets. egressPacketRate is a limit of packets, whatever they are for: the \
+              intent is right, and little is lost.",
+        covers: Covers::Unmeant(|found| found.goes_at_any_pace() && found.is_always_taken()),
+    },
     shared::PASS_LEFT,
     shared::FLOATING_AS_A_SOURCE,
     shared::FLOATING_THAT_TWO_CLAIM,
@@ -226,8 +249,20 @@ pub(super) const CAUSES: &[Cause] = &[
         ..shared::OUTGOING_NAT_OF_THE_NODE
     },
     Cause {
+        id: "ip-in-ip-to-nodes",
+        why: "What the node wraps in IP for another Felix accepts in OUTPUT before it asks the host endpoint that it \
+              leaves by. No clause speaks of the tunnels: Felix is right, for without them the cluster's \
+              network would fall apart, and the page is silent.",
+        covers: Covers::Unmeant(|found| {
+            let sent = found.deciding(TableName::Filter);
+            found.packet.protocol() == Protocol::IPIP
+                && found.is_accepted_as_between_nodes()
+                && sent.is_some_and(|step| step.hook == Hook::Output)
+        }),
+    },
+    Cause {
         id: "ip-in-ip-between-nodes",
-        why: "What nodes wrap in IP for each other Felix accepts in INPUT and OUTPUT before it asks a host \
+        why: "What nodes wrap in IP for each other Felix accepts in INPUT before it asks a host \
               endpoint. No clause speaks of the tunnels: Felix is right, for without them the cluster's \
               network would fall apart, and the page is silent.",
         covers: Covers::Unmeant(|found| {
@@ -435,6 +470,7 @@ pub(super) const CAUSES: &[Cause] = &[
                 && found.others_accept_forwarded()
                 && found.visits(TableName::Mangle, "cali-to-host-endpoint")
                 && found.is_dropped_by_felix(TableName::Mangle, Hook::Postrouting)
+                && !found.leaves_as_ipvs_sends_it()
         }),
     },
     Cause {
