@@ -439,3 +439,51 @@ impl Trial {
         classes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::Layout;
+    use crate::scenario::Scenario;
+    use crate::scenario::text;
+
+    type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+    /// A workload that one packet comes to, and what else it is told.
+    fn scenario(more: &str) -> Result<Scenario> {
+        let scenario = format!(
+            "name: rates\n\
+             node:\n  name: node\n  interfaces: [{{ name: eth0, addresses: [192.168.40.1/24] }}, {{ name: cali1 }}]\n  \
+             routes: [{{ destination: 10.65.0.1/32, to: {{ unicast: {{ interface: cali1 }} }} }}]\n  forwards_v4: true\n\
+             resources:\n\
+             - {{ apiVersion: projectcalico.org/v3, kind: GlobalNetworkPolicy, metadata: {{ name: all }}, \
+             spec: {{ selector: all(), ingress: [{{ action: Allow }}] }} }}\n\
+             - apiVersion: projectcalico.org/v3\n  kind: WorkloadEndpoint\n  \
+             metadata: {{ name: node-k8s-one-eth0, namespace: default }}\n  \
+             spec: {{ node: node, orchestrator: k8s, pod: one, endpoint: eth0, interfaceName: cali1, \
+             ipNetworks: [10.65.0.1/32]{more} }}\n\
+             packets: [in=eth0 udp 192.168.40.2:40000 > 10.65.0.1:53]\n"
+        );
+        let nothing = |_: &str| Err(std::io::ErrorKind::NotFound.into());
+        Ok(text::read("a test", &scenario, &nothing)?)
+    }
+
+    fn outcome(plan: &mut Plan, scenario: &Scenario) -> Result<Outcome> {
+        let expected = Expected::of(&mut plan.bench()?, &[Backend::Legacy], &scenario.batch);
+        Ok(expected.said(&plan.node, [None, None], 0).outcome())
+    }
+
+    #[test]
+    fn who_limits_packets_is_meant_to_hold_some_back() -> Result<()> {
+        let rate = ", qosControls: { ingressPacketRate: 100, ingressPacketBurst: 5 }";
+        let (limited, plain) = (scenario(rate)?, scenario("")?);
+        let mut plan = Plan::new(Layout::Modern, &limited)?;
+        assert!(matches!(outcome(&mut plan, &limited)?, Outcome::Agree));
+        // The rules of who limits nothing let everything through.
+        let without = Plan::new(Layout::Modern, &plain)?;
+        let mut lost = plan.with_firewall(without.firewall.clone())?;
+        let said = outcome(&mut lost, &limited)?;
+        assert!(matches!(said, Outcome::Differ(_)), "{said:?}");
+        Ok(())
+    }
+}

@@ -95,9 +95,11 @@ pub fn is_meant(opinion: &Opinion, node: &Node, with: &Answer, without: &Answer)
             let Answer::Judged(possible) = with else {
                 return None;
             };
-            let mut ends = possible.iter().map(|one| End::of(&one.journey));
-            let as_meant = ends.all(|end| end == End::Lost || fits(end) == Some(true));
-            as_meant.then_some(true)
+            let ends: Vec<End> = possible.iter().map(|one| End::of(&one.journey)).collect();
+            let (lost, others): (Vec<End>, Vec<End>) =
+                ends.into_iter().partition(|end| *end == End::Lost);
+            let as_meant = others.into_iter().all(|end| fits(end) == Some(true));
+            (as_meant && !lost.is_empty()).then_some(true)
         }
         None => None,
     }
