@@ -1,5 +1,7 @@
 //! `calidiff shrink`: a scenario that diverges, made small.
 
+use std::path::Path;
+
 use miette::miette;
 
 use super::args::Shrink;
@@ -8,9 +10,10 @@ use super::scenarios::{self, Read, ledger_folder};
 use super::status::{Ending, Status};
 use super::terminal;
 use crate::campaign::shrink::Questions;
+use crate::campaign::trial::Panel;
 use crate::diff::class::Class;
 use crate::report::keep::{Kept, info, save, understand};
-use crate::scenario::text;
+use crate::scenario::{Scenario, text};
 
 /// Makes a scenario small.
 ///
@@ -20,16 +23,12 @@ use crate::scenario::text;
 pub fn run(options: &Shrink) -> Result<Status, Ending> {
     let path = scenario_of(&options.file);
     let read = scenarios::read(&path, None, options.layout)?;
-    let mut plan = scenarios::plan(&path, &read)?;
-    let Read { scenario, layout } = read;
+    let layout = read.layout;
     let known = options.ledger.as_deref();
     let ledger = scenarios::ledger(known, layout)?;
     let mut panel = panel(&options.arms)?;
-    let trial = panel.judge(&mut plan, &scenario.batch)?;
-    let mut classes = trial.classes(&mut plan, &scenario.batch).into_iter();
     let wanted = options.class.as_deref();
-    let is_wanted = |class: &Class| wanted.is_none_or(|id| class.id() == id);
-    let Some((packet, class)) = classes.find(|(_, class)| is_wanted(class)) else {
+    let Some((scenario, packet, class)) = find(&mut panel, &path, read, wanted)? else {
         let path = path.display();
         return Err(Ending::bad_input(match wanted {
             Some(id) => miette!("no packet of {path} is of the class {id}"),
@@ -60,6 +59,31 @@ pub fn run(options: &Shrink) -> Result<Status, Ending> {
         true => Status::Agreed,
         false => Status::Diverged,
     })
+}
+
+/// The first packet of a scenario that is of a wanted class, of any where none is named. Behind a change of the
+/// resources that is a packet of the scenario from then on, in which the connections that were left stand.
+fn find(
+    panel: &mut Panel,
+    path: &Path,
+    read: Read,
+    wanted: Option<&str>,
+) -> Result<Option<(Scenario, usize, Class)>, Ending> {
+    let layout = read.layout;
+    let mut next = Some(read.scenario);
+    while let Some(scenario) = next {
+        let read = Read { scenario, layout };
+        let mut plan = scenarios::plan(path, &read)?;
+        let scenario = read.scenario;
+        let trial = panel.judge(&mut plan, &scenario.batch)?;
+        let mut classes = trial.classes(&mut plan, &scenario.batch).into_iter();
+        let is_wanted = |class: &Class| wanted.is_none_or(|id| class.id() == id);
+        if let Some((packet, class)) = classes.find(|(_, class)| is_wanted(class)) {
+            return Ok(Some((scenario, packet, class)));
+        }
+        next = scenario.behind_change(trial.expected.left.connections());
+    }
+    Ok(None)
 }
 
 fn summary(kept: &Kept) -> String {

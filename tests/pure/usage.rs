@@ -460,6 +460,36 @@ fn a_divergence_is_replayed_shrunk_and_saved() {
 }
 
 #[test]
+fn a_divergence_behind_a_change_is_shrunk_as_a_scenario_of_its_own() {
+    let (_, resources) = TUNNELLED.split_once("resources:\n").expect("resources");
+    let (resources, _) = resources.split_once("packets:\n").expect("packets");
+    let indented: Vec<String> = resources
+        .lines()
+        .map(|line| format!("  {line}\n"))
+        .collect();
+    let scenario = format!(
+        "{TUNNELLED}order: in-sequence\nchanged:\n  resources:\n{}  packets:\n\
+         \x20   - in=eth0 tcp 10.0.0.9:80 > 10.65.0.1:40000 flags=SYN,ACK\n\
+         \x20   - in=cali1 proto=4 10.65.0.1 > 10.0.0.9\n",
+        indented.concat(),
+    );
+    let folder = folder_with(&[("one.yaml", &scenario)]);
+    let arguments = ["shrink", "one.yaml", "--arms", "model", "--layout", "seed"];
+    let output = calidiff(folder.path(), &arguments);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let small = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        small.contains("- in=cali1 proto=4 10.65.0.1 > 10.0.0.9\n"),
+        "{small}"
+    );
+    assert!(
+        !small.contains("changed:") && !small.contains("tcp"),
+        "{small}"
+    );
+}
+
+#[test]
 fn a_class_that_a_scenario_does_not_show() {
     let folder = folder_with(&[("one.yaml", TUNNELLED)]);
     let arguments = [
